@@ -1,0 +1,1 @@
+"""Sets of images in their native layouts."""

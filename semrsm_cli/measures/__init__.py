@@ -1,0 +1,1 @@
+"""Measures on similarities and predictions: functions on arrays."""

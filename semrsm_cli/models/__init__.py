@@ -1,0 +1,1 @@
+"""Networks: loaded by source and name, their layers captured as concept vectors."""

@@ -1,0 +1,1 @@
+"""Representational similarity matrices: matched inner products, tile by tile, and the kernels made from them."""

@@ -1,0 +1,1 @@
+"""One module per subcommand: settings in, result out; the only place where the layers meet."""
