@@ -1,1 +1,6 @@
 """Matchings of the positions of two images: the optimum with its certificate, approximations, and rival solvers."""
+
+from semrsm_cli.matching.methods import Method, match
+from semrsm_cli.matching.result import Matching
+
+__all__ = ["Matching", "Method", "match"]

@@ -1,0 +1,79 @@
+"""Centring of representations that need not fit the memory."""
+
+from enum import StrEnum
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Centered", "Centering", "Representations", "mean"]
+
+CHUNK_BYTES = 64 * 2**20  # what `mean` reads at a time
+
+
+class Representations(Protocol):
+    """Anything of shape [n, s, c] that can be sliced along the images: numpy, memmap, Zarr, `Centered`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[n, s, c]."""
+        ...
+
+    @property
+    def dtype(self) -> Any:
+        """The element type."""
+        ...
+
+    def __getitem__(self, index: slice) -> Any:
+        """The images in a slice, as something that `np.asarray` turns to [., s, c]."""
+        ...
+
+
+class Centering(StrEnum):
+    """What is subtracted from the representations."""
+
+    sample = "sample"  # the mean over the images, one per position and channel (the paper's)
+    channel = "channel"  # the mean over images and positions, one per channel
+    none = "none"
+
+
+def mean(x: Representations, how: Centering | str) -> NDArray[np.float32] | None:
+    """The mean of x [n, s, c] that `how` asks for: [s, c] per sample, [1, c] per channel, or None; read in chunks."""
+    centering = Centering(how)
+    if centering is Centering.none:
+        return None
+    n, s, c = x.shape
+    if n == 0:
+        raise ValueError(f"cannot take the mean of no images, got shape {tuple(x.shape)}")
+    total = np.zeros((s, c))
+    step = max(1, CHUNK_BYTES // (8 * s * c))
+    for start in range(0, n, step):
+        total += np.asarray(x[start : start + step]).sum(axis=0, dtype=np.float64)
+    if centering is Centering.channel:
+        return (total.sum(axis=0, keepdims=True) / (n * s)).astype(np.float32)
+    return (total / n).astype(np.float32)
+
+
+class Centered:
+    """x [n, s, c] less a mean, subtracted slice by slice when it is read."""
+
+    def __init__(self, x: Representations, mean: NDArray[Any] | None) -> None:
+        self.x = x
+        self.mean = mean
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[n, s, c]."""
+        return tuple(self.x.shape)
+
+    @property
+    def dtype(self) -> Any:
+        """float32, or float64 where x is."""
+        return np.result_type(self.x.dtype, np.float32)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: slice) -> NDArray[Any]:
+        part = np.asarray(self.x[index]).astype(self.dtype, copy=False)
+        return part if self.mean is None else part - self.mean.astype(self.dtype, copy=False)
