@@ -1,0 +1,95 @@
+"""The `semrsm` command: one subcommand per task.
+
+Typer owns the flags and the help, Hydra owns the `key=value` overrides.
+"""
+
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperCommand
+
+from semrsm_cli import __version__
+from semrsm_cli.errors import SemrsmError
+
+__all__ = ["app", "main"]
+
+INTERRUPTED = 130
+
+TASKS = {
+    "translate": "Show how RSMs react when the same content stands elsewhere (Figures 2 and 7).",
+    "rsm": "Write the RSM of a model's layers, or of arrays of your own.",
+    "extract": "Fill the store with the representations of a model's layers.",
+}
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Settings (seed=3) and config groups (model=resnet18)."),
+]
+Multirun = Annotated[bool, typer.Option("--multirun", "-m", help="Sweep over values such as seed=1,2,3.")]
+Show = Annotated[
+    Literal["job", "hydra", "all"] | None, typer.Option("--cfg", "-c", help="Print the composed config and stop.")
+]
+ConfigDir = Annotated[str | None, typer.Option("--config-dir", help="Folder with config groups of your own.")]
+
+
+class TaskCommand(TyperCommand):
+    """A subcommand whose --help also lists the config groups and the default config."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write Typer's help, then the settings."""
+        from semrsm_cli.launch import describe_config
+
+        super().format_help(ctx, formatter)
+        typer.echo(describe_config(str(self.name)))
+
+
+app = typer.Typer(name="semrsm", no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        typer.echo(f"semrsm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def semrsm(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """How similar are two images, layers or networks? Semantic RSMs, free of spatial alignment."""
+
+
+def add_task(name: str, summary: str) -> None:
+    """Register `semrsm NAME`, which runs `semrsm_cli.tasks.NAME`."""
+
+    @app.command(name, help=summary, cls=TaskCommand)
+    def command(
+        overrides: Overrides = None, multirun: Multirun = False, cfg: Show = None, config_dir: ConfigDir = None
+    ) -> None:
+        from semrsm_cli.launch import launch  # Hydra, torch and numba load only when a task runs
+
+        if cfg and multirun:
+            raise typer.BadParameter("--cfg and --multirun exclude each other")
+        flags = ["--multirun"] if multirun else []
+        flags += ["--cfg", cfg] if cfg else []
+        flags += ["--config-dir", config_dir] if config_dir else []
+        try:
+            launch(name, [*flags, *(overrides or [])])
+        except SemrsmError as error:
+            typer.echo(f"semrsm {name}: {error}", err=True)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            typer.echo(f"semrsm {name}: interrupted; what was computed is in the store, run it again to go on", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+for name, summary in TASKS.items():
+    add_task(name, summary)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

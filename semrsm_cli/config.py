@@ -1,0 +1,281 @@
+"""Every setting of every task, typed and checked, with its default."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from semrsm_cli.data import OnError
+from semrsm_cli.matching import Method
+from semrsm_cli.models import ClsToken, Readout, Source
+from semrsm_cli.rsm import Centering, Invariance, Kernel
+from semrsm_cli.store import Precision
+
+__all__ = [
+    "DatasetConfig",
+    "ExtractConfig",
+    "FolderConfig",
+    "ImagenetConfig",
+    "KernelConfig",
+    "MatchingConfig",
+    "ModelConfig",
+    "PhotosConfig",
+    "RsmConfig",
+    "RuntimeConfig",
+    "TinyImagenetConfig",
+    "TranslateConfig",
+    "register_configs",
+]
+
+
+def require(holds: bool, complaint: str) -> None:
+    """Raise ValueError with `complaint` unless the condition holds."""
+    if not holds:
+        raise ValueError(complaint)
+
+
+@dataclass(kw_only=True, slots=True)
+class ModelConfig:
+    """Which network looks at the images, and where its representations are read."""
+
+    label: str = MISSING
+    """Name in tables and figures; for the paper's models the paper's own."""
+    source: Source = MISSING
+    """Library that builds the network."""
+    name: str = MISSING
+    """Name within that library, a Hugging Face id, or a local checkpoint folder."""
+    weights: str = "pretrained"
+    """`pretrained`, `random`, or the path of a state dict."""
+    revision: str | None = None
+    """Branch, tag or commit of a Hugging Face checkpoint."""
+    layers: Any = field(default_factory=lambda: ["last"])
+    """Module names or patterns with `*`; `all` for every block, `last` for the last hidden layer."""
+    readout: Readout = Readout.after_norm
+    """Where the last hidden layer is read in networks that end in a normalisation."""
+    cls_token: ClsToken = ClsToken.drop
+    """Whether a class token counts as a position; the paper's code keeps it."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments of the architecture, such as num_hidden_layers=2."""
+
+    def __post_init__(self) -> None:
+        self.layers = [self.layers] if isinstance(self.layers, str) else [str(layer) for layer in self.layers]
+        require(bool(self.layers), "model.layers names no layer; give names, patterns, 'all' or 'last'")
+
+
+@dataclass(kw_only=True, slots=True)
+class DatasetConfig:
+    """A set of images; each kind adds its own settings."""
+
+    name: str = MISSING
+    """Name of the set, as in tables."""
+    on_error: OnError = OnError.stop
+    """What to do with an image file that cannot be read: `stop`, or `skip` and count it."""
+
+
+@dataclass(kw_only=True, slots=True)
+class PhotosConfig(DatasetConfig):
+    """Regions of the natural photographs that come with scikit-image."""
+
+    regions: int = 6
+    """Square regions cut from each photograph."""
+
+    def __post_init__(self) -> None:
+        require(self.regions >= 1, f"dataset.regions must be at least 1, got {self.regions}")
+
+
+@dataclass(kw_only=True, slots=True)
+class FolderConfig(DatasetConfig):
+    """Any folder of images, searched through all its subfolders."""
+
+    root: str | None = None
+    """The folder."""
+
+
+@dataclass(kw_only=True, slots=True)
+class ImagenetConfig(DatasetConfig):
+    """ImageNet-1k in a folder, or as a Hugging Face data set."""
+
+    root: str | None = None
+    """The folder; by default `imagenet` under $SEMRSM_DATA."""
+    split: str = "val"
+    """Split: train, val or test."""
+    hub: str | None = None
+    """Hugging Face id or local copy to read instead of `root`."""
+
+
+@dataclass(kw_only=True, slots=True)
+class TinyImagenetConfig(DatasetConfig):
+    """Tiny-ImageNet-200 in its own layout, or as a Hugging Face data set."""
+
+    root: str | None = None
+    """The folder; by default `tiny-imagenet-200` under $SEMRSM_DATA."""
+    split: str = "val"
+    """Split: train, val or test."""
+    hub: str | None = None
+    """Hugging Face id or local copy to read instead of `root`."""
+
+
+@dataclass(kw_only=True, slots=True)
+class KernelConfig:
+    """The kernel that turns matched inner products into similarities (Eq. 6 to 8)."""
+
+    name: Kernel = Kernel.rbf
+    """`linear`, `cosine` or `rbf`."""
+    sigma: float | None = None
+    """Width of the RBF kernel; by default the root of the median non-zero squared distance."""
+    sigma_tile: int | None = None
+    """Take that median within each mini-batch of so many images a side (the paper: 100), not over everything."""
+
+    def __post_init__(self) -> None:
+        require(self.sigma is None or self.sigma > 0, f"kernel.sigma must be above 0, got {self.sigma}")
+        require(
+            self.sigma_tile is None or self.sigma_tile >= 1, f"kernel.sigma_tile must be at least 1, got {self.sigma_tile}"
+        )
+
+
+@dataclass(kw_only=True, slots=True)
+class MatchingConfig:
+    """How the permutation of two images' positions is found."""
+
+    method: Method = Method.optimal
+    """Matching method; `optimal` certifies its value."""
+    tolerance: float = 1e-4
+    """Largest certified gap of `optimal`, relative to the value."""
+    batch: int = 512
+    """Positions per batch of `batch_optimal`."""
+    k: int = 128
+    """Positions that `topk_greedy` matches optimally."""
+
+    def __post_init__(self) -> None:
+        require(
+            0 < self.tolerance < 1, f"matching.tolerance must lie between 0 and 1, got {self.tolerance}; try 1e-4"
+        )
+        require(self.batch >= 1, f"matching.batch must be at least 1, got {self.batch}")
+        require(self.k >= 1, f"matching.k must be at least 1, got {self.k}")
+
+
+@dataclass(kw_only=True, slots=True)
+class RuntimeConfig:
+    """The machine: device, threads, memory, batches."""
+
+    device: str = "cpu"
+    """Torch device of the network: cpu, cuda, cuda:1, mps."""
+    batch_size: int = 20
+    """Images per forward pass; part of the store's key, since features change with it in the last digits."""
+    loaders: int = 0
+    """Processes that read images ahead of the network."""
+    workers: int | None = None
+    """Threads that match; by default one per core that this process may use."""
+    memory_gib: float = 4.0
+    """Memory that the tiles of an RSM may take together."""
+    precision: Precision = Precision.float32
+    """How representations are stored."""
+
+    def __post_init__(self) -> None:
+        require(self.batch_size >= 1, f"runtime.batch_size must be at least 1, got {self.batch_size}")
+        require(self.loaders >= 0, f"runtime.loaders must be 0 or more, got {self.loaders}")
+        require(self.workers is None or self.workers >= 1, f"runtime.workers must be at least 1, got {self.workers}")
+        require(
+            self.memory_gib > 0 and math.isfinite(self.memory_gib), f"runtime.memory_gib must be above 0, got {self.memory_gib}"
+        )
+
+
+@dataclass(kw_only=True, slots=True)
+class TaskConfig:
+    """What all tasks share."""
+
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    """Device, threads, memory."""
+    seed: int = 0
+    """Seed of everything that is drawn."""
+
+
+@dataclass(kw_only=True, slots=True)
+class ExtractConfig(TaskConfig):
+    """Settings of `semrsm extract`."""
+
+    model: ModelConfig = MISSING
+    """The network."""
+    dataset: DatasetConfig = MISSING
+    """The images."""
+    n_images: int | None = None
+    """Draw so many images; by default all."""
+
+    def __post_init__(self) -> None:
+        require(self.n_images is None or self.n_images >= 1, f"n_images must be at least 1, got {self.n_images}")
+
+
+@dataclass(kw_only=True, slots=True)
+class RsmConfig(ExtractConfig):
+    """Settings of `semrsm rsm`."""
+
+    x: str | None = None
+    """File of representations [n, s, c] to use instead of a model and images: .npy, .npz, .safetensors or Zarr."""
+    y: str | None = None
+    """A second file; the RSM then compares the images of x with those of y."""
+    kernel: KernelConfig = MISSING
+    """Kernel of the RSM."""
+    matching: MatchingConfig = MISSING
+    """Method of the matching."""
+    invariance: Invariance = Invariance.permutation
+    """`none` (spatio-semantic), `translation`, or `permutation` (semantic)."""
+    centering: Centering = Centering.sample
+    """Subtract the mean over the samples at each position (`sample`, the paper), per `channel`, or `none`."""
+    grid: Any = None
+    """[height, width] of the positions of x, for invariance=translation on files."""
+
+    def __post_init__(self) -> None:
+        ExtractConfig.__post_init__(self)
+        require(self.y is None or self.x is not None, "y= was given without x=; give x= too")
+        if self.grid is not None:
+            self.grid = tuple(int(side) for side in self.grid)
+            require(len(self.grid) == 2, f"grid must be [height, width], got {list(self.grid)}")
+
+
+@dataclass(kw_only=True, slots=True)
+class TranslateConfig(TaskConfig):
+    """Settings of `semrsm translate`."""
+
+    model: ModelConfig = MISSING
+    """The network."""
+    dataset: DatasetConfig = MISSING
+    """The images."""
+    kernel: KernelConfig = MISSING
+    """Kernel of the RSMs; its sigma is taken within each batch, as in the paper."""
+    matching: MatchingConfig = MISSING
+    """Method of the matching."""
+    centering: Centering = Centering.sample
+    """Subtract the mean over the samples at each position (`sample`, the paper), per `channel`, or `none`."""
+    size: int = 84
+    """Side in pixels of the square that each image is brought to."""
+    crop: int = 64
+    """Side in pixels of the two crops, taken from its upper and its lower left."""
+    n_pairs: int = 10
+    """Images in a batch; each gives an upper and a lower crop."""
+    n_batches: int = 6
+    """Batches, all of unrelated images."""
+
+    def __post_init__(self) -> None:
+        require(self.size > self.crop > 0, f"size must be larger than crop, got size={self.size} and crop={self.crop}")
+        require(self.n_pairs >= 2, f"n_pairs must be at least 2, got {self.n_pairs}")
+        require(self.n_batches >= 1, f"n_batches must be at least 1, got {self.n_batches}")
+
+
+DATASETS = {
+    "photos": PhotosConfig,
+    "folder": FolderConfig,
+    "imagenet": ImagenetConfig,
+    "tiny_imagenet": TinyImagenetConfig,
+}
+TASKS = {"extract": ExtractConfig, "rsm": RsmConfig, "translate": TranslateConfig}
+
+
+def register_configs() -> None:
+    """Tell Hydra the schema of each task and of each kind of data set."""
+    store = ConfigStore.instance()
+    for task, schema in TASKS.items():
+        store.store(name=f"{task}_schema", node=schema)
+    for dataset, schema in DATASETS.items():
+        store.store(group="dataset", name=f"{dataset}_schema", node=schema)

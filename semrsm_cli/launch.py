@@ -1,0 +1,138 @@
+"""Hand a task over to Hydra: compose its config, run it or sweep, report bad settings."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from semrsm_cli.config import register_configs
+from semrsm_cli.errors import ConfigError, SemrsmError
+from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.report.tables import to_terminal
+
+__all__ = ["describe_config", "launch"]
+
+HYDRA_VERSION_BASE = "1.3"
+
+
+def conf_folder() -> str:
+    """Where the YAML files lie: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "conf"
+    return str(inside if inside.is_dir() else package.parent / "conf")
+
+
+def launch(name: str, argv: list[str]) -> None:
+    """Run task `name` with Hydra's command line `argv`: flags first, then overrides.
+
+    Raises:
+        SemrsmError: The task ended in an error that the user can mend; a ConfigError where settings are wrong.
+    """
+    register_configs()
+    failures: list[SemrsmError] = []
+    main = hydra.main(conf_folder(), config_name=name, version_base=HYDRA_VERSION_BASE)(job(name, failures))
+    with hydra_process([f"semrsm {name}", *argv]):
+        try:
+            main()
+        except (CompactHydraException, OmegaConfBaseException) as error:
+            raise ConfigError(one_line(error)) from error
+    if failures:
+        raise failures[0]
+
+
+@contextmanager
+def hydra_process(argv: list[str]) -> Iterator[None]:
+    """Give hydra.main its command line, and let it raise errors instead of printing them."""
+    old_argv, old_full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = argv
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = old_argv
+        if old_full_error is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = old_full_error
+
+
+def job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]:
+    """Task `name` as Hydra calls it.
+
+    A single run hands an error over through `failures`, since Hydra prints a line of its own for one that it sees;
+    in a sweep that line names the bad job.
+    """
+    task = getattr(import_module(f"semrsm_cli.tasks.{name}"), name)
+
+    @functools.wraps(task)
+    def run(settings: DictConfig) -> None:
+        hydra_config = HydraConfig.get()
+        folder = RunFolder(Path(hydra_config.runtime.output_dir), command=[f"semrsm {name}", *hydra_config.overrides.task])
+        try:
+            folder.settings = OmegaConf.to_yaml(settings)
+            run_task(task, settings, folder)
+        except SemrsmError as error:
+            if hydra_config.mode != RunMode.RUN:
+                raise
+            failures.append(error)
+        finally:
+            folder.remove_if_empty()
+
+    return run
+
+
+def run_task(task: Callable[..., Any], settings: DictConfig, folder: RunFolder) -> None:
+    """Check the settings, run the task, close its folder, and print its table and where everything lies."""
+    try:
+        config = OmegaConf.to_object(settings)
+    except (ValueError, TypeError, AttributeError, OmegaConfBaseException) as error:
+        raise ConfigError(one_line(error)) from error
+    table = task(config, folder)
+    folder.finish()
+    sys.stdout.write(to_terminal(table) + "\n" + folder.listing() + "\n")
+
+
+def describe_config(name: str) -> str:
+    """List the config groups with their options, then the default config of task `name`."""
+    register_configs()
+    with hydra.initialize_config_dir(conf_folder(), version_base=HYDRA_VERSION_BASE):
+        loader = GlobalHydra.instance().config_loader()
+        config = hydra.compose(name)
+        groups = [group for group in loader.list_groups("") if group in config or group == "experiment"]
+        options = {group: group_options(loader.get_group_options(group), group, name) for group in groups}
+    lines = ["Config groups:"]
+    lines += [f"  {group}={' | '.join(names)}" for group, names in options.items() if names]
+    lines += ["", "Default config:", *(f"  {line}" for line in OmegaConf.to_yaml(config).splitlines())]
+    return "\n".join(lines) + "\n"
+
+
+def group_options(names: list[str], group: str, task: str) -> list[str]:
+    """The options of a group that a user may choose for a task."""
+    if group == "experiment":
+        return [name for name in names if name.startswith(f"{task}_")]
+    return [name for name in names if not name.endswith("_schema")]
+
+
+def one_line(error: BaseException) -> str:
+    """Hydra's message and its cause on one line, without the hints that do not hold here."""
+    if isinstance(error, MissingConfigException) and error.options:
+        options = [option for option in error.options if not option.endswith("_schema")]
+        return f"no config {error.missing_cfg_file!r}, choose from {', '.join(options)}"
+    lines = str(error).strip().splitlines()[:1]
+    if isinstance(error.__cause__, OmegaConfBaseException):
+        lines += str(error.__cause__).splitlines()[:1]
+    elif isinstance(error, CompactHydraException):
+        lines += [line for line in str(error).splitlines()[1:] if "https://" not in line]
+    return "; ".join(line.strip().rstrip(".") for line in lines if line.strip())

@@ -1,0 +1,1 @@
+"""Figures from results: one module per subcommand, all in one style."""

@@ -1,0 +1,66 @@
+"""One style for all figures: sizes of a paper's page, colours that everyone can tell apart."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+
+__all__ = ["COLOR", "DIVERGING", "INVARIANCE_TITLE", "PAGE_WIDTH", "SEQUENTIAL", "bare", "paper_style", "short_layer"]
+
+PAGE_WIDTH: Final = 9.0  # inches; 5.5 at NeurIPS, where fonts then stand at 6 pt
+SEQUENTIAL: Final = "viridis"
+DIVERGING: Final = "RdBu_r"
+# Okabe and Ito's palette
+COLOR: Final = {
+    "overlapping": "#0072B2",
+    "unrelated": "#E69F00",
+    "none": "#999999",
+    "translation": "#56B4E9",
+    "permutation": "#D55E00",
+    "pooled": "#009E73",
+}
+INVARIANCE_TITLE: Final = {
+    "none": "spatio-semantic",
+    "translation": "translation-invariant",
+    "permutation": "semantic (ours)",
+    "pooled": "pooled vectors",
+}
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """Fonts and lines for a figure of PAGE_WIDTH."""
+    settings = {
+        "font.size": 8,
+        "axes.titlesize": 8,
+        "axes.labelsize": 8,
+        "xtick.labelsize": 7,
+        "ytick.labelsize": 7,
+        "legend.fontsize": 7,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.linewidth": 0.6,
+        "xtick.major.width": 0.6,
+        "ytick.major.width": 0.6,
+        "lines.linewidth": 1.2,
+        "figure.dpi": 100,
+        "pdf.fonttype": 42,
+        "legend.frameon": False,
+        "backend": "Agg",
+    }
+    with mpl.rc_context(settings):
+        yield
+
+
+def bare(axes: Axes) -> None:
+    """Take away ticks and frame."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def short_layer(layer: str) -> str:
+    """The end of a module name that tells layers apart: `encoder.layers.encoder_layer_3` becomes `layer 3`."""
+    parts = [part for part in layer.replace("_", ".").split(".") if part]
+    return " ".join(parts[-2:]) if parts and parts[-1].isdigit() and len(parts) > 1 else parts[-1]

@@ -1,0 +1,149 @@
+"""The folder of one run: settings, tables, figures, arrays, and how it came about."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from semrsm_cli import __version__
+from semrsm_cli.report.tables import FORMATS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["RunFolder"]
+
+LIBRARIES = ("numpy", "scipy", "numba", "torch", "torchvision", "timm", "transformers", "hydra-core", "zarr")
+FIGURE_FORMATS = ("png", "pdf")
+FIGURE_DPI = 200
+
+
+class RunFolder:
+    """Writes what a run leaves, each file under a temporary name first.
+
+    `path` is created with the first file. `facts` go to run.json, `settings` (YAML) to config.yaml.
+    """
+
+    def __init__(self, path: Path, *, command: list[str], settings: str = "") -> None:
+        self.path = path
+        self.settings = settings
+        self.facts: dict[str, Any] = {"command": command}
+        self.seconds: dict[str, float] = {}
+        self.written: list[Path] = []
+        self._start = time.perf_counter()
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to run.json: hashes, seeds, counts."""
+        self.facts.update(facts)
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Add the seconds of a step to run.json."""
+        start = time.perf_counter()
+        yield
+        self.seconds[step] = round(self.seconds.get(step, 0.0) + time.perf_counter() - start, 3)
+
+    def table(self, name: str, frame: pd.DataFrame) -> None:
+        """Write tables/NAME.csv with its Markdown and LaTeX twins."""
+        for suffix, text in FORMATS.items():
+            self._write(f"tables/{name}.{suffix}", lambda path, text=text: path.write_text(text(frame), encoding="utf-8"))
+
+    def data(self, name: str, frame: pd.DataFrame) -> None:
+        """Write tables/NAME.csv alone: the numbers behind a figure, too many to print."""
+        self._write(f"tables/{name}.csv", lambda path: path.write_text(FORMATS["csv"](frame), encoding="utf-8"))
+
+    def figure(self, name: str, figure: "Figure") -> None:
+        """Write figures/NAME.png and .pdf; the bytes depend on the picture alone."""
+        for suffix in FIGURE_FORMATS:
+            metadata = {"CreationDate": None} if suffix == "pdf" else None
+            self._write(
+                f"figures/{name}.{suffix}",
+                lambda path, suffix=suffix, metadata=metadata: figure.savefig(
+                    path, format=suffix, dpi=FIGURE_DPI, bbox_inches="tight", metadata=metadata
+                ),
+            )
+
+    def array(self, name: str, array: np.ndarray) -> None:
+        """Write arrays/NAME.npy."""
+
+        def save(path: Path) -> None:
+            with path.open("wb") as file:
+                np.save(file, array, allow_pickle=False)
+
+        self._write(f"arrays/{name}.npy", save)
+
+    def text(self, name: str, text: str) -> None:
+        """Write a text file such as a list of ids."""
+        self._write(name, lambda path: path.write_text(text, encoding="utf-8"))
+
+    def finish(self) -> None:
+        """Write config.yaml and run.json."""
+        if self.settings:
+            self.text("config.yaml", self.settings)
+        self.text("run.json", json.dumps(self._provenance(), indent=2, sort_keys=True, default=str) + "\n")
+
+    def listing(self) -> str:
+        """Where everything lies, for the terminal."""
+        figures = [path for path in self.written if path.suffix == ".png"]
+        tables = [path for path in self.written if path.suffix == ".csv"]
+        arrays = [path for path in self.written if path.suffix == ".npy"]
+        lines = [f"{self._shown(self.path)}/"]
+        lines += [f"  {path.relative_to(self.path)}" for path in (*tables, *figures, *arrays[:3])]
+        if len(arrays) > 3:
+            lines.append(f"  ... and {len(arrays) - 3} more arrays")
+        return "\n".join(lines)
+
+    def remove_if_empty(self) -> None:
+        """Leave no empty folder, nor the empty parents of one, after a run that wrote nothing."""
+        if self.written:
+            return
+        folder = self.path
+        with suppress(OSError):
+            for _ in range(3):  # time, task, outputs
+                folder.rmdir()
+                folder = folder.parent
+
+    def _write(self, name: str, write: Callable[[Path], object]) -> None:
+        final = self.path / name
+        final.parent.mkdir(parents=True, exist_ok=True)
+        partial = final.with_name(f".{final.name}.{os.getpid()}")
+        try:
+            write(partial)
+            partial.replace(final)
+        finally:
+            partial.unlink(missing_ok=True)
+        if final not in self.written:
+            self.written.append(final)
+
+    def _provenance(self) -> dict[str, Any]:
+        peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+        return {
+            "semrsm": __version__,
+            "versions": {name: installed(name) for name in LIBRARIES} | {"python": platform.python_version()},
+            "machine": {"system": platform.platform(), "cores": os.cpu_count()},
+            "seconds": self.seconds | {"total": round(time.perf_counter() - self._start, 3)},
+            "peak_memory_mib": round(peak_kib / 1024),
+        } | self.facts
+
+    def _shown(self, path: Path) -> str:
+        with suppress(ValueError):
+            return str(path.relative_to(Path.cwd()))
+        return str(path)
+
+
+def installed(library: str) -> str | None:
+    """Version of an installed library."""
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None

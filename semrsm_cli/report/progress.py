@@ -1,0 +1,57 @@
+"""How far a long step has come: a bar on a terminal, a line now and then in a log."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+__all__ = ["say", "tracked"]
+
+SECONDS_BETWEEN_LINES = 20.0
+
+
+def say(line: str) -> None:
+    """Write a line on standard error, where progress goes."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def tracked(step: str, total: int, *, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """Show the progress of `step`; the body calls the yielded function with the number of units just done.
+
+    `done` units count as finished before the start, and not towards the speed.
+    """
+    console = Console(stderr=True)
+    with (bar if console.is_terminal else lines)(step, total, done, console) as advance:
+        yield advance
+
+
+@contextmanager
+def bar(step: str, total: int, done: int, console: Console) -> Iterator[Callable[[int], None]]:
+    """A bar with elapsed and remaining time."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(step, total=total, completed=done)
+        yield lambda n: progress.advance(task, n)
+
+
+@contextmanager
+def lines(step: str, total: int, done: int, console: Console) -> Iterator[Callable[[int], None]]:
+    """A line at the first moment after each pause, with the time that is left at the speed so far."""
+    start = last = time.monotonic()
+    finished = done
+
+    def advance(n: int) -> None:
+        nonlocal last, finished
+        finished += n
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES and finished < total:
+            last = now
+            left = (now - start) / max(finished - done, 1) * (total - finished)
+            say(f"{step}: {finished} of {total}, {left:.0f} s left")
+
+    yield advance

@@ -1,0 +1,265 @@
+"""Representations and tiles of RSMs on disk, each under the hash of the settings that made it.
+
+A representation is a Zarr v3 group `representations/<key>` with the array `concept_vectors` [n, s, c], one chunk per
+forward pass, and `ids.csv` beside it. Tiles are `.npz` files in `tiles/<key>`. Every file appears whole or not at all.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+import zarr
+from filelock import FileLock
+from safetensors import SafetensorError, safe_open
+
+from semrsm_cli.errors import SemrsmError
+
+__all__ = ["Precision", "Representation", "TileFolder", "Writer", "cache_folder", "content_of", "digest", "locked", "read_array"]
+
+ARRAY = "concept_vectors"
+HASHED_BYTES = 64 * 2**20
+
+
+class Precision(StrEnum):
+    """Floating-point type of stored representations."""
+
+    float16 = "float16"
+    float32 = "float32"
+
+
+def cache_folder() -> Path:
+    """The store: $SEMRSM_CACHE, else the platform's cache folder."""
+    chosen = os.environ.get("SEMRSM_CACHE")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("semrsm"))
+
+
+def digest(settings: Mapping[str, Any] | Sequence[Any]) -> str:
+    """Hash of settings: 32 hexadecimal digits, the same for the same values in any order of the keys."""
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@contextmanager
+def locked(key: str) -> Iterator[None]:
+    """Keep other processes from filling the same part of the store; a killed process frees its lock."""
+    folder = cache_folder() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{key}.lock"):
+        yield
+
+
+@dataclass(frozen=True)
+class Representation:
+    """Stored concept vectors [n, s, c] of n images; slicing reads from disk.
+
+    `grid` is (height, width) where the positions lie on a CNN's map. `key` names settings, images and layer.
+    """
+
+    array: "zarr.Array[Any]"
+    ids: tuple[str, ...]
+    grid: tuple[int, int] | None
+    key: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Images, positions, channels."""
+        n, s, c = self.array.shape
+        return n, s, c
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type on disk."""
+        return np.dtype(self.array.dtype)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return np.asarray(self.array[rows])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.array[:], dtype=dtype)
+
+    def rows_of(self, ids: Sequence[str]) -> np.ndarray:
+        """Rows of the images `ids`, so that nobody relies on the order in the store."""
+        row = {name: i for i, name in enumerate(self.ids)}
+        missing = [name for name in ids if name not in row]
+        if missing:
+            raise SemrsmError(f"the stored representation lacks {len(missing)} images, the first is {missing[0]}")
+        return np.array([row[name] for name in ids])
+
+
+class Writer:
+    """Fills one representation, chunk by chunk, and goes on where an earlier run stopped.
+
+    Chunk i holds the rows [i * chunk, (i + 1) * chunk). `settings` are the key: model, weights, preprocessing, layer,
+    data, ids, type, and the chunk's length.
+    """
+
+    def __init__(
+        self, settings: Mapping[str, Any], ids: Sequence[str], *, chunk: int, precision: Precision, root: Path | None = None
+    ) -> None:
+        self.settings = dict(settings) | {"ids": digest(list(ids)), "chunk": chunk, "precision": str(precision)}
+        self.ids, self.chunk, self.precision = tuple(ids), chunk, precision
+        self.key = digest(self.settings)
+        self.path = (root or cache_folder()) / "representations" / self.key
+        for leftover in self.path.rglob("*.partial"):  # of a run that was killed while it wrote
+            leftover.unlink()
+
+    @property
+    def n_chunks(self) -> int:
+        """How many chunks the representation has when complete."""
+        return -(-len(self.ids) // self.chunk)
+
+    def has(self, i: int) -> bool:
+        """Whether chunk `i` is on disk; its file was moved there whole."""
+        return (self.path / ARRAY / "c" / str(i) / "0" / "0").exists()
+
+    def write(self, i: int, values: np.ndarray, grid: tuple[int, int] | None) -> None:
+        """Store chunk `i`; the first one makes the array."""
+        array = self._open() if self._made() else self._create(values.shape[1:], grid)
+        start = i * self.chunk
+        array[start : start + len(values)] = values.astype(self.precision)
+
+    def finished(self) -> Representation:
+        """The complete representation."""
+        missing = [i for i in range(self.n_chunks) if not self.has(i)]
+        if missing:
+            raise RuntimeError(f"{self.path} lacks {len(missing)} of {self.n_chunks} chunks")
+        array = self._open()
+        grid = array.attrs.get("grid")
+        return Representation(array, self.ids, (int(grid[0]), int(grid[1])) if grid else None, self.key)
+
+    def _made(self) -> bool:
+        return (self.path / ARRAY / "zarr.json").exists()
+
+    def _open(self) -> "zarr.Array[Any]":
+        return zarr.open_array(self.path / ARRAY, mode="r+", zarr_format=3)
+
+    def _create(self, position_shape: tuple[int, ...], grid: tuple[int, int] | None) -> "zarr.Array[Any]":
+        group = zarr.open_group(self.path, mode="a", zarr_format=3, attributes={"settings": self.settings})
+        write_whole(self.path / "ids.csv", ids_as_csv(self.ids).encode())
+        return group.create_array(
+            ARRAY,
+            shape=(len(self.ids), *position_shape),
+            chunks=(self.chunk, *position_shape),
+            dtype=str(self.precision),
+            compressors=None,  # features hardly shrink, and reading stays a plain copy
+            config={"write_empty_chunks": True},
+            attributes={"grid": list(grid) if grid else None},
+        )
+
+
+class TileFolder:
+    """Finished tiles of one RSM: `load` what an earlier run counted, `save` what this one does."""
+
+    def __init__(self, settings: Mapping[str, Any], root: Path | None = None) -> None:
+        self.path = (root or cache_folder()) / "tiles" / digest(settings)
+
+    def load(self, row: int, column: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Inner products and bounds of a tile, or None where it was not counted yet."""
+        path = self._file(row, column)
+        if not path.exists():
+            return None
+        with np.load(path, allow_pickle=False) as tile:
+            return tile["inner"], tile["bound"]
+
+    def save(self, row: int, column: int, inner: np.ndarray, bound: np.ndarray) -> None:
+        """Keep a finished tile."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        np.savez(buffer, inner=inner, bound=bound)
+        write_whole(self._file(row, column), buffer.getvalue())
+
+    def _file(self, row: int, column: int) -> Path:
+        return self.path / f"{row}_{column}.npz"
+
+
+def read_array(name: str) -> Any:
+    """Concept vectors [n, s, c] in a file of the user's, read when sliced: .npy, .npz, .safetensors or Zarr.
+
+    A file with several arrays needs the name of one behind a `#`: `features.npz#layer4`.
+
+    Raises:
+        SemrsmError: No such file, no such array, another kind of file, or not three axes of numbers.
+    """
+    location, _, chosen = name.partition("#")
+    path = Path(location).expanduser()
+    if not path.exists():
+        raise SemrsmError(f"there is no {location}; give the path of a .npy, .npz, .safetensors or Zarr array")
+    try:
+        array = open_given(path, chosen)
+    except (OSError, ValueError, KeyError, SafetensorError, zarr.errors.BaseZarrError) as error:
+        raise SemrsmError(f"cannot read {location}: {str(error).splitlines()[0] if str(error) else error!r}") from error
+    if len(array.shape) != 3 or np.dtype(array.dtype).kind not in "fiu":
+        raise SemrsmError(
+            f"{location} must hold numbers [n, s, c] (images, positions, channels), got {array.dtype} {list(array.shape)}; "
+            "a map [n, c, h, w] becomes that by map.reshape(n, c, h * w).swapaxes(1, 2)"
+        )
+    return array
+
+
+def open_given(path: Path, chosen: str) -> Any:
+    """The array in a file, by the file's kind."""
+    if path.suffix == ".npy":
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as arrays:
+            return arrays[one_of(list(arrays), chosen, path)]
+    if path.suffix == ".safetensors":
+        with safe_open(path, framework="np") as tensors:
+            return tensors.get_tensor(one_of(list(tensors.keys()), chosen, path))
+    if path.is_dir():
+        node = zarr.open(path, mode="r")
+        if isinstance(node, zarr.Group):
+            node = node[one_of(sorted(node.array_keys()), chosen, path)]
+        return node
+    raise SemrsmError(f"{path} is no array that can be read; give a .npy, .npz, .safetensors or Zarr array")
+
+
+def one_of(names: list[str], chosen: str, path: Path) -> str:
+    """The array that was chosen, or the only one."""
+    if chosen in names:
+        return chosen
+    if not chosen and len(names) == 1:
+        return names[0]
+    wrong = f"no array {chosen!r} in {path}" if chosen else f"{path} holds {len(names)} arrays"
+    raise SemrsmError(f"{wrong}; choose one as {path}#NAME from {', '.join(names[:10])}")
+
+
+def content_of(array: Any) -> str:
+    """Hash of an array's shape, type and values, read a part at a time."""
+    state = hashlib.blake2b(f"{array.dtype} {tuple(array.shape)}".encode(), digest_size=16)
+    step = max(1, HASHED_BYTES // max(1, int(np.prod(array.shape[1:])) * np.dtype(array.dtype).itemsize))
+    for start in range(0, array.shape[0], step):
+        state.update(np.ascontiguousarray(array[start : start + step]).data)
+    return state.hexdigest()
+
+
+def ids_as_csv(ids: Sequence[str]) -> str:
+    """The table of sample ids."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["row", "id"])
+    writer.writerows(enumerate(ids))
+    return buffer.getvalue()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name, then move it to its place."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,142 @@
+"""`semrsm translate`: can an RSM tell that two crops show the same thing at another place? (Section 4.1, Appendix B)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from semrsm_cli.config import TranslateConfig
+from semrsm_cli.data import batches_of_unrelated, crop_pairs
+from semrsm_cli.measures.separation import overlapping_pairs, separation, unrelated_pairs
+from semrsm_cli.report.figures.translate import translation_figure
+from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.report.progress import tracked
+from semrsm_cli.rsm import Centered, Invariance, gram, kernel, mean
+from semrsm_cli.store import Representation
+from semrsm_cli.tasks.extract import load_network, note_images, note_network, open_images, represent
+from semrsm_cli.tasks.rsm import matching_options
+
+__all__ = ["translate"]
+
+INVARIANCES = (Invariance.none, Invariance.permutation)
+N_CROPS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class LayerRsms:
+    """The RSMs of one layer without and with permutation invariance: for each, [batches, 2n, 2n]."""
+
+    layer: str
+    positions: int
+    channels: int
+    rsms: dict[Invariance, np.ndarray]
+
+
+def translate(config: TranslateConfig, folder: RunFolder) -> pd.DataFrame:
+    """RSMs of upper and lower crops layer by layer, and how well they separate overlapping from unrelated pairs."""
+    images = open_images(config.dataset)
+    chosen = batches_of_unrelated(images, n_per_batch=config.n_pairs, n_batches=config.n_batches, seed=config.seed)
+    crops = crop_pairs(images, chosen, size=config.size, crop=config.crop)
+    network = load_network(config.model, config.runtime)
+    note_images(folder, crops)
+    note_network(folder, config.model, network)
+    folder.note(seed=config.seed, n_batches=len(chosen))
+    with folder.timed("extract"):
+        extracted = represent(network, crops, config.model, config.runtime, prepare=network.normalise)
+    with folder.timed("match"):
+        layers = layer_rsms(extracted.layers, config)
+    similarities = pd.concat([similarities_of(layer) for layer in layers], ignore_index=True)
+    table = separation_table(layers, similarities, config, images.name)
+    write(folder, layers, similarities, table)
+    shown = [(crops[i], crops[i + config.n_pairs]) for i in range(min(N_CROPS_SHOWN, config.n_pairs))]
+    folder.figure(
+        "translation",
+        translation_figure(
+            shown, {layer.layer: layer.rsms for layer in layers}, similarities, table, kernel=str(config.kernel.name)
+        ),
+    )
+    return table
+
+
+def layer_rsms(representations: dict[str, Representation], config: TranslateConfig) -> list[LayerRsms]:
+    """The RSMs of every layer and batch, both from the same representations."""
+    n = 2 * config.n_pairs
+    total = sum(len(stored) // n for stored in representations.values())
+    found = []
+    with tracked("match", total) as advance:
+        for layer, stored in representations.items():
+            centered = Centered(stored, mean(stored, config.centering))
+            rsms: dict[Invariance, list[np.ndarray]] = {invariance: [] for invariance in INVARIANCES}
+            for start in range(0, len(stored), n):
+                batch = centered[start : start + n]
+                for invariance in INVARIANCES:
+                    rsms[invariance].append(batch_rsm(batch, invariance, config))
+                advance(1)
+            stacked = {invariance: np.stack(of_batches) for invariance, of_batches in rsms.items()}
+            found.append(LayerRsms(layer, stored.shape[1], stored.shape[2], stacked))
+    return found
+
+
+def batch_rsm(batch: np.ndarray, invariance: Invariance, config: TranslateConfig) -> np.ndarray:
+    """The RSM of one batch; the RBF kernel takes its sigma from the batch's own distances."""
+    inner = gram(batch, invariance=invariance, **matching_options(config.matching), workers=config.runtime.workers)
+    return kernel(inner, config.kernel.name, sigma=config.kernel.sigma, sigma_tile=config.kernel.sigma_tile)
+
+
+def similarities_of(layer: LayerRsms) -> pd.DataFrame:
+    """Every pair's similarity: layer, invariance, batch, pair, similarity."""
+    n = next(iter(layer.rsms.values())).shape[1] // 2
+    frames = []
+    for invariance, rsms in layer.rsms.items():
+        for kind, (rows, columns) in (("overlapping", overlapping_pairs(n)), ("unrelated", unrelated_pairs(n))):
+            values = rsms[:, rows, columns]
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "layer": layer.layer,
+                        "invariance": str(invariance),
+                        "batch": np.repeat(np.arange(len(rsms)), len(rows)),
+                        "pair": kind,
+                        "similarity": values.ravel(),
+                    }
+                )
+            )
+    return pd.concat(frames, ignore_index=True)
+
+
+def separation_table(
+    layers: list[LayerRsms], similarities: pd.DataFrame, config: TranslateConfig, dataset: str
+) -> pd.DataFrame:
+    """One row a layer and invariance: both distributions' means, and the area under the ROC curve between them."""
+    rows = []
+    for layer in layers:
+        for invariance in INVARIANCES:
+            of_layer = similarities.query("layer == @layer.layer and invariance == @invariance.value")
+            overlapping = of_layer.loc[of_layer["pair"] == "overlapping", "similarity"].to_numpy()
+            unrelated = of_layer.loc[of_layer["pair"] == "unrelated", "similarity"].to_numpy()
+            rows.append(
+                {
+                    "model": config.model.label,
+                    "dataset": dataset,
+                    "layer": layer.layer,
+                    "positions": layer.positions,
+                    "channels": layer.channels,
+                    "kernel": str(config.kernel.name),
+                    "invariance": str(invariance),
+                    "overlapping_mean": overlapping.mean(),
+                    "unrelated_mean": unrelated.mean(),
+                    "auc": separation(overlapping, unrelated),
+                    "n_overlapping": overlapping.size,
+                    "n_unrelated": unrelated.size,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def write(folder: RunFolder, layers: list[LayerRsms], similarities: pd.DataFrame, table: pd.DataFrame) -> None:
+    """The table, the similarities behind the figure, and the RSMs."""
+    folder.table("separation", table)
+    folder.data("similarities", similarities)
+    for layer in layers:
+        for invariance, rsms in layer.rsms.items():
+            folder.array(f"{layer.layer}_{invariance}", rsms)
