@@ -1,0 +1,56 @@
+"""How well similarity tells overlapping crops of one photograph from crops of different ones (Section 4.1)."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+
+__all__ = ["area_under_roc", "overlapping_pairs", "split", "unrelated_pairs"]
+
+Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]
+
+
+def overlapping_pairs(n: int) -> Pairs:
+    """Rows and columns of the n pairs (i, n + i) in an RSM of n upper crops, then their n lower crops."""
+    upper = np.arange(n)
+    return upper, upper + n
+
+
+def unrelated_pairs(n: int) -> Pairs:
+    """Rows and columns of the 2n(n - 1) pairs of crops of different photographs, each unordered pair once."""
+    rows, cols = np.triu_indices(2 * n, k=1)
+    different = cols - rows != n
+    return rows[different], cols[different]
+
+
+def split(rsm: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Similarities of the overlapping [n] and of the unrelated [2n(n - 1)] pairs of an RSM [2n, 2n].
+
+    The first n rows and columns are upper crops, the others the lower crops of the same photographs, in the same order.
+
+    Raises:
+        ValueError: If the RSM is not square, has an odd number of rows, or fewer than four (two photographs).
+    """
+    rsm = np.asarray(rsm)
+    if rsm.ndim != 2 or rsm.shape[0] != rsm.shape[1] or len(rsm) % 2 or len(rsm) < 4:
+        raise ValueError(f"the RSM must be [2n, 2n] with n >= 2 upper crops, then n lower crops, got {rsm.shape}")
+    n = len(rsm) // 2
+    return rsm[overlapping_pairs(n)], rsm[unrelated_pairs(n)]
+
+
+def area_under_roc(overlapping: ArrayLike, unrelated: ArrayLike) -> float:
+    """Probability that an overlapping pair is more similar than an unrelated one; ties count half.
+
+    The area is U / (n m), with U the Mann-Whitney statistic of the n overlapping against the m unrelated similarities.
+
+    Raises:
+        ValueError: If either is empty or holds NaN.
+    """
+    samples = {"overlapping": np.ravel(overlapping), "unrelated": np.ravel(unrelated)}
+    for name, values in samples.items():
+        if values.size == 0:
+            raise ValueError(f"no {name} similarities, at least one is needed")
+        if n_nan := np.count_nonzero(np.isnan(values)):
+            raise ValueError(f"{n_nan} of {values.size} {name} similarities are NaN")
+    n, m = (values.size for values in samples.values())
+    ranks = rankdata(np.concatenate(list(samples.values())))
+    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
