@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-__all__ = ["area_under_roc", "overlapping_pairs", "split", "unrelated_pairs"]
+__all__ = ["overlapping_pairs", "separation", "unrelated_pairs"]
 
 Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]
 
@@ -22,25 +22,10 @@ def unrelated_pairs(n: int) -> Pairs:
     return rows[different], cols[different]
 
 
-def split(rsm: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Similarities of the overlapping [n] and of the unrelated [2n(n - 1)] pairs of an RSM [2n, 2n].
-
-    The first n rows and columns are upper crops, the others the lower crops of the same photographs, in the same order.
-
-    Raises:
-        ValueError: If the RSM is not square, has an odd number of rows, or fewer than four (two photographs).
-    """
-    rsm = np.asarray(rsm)
-    if rsm.ndim != 2 or rsm.shape[0] != rsm.shape[1] or len(rsm) % 2 or len(rsm) < 4:
-        raise ValueError(f"the RSM must be [2n, 2n] with n >= 2 upper crops, then n lower crops, got {rsm.shape}")
-    n = len(rsm) // 2
-    return rsm[overlapping_pairs(n)], rsm[unrelated_pairs(n)]
-
-
-def area_under_roc(overlapping: ArrayLike, unrelated: ArrayLike) -> float:
+def separation(overlapping: ArrayLike, unrelated: ArrayLike) -> float:
     """Probability that an overlapping pair is more similar than an unrelated one; ties count half.
 
-    The area is U / (n m), with U the Mann-Whitney statistic of the n overlapping against the m unrelated similarities.
+    Area under the ROC curve, U / (n m), with U the Mann-Whitney statistic of the n overlapping against the m unrelated similarities.
 
     Raises:
         ValueError: If either is empty or holds NaN.

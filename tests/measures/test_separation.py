@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 
-from semrsm_cli.measures.separation import area_under_roc, overlapping_pairs, split, unrelated_pairs
+from semrsm_cli.measures.separation import overlapping_pairs, separation, unrelated_pairs
 from tests import naive
 
 # few distinct values, so that ties are common
@@ -15,7 +15,7 @@ similarities = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=20)
 
 def test_worked_example() -> None:
     # 0.9 beats all three; 0.5 beats 0.1, ties with 0.5 and loses to 0.6: (3 + 1.5) / 6
-    assert area_under_roc([0.9, 0.5], [0.5, 0.1, 0.6]) == 0.75
+    assert separation([0.9, 0.5], [0.5, 0.1, 0.6]) == 0.75
 
 
 @pytest.mark.parametrize(
@@ -24,21 +24,21 @@ def test_worked_example() -> None:
     ids=["separated", "inverted", "equal"],
 )
 def test_extremes(overlapping: list[float], unrelated: list[float], expected: float) -> None:
-    assert area_under_roc(overlapping, unrelated) == expected
+    assert separation(overlapping, unrelated) == expected
 
 
 @given(similarities, similarities)
 def test_counts_pairs(overlapping: list[float], unrelated: list[float]) -> None:
-    area = area_under_roc(overlapping, unrelated)
-    assert area == pytest.approx(naive.area_under_roc(overlapping, unrelated), abs=1e-12)
-    assert area_under_roc(unrelated, overlapping) == pytest.approx(1 - area, abs=1e-12)
-    assert area_under_roc(np.exp(overlapping), np.exp(unrelated)) == pytest.approx(area, abs=1e-12)
+    area = separation(overlapping, unrelated)
+    assert area == pytest.approx(naive.separation(overlapping, unrelated), abs=1e-12)
+    assert separation(unrelated, overlapping) == pytest.approx(1 - area, abs=1e-12)
+    assert separation(np.exp(overlapping), np.exp(unrelated)) == pytest.approx(area, abs=1e-12)
 
 
 def test_is_the_mann_whitney_statistic(rng: np.random.Generator) -> None:
     overlapping, unrelated = rng.normal(1, size=200), rng.normal(size=3000).round(1)
     expected = mannwhitneyu(overlapping, unrelated).statistic / (200 * 3000)
-    assert area_under_roc(overlapping, unrelated) == pytest.approx(expected, abs=1e-12)
+    assert separation(overlapping, unrelated) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_is_the_mann_whitney_statistic(rng: np.random.Generator) -> None:
 )
 def test_refuses(overlapping: list[float], unrelated: list[float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        area_under_roc(overlapping, unrelated)
+        separation(overlapping, unrelated)
 
 
 @given(st.integers(2, 8))
@@ -66,15 +66,8 @@ def test_every_pair_of_crops_has_one_place(n: int) -> None:
     assert all(len(pair) == 2 for pair in unordered)
 
 
-def test_split_of_a_small_rsm() -> None:
+def test_pairs_of_a_small_rsm() -> None:
     # photographs A and B: upper A, upper B, lower A, lower B
     rsm = np.array([[1.0, 0.1, 0.8, 0.2], [0.1, 1.0, 0.3, 0.7], [0.8, 0.3, 1.0, 0.4], [0.2, 0.7, 0.4, 1.0]])
-    overlapping, unrelated = split(rsm)
-    assert overlapping.tolist() == [0.8, 0.7]
-    assert sorted(unrelated) == [0.1, 0.2, 0.3, 0.4]
-
-
-@pytest.mark.parametrize("shape", [(3, 3), (4, 6), (2, 2), (4,)])
-def test_split_refuses_other_shapes(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"must be \[2n, 2n\]"):
-        split(np.zeros(shape))
+    assert rsm[overlapping_pairs(2)].tolist() == [0.8, 0.7]
+    assert sorted(rsm[unrelated_pairs(2)]) == [0.1, 0.2, 0.3, 0.4]
