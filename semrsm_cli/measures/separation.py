@@ -25,17 +25,17 @@ def unrelated_pairs(n: int) -> Pairs:
 def separation(overlapping: ArrayLike, unrelated: ArrayLike) -> float:
     """Probability that an overlapping pair is more similar than an unrelated one; ties count half.
 
-    Area under the ROC curve, U / (n m), with U the Mann-Whitney statistic of the n overlapping against the m unrelated similarities.
+    Area under the ROC curve, U / (n m), with U the Mann-Whitney statistic of n overlapping and m unrelated similarities.
 
     Raises:
         ValueError: If either is empty or holds NaN.
     """
-    samples = {"overlapping": np.ravel(overlapping), "unrelated": np.ravel(unrelated)}
-    for name, values in samples.items():
+    overlapping, unrelated = np.ravel(overlapping), np.ravel(unrelated)
+    for name, values in (("overlapping", overlapping), ("unrelated", unrelated)):
         if values.size == 0:
             raise ValueError(f"no {name} similarities, at least one is needed")
         if n_nan := np.count_nonzero(np.isnan(values)):
             raise ValueError(f"{n_nan} of {values.size} {name} similarities are NaN")
-    n, m = (values.size for values in samples.values())
-    ranks = rankdata(np.concatenate(list(samples.values())))
+    n, m = overlapping.size, unrelated.size
+    ranks = rankdata(np.concatenate([overlapping, unrelated]))
     return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
