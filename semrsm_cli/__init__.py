@@ -26,7 +26,13 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-MEASURES = {"cka": "cka", "hsic": "cka", "count_f1": "retrieval", "presence_iou": "retrieval", "jensen_shannon": "agreement"}
+MEASURES = {
+    "cka": "cka",
+    "count_f1": "retrieval",
+    "hsic": "cka",
+    "jensen_shannon": "agreement",
+    "presence_iou": "retrieval",
+}
 
 
 def __getattr__(name: str) -> Any:

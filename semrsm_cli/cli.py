@@ -82,7 +82,7 @@ def add_task(name: str, summary: str) -> None:
             typer.echo(f"semrsm {name}: {error}", err=True)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
-            typer.echo(f"semrsm {name}: interrupted; what was computed is in the store, run it again to go on", err=True)
+            typer.echo(f"semrsm {name}: interrupted; run it again to go on from what is in the store", err=True)
             raise typer.Exit(INTERRUPTED) from None
 
 

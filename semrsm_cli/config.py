@@ -131,7 +131,8 @@ class KernelConfig:
     def __post_init__(self) -> None:
         require(self.sigma is None or self.sigma > 0, f"kernel.sigma must be above 0, got {self.sigma}")
         require(
-            self.sigma_tile is None or self.sigma_tile >= 1, f"kernel.sigma_tile must be at least 1, got {self.sigma_tile}"
+            self.sigma_tile is None or self.sigma_tile >= 1,
+            f"kernel.sigma_tile must be at least 1, got {self.sigma_tile}",
         )
 
 
@@ -149,9 +150,7 @@ class MatchingConfig:
     """Positions that `topk_greedy` matches optimally."""
 
     def __post_init__(self) -> None:
-        require(
-            0 < self.tolerance < 1, f"matching.tolerance must lie between 0 and 1, got {self.tolerance}; try 1e-4"
-        )
+        require(0 < self.tolerance < 1, f"matching.tolerance must lie between 0 and 1, got {self.tolerance}; try 1e-4")
         require(self.batch >= 1, f"matching.batch must be at least 1, got {self.batch}")
         require(self.k >= 1, f"matching.k must be at least 1, got {self.k}")
 
@@ -178,7 +177,8 @@ class RuntimeConfig:
         require(self.loaders >= 0, f"runtime.loaders must be 0 or more, got {self.loaders}")
         require(self.workers is None or self.workers >= 1, f"runtime.workers must be at least 1, got {self.workers}")
         require(
-            self.memory_gib > 0 and math.isfinite(self.memory_gib), f"runtime.memory_gib must be above 0, got {self.memory_gib}"
+            self.memory_gib > 0 and math.isfinite(self.memory_gib),
+            f"runtime.memory_gib must be above 0, got {self.memory_gib}",
         )
 
 

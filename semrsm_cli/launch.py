@@ -79,7 +79,8 @@ def job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]:
     @functools.wraps(task)
     def run(settings: DictConfig) -> None:
         hydra_config = HydraConfig.get()
-        folder = RunFolder(Path(hydra_config.runtime.output_dir), command=[f"semrsm {name}", *hydra_config.overrides.task])
+        command = [f"semrsm {name}", *hydra_config.overrides.task]
+        folder = RunFolder(Path(hydra_config.runtime.output_dir), command=command)
         try:
             folder.settings = OmegaConf.to_yaml(settings)
             run_task(task, settings, folder)

@@ -20,14 +20,13 @@ import numpy as np
 import platformdirs
 import zarr
 from filelock import FileLock
-from safetensors import SafetensorError, safe_open
 
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["Precision", "Representation", "TileFolder", "Writer", "cache_folder", "content_of", "digest", "locked", "read_array"]
+__all__ = ["Precision", "Representation", "TileFolder", "Writer", "cache_folder", "digest", "locked"]
 
 ARRAY = "concept_vectors"
-HASHED_BYTES = 64 * 2**20
+EVERY_CHUNK: Any = {"write_empty_chunks": True}  # a chunk of zeros, too, has to be seen as finished
 
 
 class Precision(StrEnum):
@@ -107,7 +106,13 @@ class Writer:
     """
 
     def __init__(
-        self, settings: Mapping[str, Any], ids: Sequence[str], *, chunk: int, precision: Precision, root: Path | None = None
+        self,
+        settings: Mapping[str, Any],
+        ids: Sequence[str],
+        *,
+        chunk: int,
+        precision: Precision,
+        root: Path | None = None,
     ) -> None:
         self.settings = dict(settings) | {"ids": digest(list(ids)), "chunk": chunk, "precision": str(precision)}
         self.ids, self.chunk, self.precision = tuple(ids), chunk, precision
@@ -137,14 +142,14 @@ class Writer:
         if missing:
             raise RuntimeError(f"{self.path} lacks {len(missing)} of {self.n_chunks} chunks")
         array = self._open()
-        grid = array.attrs.get("grid")
-        return Representation(array, self.ids, (int(grid[0]), int(grid[1])) if grid else None, self.key)
+        grid: Any = array.attrs.get("grid")
+        return Representation(array, self.ids, tuple(grid) if grid else None, self.key)
 
     def _made(self) -> bool:
         return (self.path / ARRAY / "zarr.json").exists()
 
     def _open(self) -> "zarr.Array[Any]":
-        return zarr.open_array(self.path / ARRAY, mode="r+", zarr_format=3)
+        return zarr.open_array(self.path / ARRAY, mode="r+", zarr_format=3, config=EVERY_CHUNK)
 
     def _create(self, position_shape: tuple[int, ...], grid: tuple[int, int] | None) -> "zarr.Array[Any]":
         group = zarr.open_group(self.path, mode="a", zarr_format=3, attributes={"settings": self.settings})
@@ -155,7 +160,7 @@ class Writer:
             chunks=(self.chunk, *position_shape),
             dtype=str(self.precision),
             compressors=None,  # features hardly shrink, and reading stays a plain copy
-            config={"write_empty_chunks": True},
+            config=EVERY_CHUNK,
             attributes={"grid": list(grid) if grid else None},
         )
 
@@ -183,67 +188,6 @@ class TileFolder:
 
     def _file(self, row: int, column: int) -> Path:
         return self.path / f"{row}_{column}.npz"
-
-
-def read_array(name: str) -> Any:
-    """Concept vectors [n, s, c] in a file of the user's, read when sliced: .npy, .npz, .safetensors or Zarr.
-
-    A file with several arrays needs the name of one behind a `#`: `features.npz#layer4`.
-
-    Raises:
-        SemrsmError: No such file, no such array, another kind of file, or not three axes of numbers.
-    """
-    location, _, chosen = name.partition("#")
-    path = Path(location).expanduser()
-    if not path.exists():
-        raise SemrsmError(f"there is no {location}; give the path of a .npy, .npz, .safetensors or Zarr array")
-    try:
-        array = open_given(path, chosen)
-    except (OSError, ValueError, KeyError, SafetensorError, zarr.errors.BaseZarrError) as error:
-        raise SemrsmError(f"cannot read {location}: {str(error).splitlines()[0] if str(error) else error!r}") from error
-    if len(array.shape) != 3 or np.dtype(array.dtype).kind not in "fiu":
-        raise SemrsmError(
-            f"{location} must hold numbers [n, s, c] (images, positions, channels), got {array.dtype} {list(array.shape)}; "
-            "a map [n, c, h, w] becomes that by map.reshape(n, c, h * w).swapaxes(1, 2)"
-        )
-    return array
-
-
-def open_given(path: Path, chosen: str) -> Any:
-    """The array in a file, by the file's kind."""
-    if path.suffix == ".npy":
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as arrays:
-            return arrays[one_of(list(arrays), chosen, path)]
-    if path.suffix == ".safetensors":
-        with safe_open(path, framework="np") as tensors:
-            return tensors.get_tensor(one_of(list(tensors.keys()), chosen, path))
-    if path.is_dir():
-        node = zarr.open(path, mode="r")
-        if isinstance(node, zarr.Group):
-            node = node[one_of(sorted(node.array_keys()), chosen, path)]
-        return node
-    raise SemrsmError(f"{path} is no array that can be read; give a .npy, .npz, .safetensors or Zarr array")
-
-
-def one_of(names: list[str], chosen: str, path: Path) -> str:
-    """The array that was chosen, or the only one."""
-    if chosen in names:
-        return chosen
-    if not chosen and len(names) == 1:
-        return names[0]
-    wrong = f"no array {chosen!r} in {path}" if chosen else f"{path} holds {len(names)} arrays"
-    raise SemrsmError(f"{wrong}; choose one as {path}#NAME from {', '.join(names[:10])}")
-
-
-def content_of(array: Any) -> str:
-    """Hash of an array's shape, type and values, read a part at a time."""
-    state = hashlib.blake2b(f"{array.dtype} {tuple(array.shape)}".encode(), digest_size=16)
-    step = max(1, HASHED_BYTES // max(1, int(np.prod(array.shape[1:])) * np.dtype(array.dtype).itemsize))
-    for start in range(0, array.shape[0], step):
-        state.update(np.ascontiguousarray(array[start : start + step]).data)
-    return state.hexdigest()
 
 
 def ids_as_csv(ids: Sequence[str]) -> str:

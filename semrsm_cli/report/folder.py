@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["RunFolder"]
 
 LIBRARIES = ("numpy", "scipy", "numba", "torch", "torchvision", "timm", "transformers", "hydra-core", "zarr")
-FIGURE_FORMATS = ("png", "pdf")
+FIGURE_FORMATS: dict[str, dict[str, Any]] = {"png": {}, "pdf": {"CreationDate": None}}
 FIGURE_DPI = 200
 
 
@@ -55,23 +56,18 @@ class RunFolder:
 
     def table(self, name: str, frame: pd.DataFrame) -> None:
         """Write tables/NAME.csv with its Markdown and LaTeX twins."""
-        for suffix, text in FORMATS.items():
-            self._write(f"tables/{name}.{suffix}", lambda path, text=text: path.write_text(text(frame), encoding="utf-8"))
+        for suffix in FORMATS:
+            self._write_table(name, frame, suffix)
 
     def data(self, name: str, frame: pd.DataFrame) -> None:
         """Write tables/NAME.csv alone: the numbers behind a figure, too many to print."""
-        self._write(f"tables/{name}.csv", lambda path: path.write_text(FORMATS["csv"](frame), encoding="utf-8"))
+        self._write_table(name, frame, "csv")
 
     def figure(self, name: str, figure: "Figure") -> None:
         """Write figures/NAME.png and .pdf; the bytes depend on the picture alone."""
-        for suffix in FIGURE_FORMATS:
-            metadata = {"CreationDate": None} if suffix == "pdf" else None
-            self._write(
-                f"figures/{name}.{suffix}",
-                lambda path, suffix=suffix, metadata=metadata: figure.savefig(
-                    path, format=suffix, dpi=FIGURE_DPI, bbox_inches="tight", metadata=metadata
-                ),
-            )
+        for suffix, metadata in FIGURE_FORMATS.items():
+            save = partial(figure.savefig, format=suffix, dpi=FIGURE_DPI, bbox_inches="tight", metadata=metadata)
+            self._write(f"figures/{name}.{suffix}", save)
 
     def array(self, name: str, array: np.ndarray) -> None:
         """Write arrays/NAME.npy."""
@@ -113,15 +109,19 @@ class RunFolder:
                 folder.rmdir()
                 folder = folder.parent
 
+    def _write_table(self, name: str, frame: pd.DataFrame, suffix: str) -> None:
+        text = FORMATS[suffix](frame)
+        self._write(f"tables/{name}.{suffix}", lambda path: path.write_text(text, encoding="utf-8"))
+
     def _write(self, name: str, write: Callable[[Path], object]) -> None:
         final = self.path / name
         final.parent.mkdir(parents=True, exist_ok=True)
-        partial = final.with_name(f".{final.name}.{os.getpid()}")
+        unfinished = final.with_name(f".{final.name}.{os.getpid()}")
         try:
-            write(partial)
-            partial.replace(final)
+            write(unfinished)
+            unfinished.replace(final)
         finally:
-            partial.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
         if final not in self.written:
             self.written.append(final)
 

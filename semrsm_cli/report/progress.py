@@ -33,8 +33,9 @@ def tracked(step: str, total: int, *, done: int = 0) -> Iterator[Callable[[int],
 @contextmanager
 def bar(step: str, total: int, done: int, console: Console) -> Iterator[Callable[[int], None]]:
     """A bar with elapsed and remaining time."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
+    description = TextColumn("{task.description}")
+    times = (TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(description, BarColumn(), MofNCompleteColumn(), *times, console=console) as progress:
         task = progress.add_task(step, total=total, completed=done)
         yield lambda n: progress.advance(task, n)
 

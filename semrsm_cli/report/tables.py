@@ -51,7 +51,7 @@ def wrapped(words: list[str], width: int) -> list[str]:
 
 def rounded(frame: pd.DataFrame) -> pd.DataFrame:
     """Every cell as text: floats with three significant digits (at least three decimals where below one)."""
-    return frame.apply(lambda column: column.map(cell))
+    return frame.map(cell)
 
 
 def cell(value: object) -> str:

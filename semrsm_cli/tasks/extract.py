@@ -97,7 +97,7 @@ def load_network(config: ModelConfig, runtime: RuntimeConfig) -> Network:
     try:
         torch.empty(0, device=runtime.device)
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"runtime.device={runtime.device} is not available here ({first_line(error)}); use cpu") from None
+        raise ConfigError(f"runtime.device={runtime.device} is not available: {first_line(error)}; use cpu") from None
     return load(
         config.source,
         config.name,
@@ -168,9 +168,7 @@ def fill(
             advance(1)
 
 
-def batches(
-    images: Images, prepare: Prepare, chunks: Sequence[int], size: int, loaders: int
-) -> Iterator[torch.Tensor]:
+def batches(images: Images, prepare: Prepare, chunks: Sequence[int], size: int, loaders: int) -> Iterator[torch.Tensor]:
     """The prepared images of each chunk."""
     rows = [list(range(i * size, min((i + 1) * size, len(images)))) for i in chunks]
     return iter(DataLoader(Prepared(images, prepare), batch_sampler=rows, num_workers=loaders))

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from semrsm_cli import store
-from semrsm_cli.config import MatchingConfig, RsmConfig
+from semrsm_cli.config import MatchingConfig, RsmConfig, RuntimeConfig
+from semrsm_cli.data.arrays import content_of, read_array
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import tracked
 from semrsm_cli.rsm import Centered, Gram, Invariance, gram, kernel, mean
 from semrsm_cli.rsm.centering import Representations
-from semrsm_cli.store import TileFolder
+from semrsm_cli.store import TileFolder, digest
 from semrsm_cli.tasks.extract import draw, load_network, note_images, note_network, open_images, represent
 
 __all__ = ["gram_in_store", "matching_options", "rsm"]
@@ -72,14 +72,14 @@ def of_model(config: RsmConfig, folder: RunFolder) -> list[Source]:
 
 def given(config: RsmConfig) -> list[Source]:
     """The representations in the user's files."""
-    x = store.read_array(str(config.x))
-    y = None if config.y is None else store.read_array(config.y)
+    x = read_array(str(config.x))
+    y = None if config.y is None else read_array(config.y)
     if y is not None and x.shape[1:] != y.shape[1:]:
         raise SemrsmError(
             f"x and y must have the same positions and channels, got {list(x.shape[1:])} in {config.x} "
             f"and {list(y.shape[1:])} in {config.y}"
         )
-    key = store.digest([store.content_of(x), None if y is None else store.content_of(y)])
+    key = digest([content_of(x), None if y is None else content_of(y)])
     names = [Path(str(path).split("#")[0]).stem for path in (config.x, config.y) if path is not None]
     return [Source("_".join(names), x, y, key, config.grid)]
 
@@ -95,7 +95,9 @@ def source_gram(source: Source, config: RsmConfig) -> Gram:
     x, y = Centered(source.x, center), None if source.y is None else Centered(source.y, center)
     settings = {"representation": source.key, "centering": str(config.centering)}
     try:
-        return gram_in_store(x, y, settings, config.invariance, config.matching, source.grid, config.runtime, source.name)
+        return gram_in_store(
+            x, y, settings, config.invariance, config.matching, config.runtime, grid=source.grid, name=source.name
+        )
     except ValueError as error:
         raise SemrsmError(f"{source.name}: {error}") from error
 
@@ -106,8 +108,9 @@ def gram_in_store(
     settings: dict[str, Any],
     invariance: Invariance,
     matching: MatchingConfig,
-    grid: tuple[int, int] | None,
-    runtime: Any,
+    runtime: RuntimeConfig,
+    *,
+    grid: tuple[int, int] | None = None,
     name: str,
 ) -> Gram:
     """Matched inner products by tiles that are kept in the store, so that a run goes on where another stopped."""

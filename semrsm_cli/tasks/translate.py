@@ -1,4 +1,4 @@
-"""`semrsm translate`: can an RSM tell that two crops show the same thing at another place? (Section 4.1, Appendix B)."""
+"""`semrsm translate`: do RSMs see that two crops show the same thing elsewhere? (Section 4.1, Appendix B)."""
 
 from dataclasses import dataclass
 

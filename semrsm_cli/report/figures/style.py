@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ INVARIANCE_TITLE: Final = {
 @contextmanager
 def paper_style() -> Iterator[None]:
     """Fonts and lines for a figure of PAGE_WIDTH."""
-    settings = {
+    settings: dict[Any, Any] = {
         "font.size": 8,
         "axes.titlesize": 8,
         "axes.labelsize": 8,

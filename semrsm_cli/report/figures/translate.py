@@ -1,10 +1,12 @@
 """Figures 2 and 7: crops, their RSMs over the layers, and both distributions of similarity."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpecFromSubplotSpec, SubplotSpec
 from PIL import Image
@@ -23,11 +25,12 @@ __all__ = ["translation_figure"]
 
 N_RSMS = 5
 PAIRS = ("overlapping", "unrelated")
+SIDES: tuple[Literal["low", "high"], ...] = ("low", "high")
 
 
 def translation_figure(
     crops: Sequence[tuple[Image.Image, Image.Image]],
-    rsms: Mapping[str, Mapping[str, np.ndarray]],
+    rsms: Mapping[str, Mapping[Any, np.ndarray]],
     similarities: pd.DataFrame,
     separation: pd.DataFrame,
     *,
@@ -43,7 +46,7 @@ def translation_figure(
         kernel: Name of the kernel, for the colour bar.
     """
     layers = list(rsms)
-    shown = [layers[i] for i in np.unique(np.linspace(0, len(layers) - 1, min(N_RSMS, len(layers))).round().astype(int))]
+    shown = [layers[i] for i in np.unique(np.linspace(0, len(layers) - 1, N_RSMS).round().astype(int))]
     invariances = list(rsms[layers[0]])
     with paper_style():
         figure = Figure(figsize=(PAGE_WIDTH * 1.45, PAGE_WIDTH * 0.42))
@@ -71,7 +74,7 @@ def draw_crops(figure: Figure, place: SubplotSpec, crops: Sequence[tuple[Image.I
 def draw_rsms(
     figure: Figure,
     place: SubplotSpec,
-    rsms: Mapping[str, Mapping[str, np.ndarray]],
+    rsms: Mapping[str, Mapping[Any, np.ndarray]],
     invariances: Sequence[str],
     kernel: str,
 ) -> None:
@@ -84,19 +87,20 @@ def draw_rsms(
         low, high = (0.0, 1.0) if bounded else limits([of_layer[invariance][0] for invariance in invariances])
         for row, invariance in enumerate(invariances):
             axes = figure.add_subplot(grid[row, column])
-            picture = axes.imshow(of_layer[invariance][0], cmap=SEQUENTIAL, vmin=low, vmax=high, interpolation="nearest")
+            matrix = of_layer[invariance][0]
+            picture = axes.imshow(matrix, cmap=SEQUENTIAL, vmin=low, vmax=high, interpolation="nearest")
             bare(axes)
             if row == 0:
                 axes.set_title(short_layer(layer))
             if column == 0:
                 axes.set_ylabel(INVARIANCE_TITLE[str(invariance)])
-            n = len(of_layer[invariance][0]) // 2
+            n = len(matrix) // 2
             axes.axhline(n - 0.5, color="white", linewidth=0.6)
             axes.axvline(n - 0.5, color="white", linewidth=0.6)
     if bounded:
         colorbar = figure.colorbar(picture, cax=figure.add_subplot(grid[:, -1]), ticks=[0, 0.5, 1])
         colorbar.set_label("similarity (RBF)", labelpad=0)
-        colorbar.outline.set_visible(False)  # type: ignore[operator]
+        colorbar.outline.set_visible(False)
 
 
 def limits(matrices: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -123,14 +127,15 @@ def draw_distributions(
         for position, layer in enumerate(layers):
             of_layer = of_invariance[of_invariance["layer"] == layer]
             values = [scaled(of_layer, pair, kernel) for pair in PAIRS]
-            for side, pair, of_pair in zip(("low", "high"), PAIRS, values, strict=True):
+            for side, pair, of_pair in zip(SIDES, PAIRS, values, strict=True):
                 half_violin(axes, of_pair, position, side, COLOR[pair])
             axes.text(position, 1.03, f"{areas[layer]:.2f}", ha="center", va="bottom", fontsize=7)
         axes.text(-0.62, 1.03, "AUC", ha="right", va="bottom", fontsize=7)
         axes.set(xlim=(-0.6, len(layers) - 0.4), ylim=(-0.03, 1.02), yticks=[0, 0.5, 1])
         axes.set_ylabel("similarity" if kernel == "rbf" else "similarity (scaled)")
         last = row == len(invariances) - 1
-        axes.set_xticks(range(len(layers)), [short_layer(layer) for layer in layers] if last else [], rotation=30, ha="right")
+        names = [short_layer(layer) for layer in layers] if last else []
+        axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
         if row == 0:
             handles = [axes.fill_between([], [], color=COLOR[pair], alpha=0.75, label=pair) for pair in PAIRS]
             axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.1), ncols=2, borderaxespad=0)
@@ -145,12 +150,12 @@ def scaled(of_layer: pd.DataFrame, pair: str, kernel: str) -> np.ndarray:
     return (values - low) / (high - low) if high > low else np.zeros_like(values)
 
 
-def half_violin(axes: Axes, values: np.ndarray, position: float, side: str, color: str) -> None:
+def half_violin(axes: Axes, values: np.ndarray, position: float, side: Literal["low", "high"], color: str) -> None:
     """One half of a violin; a line where all values are the same."""
     if np.ptp(values) < 1e-6:
         offset = -0.4 if side == "low" else 0.4
         axes.plot([position, position + offset], [values[0]] * 2, color=color)
         return
-    parts = axes.violinplot(values, [position], widths=0.85, side=side, showextrema=False, showmedians=False)  # type: ignore[arg-type]
-    for body in parts["bodies"]:  # type: ignore[union-attr]
+    parts = axes.violinplot(values, [position], widths=0.85, side=side, showextrema=False, showmedians=False)
+    for body in cast(list[PolyCollection], parts["bodies"]):
         body.set(facecolor=color, alpha=0.75, edgecolor="none")

@@ -1,0 +1,101 @@
+"""The store: keys, chunks, resumption, tiles."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from semrsm_cli.errors import SemrsmError
+from semrsm_cli.store import Precision, TileFolder, Writer, cache_folder, digest
+
+IDS = [f"image {i}" for i in range(7)]
+
+
+def writer(root: Path, **settings: object) -> Writer:
+    return Writer({"layer": "a"} | settings, IDS, chunk=3, precision=Precision.float32, root=root)
+
+
+def fill(to: Writer, values: np.ndarray, chunks: range) -> None:
+    for i in chunks:
+        to.write(i, values[i * 3 : (i + 1) * 3], (2, 2))
+
+
+def test_representation_comes_back_with_ids_and_grid(tmp_path: Path, rng: np.random.Generator) -> None:
+    values = rng.normal(size=(7, 4, 5)).astype(np.float32)
+    target = writer(tmp_path)
+    fill(target, values, range(3))
+    stored = target.finished()
+    np.testing.assert_array_equal(stored[0:7], values)
+    assert (stored.shape, stored.ids, stored.grid) == ((7, 4, 5), tuple(IDS), (2, 2))
+    assert (target.path / "ids.csv").read_text().splitlines()[1] == "0,image 0"
+
+
+def test_interrupted_writer_goes_on_and_ends_with_the_same_bytes(tmp_path: Path, rng: np.random.Generator) -> None:
+    values = rng.normal(size=(7, 4, 5)).astype(np.float32)
+    whole = writer(tmp_path / "whole")
+    fill(whole, values, range(3))
+    first = writer(tmp_path / "parts")
+    fill(first, values, range(1))
+    (first.path / "concept_vectors" / "c" / "1").mkdir(parents=True)
+    (first.path / "concept_vectors" / "c" / "1" / "0.1234.partial").write_bytes(b"half")
+    second = writer(tmp_path / "parts")
+    assert [second.has(i) for i in range(3)] == [True, False, False]
+    fill(second, values, range(1, 3))
+    assert files_below(second.path) == files_below(whole.path)
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_chunk_of_zeros_counts_as_written(tmp_path: Path) -> None:
+    target = writer(tmp_path)
+    fill(target, np.zeros((7, 4, 5), np.float32), range(3))
+    assert all(target.has(i) for i in range(3))
+
+
+def test_unfinished_representation_is_not_handed_out(tmp_path: Path, rng: np.random.Generator) -> None:
+    target = writer(tmp_path)
+    fill(target, rng.normal(size=(7, 4, 5)), range(2))
+    with pytest.raises(RuntimeError, match="lacks 1 of 3 chunks"):
+        target.finished()
+
+
+def test_every_setting_changes_the_key(tmp_path: Path) -> None:
+    keys = {
+        writer(tmp_path).key,
+        writer(tmp_path, weights="other").key,
+        Writer({"layer": "a"}, IDS[:6], chunk=3, precision=Precision.float32, root=tmp_path).key,
+        Writer({"layer": "a"}, IDS, chunk=2, precision=Precision.float32, root=tmp_path).key,
+        Writer({"layer": "a"}, IDS, chunk=3, precision=Precision.float16, root=tmp_path).key,
+    }
+    assert len(keys) == 5
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+
+
+def test_rows_are_found_by_id(tmp_path: Path, rng: np.random.Generator) -> None:
+    target = writer(tmp_path)
+    fill(target, rng.normal(size=(7, 4, 5)), range(3))
+    stored = target.finished()
+    assert stored.rows_of(["image 5", "image 0"]).tolist() == [5, 0]
+    with pytest.raises(SemrsmError, match="lacks 1 images, the first is image 9"):
+        stored.rows_of(["image 5", "image 9"])
+
+
+def test_tiles_come_back_to_the_bit(tmp_path: Path, rng: np.random.Generator) -> None:
+    inner, bound = rng.normal(size=(2, 3, 4))
+    tiles = TileFolder({"key": 1}, root=tmp_path)
+    assert tiles.load(0, 1) is None
+    tiles.save(0, 1, inner, bound)
+    found = TileFolder({"key": 1}, root=tmp_path).load(0, 1)
+    assert found is not None
+    np.testing.assert_array_equal(found[0], inner)
+    np.testing.assert_array_equal(found[1], bound)
+    assert TileFolder({"key": 2}, root=tmp_path).load(0, 1) is None
+
+
+def test_cache_folder_is_the_users_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SEMRSM_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("SEMRSM_CACHE")
+    assert cache_folder().name == "semrsm"
