@@ -149,7 +149,7 @@ class Writer:
         return (self.path / ARRAY / "zarr.json").exists()
 
     def _open(self) -> "zarr.Array[Any]":
-        return zarr.open_array(self.path / ARRAY, mode="r+", zarr_format=3, config=EVERY_CHUNK)
+        return zarr.open_array(self.path / ARRAY, mode="r+", zarr_format=3).with_config(EVERY_CHUNK)
 
     def _create(self, position_shape: tuple[int, ...], grid: tuple[int, int] | None) -> "zarr.Array[Any]":
         group = zarr.open_group(self.path, mode="a", zarr_format=3, attributes={"settings": self.settings})

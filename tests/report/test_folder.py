@@ -47,10 +47,8 @@ def test_figures_of_the_same_picture_have_the_same_bytes(folder: RunFolder, tmp_
         figure = Figure()
         figure.subplots().plot([0, 1])
         target.figure("line", figure)
-    for suffix in ("png", "pdf"):
-        assert (folder.path / f"figures/line.{suffix}").read_bytes() == (
-            again.path / f"figures/line.{suffix}"
-        ).read_bytes()
+    for name in ("figures/line.png", "figures/line.pdf"):
+        assert (folder.path / name).read_bytes() == (again.path / name).read_bytes()
 
 
 def test_failed_write_leaves_nothing(folder: RunFolder) -> None:
