@@ -25,7 +25,7 @@ def unrelated_pairs(n: int) -> Pairs:
 def separation(overlapping: ArrayLike, unrelated: ArrayLike) -> float:
     """Probability that an overlapping pair is more similar than an unrelated one; ties count half.
 
-    Area under the ROC curve, U / (n m), with U the Mann-Whitney statistic of n overlapping and m unrelated similarities.
+    Area under the ROC curve, U / (n m); U is the Mann-Whitney statistic of n overlapping, m unrelated similarities.
 
     Raises:
         ValueError: If either is empty or holds NaN.
