@@ -1,0 +1,75 @@
+"""Overlapping crops of one image, and batches in which no two images are related."""
+
+from collections import defaultdict
+
+import numpy as np
+from PIL import Image
+
+from semrsm_cli.data.images import Images
+from semrsm_cli.errors import SemrsmError
+
+__all__ = ["batches_of_unrelated", "overlapping_crops"]
+
+
+def overlapping_crops(image: Image.Image, *, size: int, crop: int) -> tuple[Image.Image, Image.Image]:
+    """Cut the upper-left and the lower-left square of `crop` pixels out of an image that was brought to `size`.
+
+    The short side is resized to `size` (bicubic, antialiased), and the middle square is kept. The two crops show the
+    same `2 * crop - size` rows, moved by `size - crop`: 84 and 64 share 44 x 64 pixels (Figure 2 of the paper), 324 and
+    224 are 100 apart, which is no multiple of a patch of 16 (Figure 7).
+
+    Raises:
+        ValueError: `crop` is larger than `size`, or below 1.
+    """
+    if not 1 <= crop <= size:
+        raise ValueError(f"crop must be 1 to size, got crop {crop} and size {size}")
+    square = middle_square(image, size)
+    return square.crop((0, 0, crop, crop)), square.crop((0, size - crop, crop, size))
+
+
+def middle_square(image: Image.Image, size: int) -> Image.Image:
+    """Resize the short side to `size` and keep the middle square."""
+    short = min(image.size)
+    width, height = (max(size, round(side * size / short)) for side in image.size)
+    left, upper = (width - size) // 2, (height - size) // 2
+    resized = image.resize((width, height), Image.Resampling.BICUBIC)
+    return resized.crop((left, upper, left + size, upper + size))
+
+
+def batches_of_unrelated(images: Images, *, n_per_batch: int, n_batches: int, seed: int) -> list[list[int]]:
+    """Indices of the images of each batch, all from different groups, in an order drawn by `seed`.
+
+    Images are used again as late as possible: each batch takes from the groups that have most unused images left.
+
+    Raises:
+        SemrsmError: There are fewer groups than images in a batch.
+    """
+    rng = np.random.default_rng(seed)
+    members: dict[str, list[int]] = defaultdict(list)
+    for index in rng.permutation(len(images)).tolist():
+        members[images.groups[index]].append(index)
+    if len(members) < n_per_batch:
+        raise SemrsmError(
+            f"a batch takes {n_per_batch} unrelated images, but {images.name} has only {len(members)}; "
+            "give more images, or ask for smaller batches"
+        )
+    used = dict.fromkeys(members, 0)
+    batches = []
+    for _ in range(n_batches):
+        batch = take_least_used(members, used, n_per_batch, rng)
+        batches.append([members[group][used[group] % len(members[group])] for group in batch])
+        for group in batch:
+            used[group] += 1
+    return batches
+
+
+def take_least_used(members: dict[str, list[int]], used: dict[str, int], n: int, rng: np.random.Generator) -> list[str]:
+    """The n groups whose next image was used least often, first those with most such images; ties by chance."""
+
+    def priority(group: str) -> tuple[int, int]:
+        rounds, taken = divmod(used[group], len(members[group]))
+        return rounds, taken - len(members[group])
+
+    groups = list(members)
+    shuffled = [groups[i] for i in rng.permutation(len(groups))]
+    return sorted(shuffled, key=priority)[:n]

@@ -1,0 +1,236 @@
+"""What a set of images is, and how a picture is read from its file."""
+
+import hashlib
+import os
+import struct
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from semrsm_cli.errors import SemrsmError
+
+__all__ = ["Files", "Images", "OnError", "Reader", "dataset_root", "open_image", "with_readable"]
+
+# What Pillow's decoders raise on a broken file; an oversized picture is refused before it fills the memory.
+BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+
+
+class OnError(StrEnum):
+    """What to do with an image file that cannot be read: `stop` the run, or `skip` the file and count it."""
+
+    stop = "stop"
+    skip = "skip"
+
+
+class Reader(Protocol):
+    """Where the pictures of a set come from; picklable, so that loader processes can hold it."""
+
+    def read(self, image_id: str) -> Image.Image:
+        """The picture as 8-bit RGB; SemrsmError if it cannot be read."""
+        ...
+
+    def stamp(self, image_id: str) -> str:
+        """A text that changes when the picture does, had without decoding it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Files:
+    """Reads image files, whose ids are their POSIX paths below `root`."""
+
+    root: Path
+
+    def read(self, image_id: str) -> Image.Image:
+        """The picture in the file `image_id`."""
+        return open_image(self.root / image_id)
+
+    def stamp(self, image_id: str) -> str:
+        """Place, size and time of change of the file."""
+        return file_stamp(self.root / image_id)
+
+
+@dataclass(frozen=True)
+class Images:
+    """A set of n images that are read one by one, when asked for.
+
+    Attributes:
+        name: Name of the set, as in tables.
+        ids: Stable name of each image, such as its path below the root.
+        groups: What each image was cut from; its own id where it stands alone. Images of one group are related.
+        reader: Where the pictures come from.
+        skipped: Ids of files that were left out because they cannot be read.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    groups: tuple[str, ...]
+    reader: Reader
+    skipped: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.ids) != len(self.groups):
+            raise ValueError(f"ids and groups must be of one length, got {len(self.ids)} and {len(self.groups)}")
+        if len(set(self.ids)) != len(self.ids):
+            raise ValueError(f"ids must differ, got {len(set(self.ids))} different ones among {len(self.ids)}")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Image.Image:
+        """The picture at `index` as 8-bit RGB."""
+        return self.reader.read(self.ids[index])
+
+    def select(self, indices: Sequence[int]) -> "Images":
+        """The images at `indices`, in that order."""
+        return replace(self, ids=tuple(self.ids[i] for i in indices), groups=tuple(self.groups[i] for i in indices))
+
+    def draw(self, n: int, seed: int) -> "Images":
+        """Draw n different images, kept in their order.
+
+        Raises:
+            SemrsmError: The set holds fewer than n images.
+        """
+        if n > len(self):
+            raise SemrsmError(f"{n} images are asked for, but {self.name} holds {len(self)}; ask for fewer")
+        chosen = np.random.default_rng(seed).choice(len(self), size=n, replace=False)
+        return self.select(sorted(chosen.tolist()))
+
+    def fingerprint(self) -> str:
+        """Hash of the ids and of every picture's stamp, for the key under which results are stored."""
+        digest = hashlib.blake2b(self.name.encode(), digest_size=16)
+        for image_id in self.ids:
+            digest.update(os.fsencode(f"\0{image_id}\0{self.reader.stamp(image_id)}"))
+        return digest.hexdigest()
+
+
+def with_readable(images: Images, on_error: OnError, n_threads: int | None = None) -> Images:
+    """The images as they are, or with `skip` those that can be read; this decodes each once.
+
+    Raises:
+        SemrsmError: None of them can be read.
+    """
+    if on_error is OnError.stop:
+        return images
+    with ThreadPoolExecutor(n_threads or min(8, os.cpu_count() or 1)) as threads:
+        readable = list(threads.map(lambda image_id: is_readable(images.reader, image_id), images.ids))
+    kept = images.select([i for i, fine in enumerate(readable) if fine])
+    skipped = tuple(image_id for image_id, fine in zip(images.ids, readable, strict=True) if not fine)
+    if not kept.ids:
+        raise SemrsmError(f"none of the {len(images)} files of {images.name} is an image that can be read")
+    return replace(kept, skipped=skipped)
+
+
+def is_readable(reader: Reader, image_id: str) -> bool:
+    """Whether the picture can be decoded."""
+    try:
+        reader.read(image_id)
+    except SemrsmError:
+        return False
+    return True
+
+
+def open_image(path: Path | str) -> Image.Image:
+    """Read an image file as 8-bit RGB, upright.
+
+    EXIF rotation is applied; transparent parts show white, as a viewer would show them; 16-bit grey is scaled by its
+    full range; of several frames the first is taken.
+
+    Raises:
+        SemrsmError: The file is missing, broken, too large, or no image.
+    """
+    return decode(path, str(path))
+
+
+def decode(source: Path | str | BinaryIO, name: str) -> Image.Image:
+    """Read an image from a file or a stream; errors call it `name`."""
+    try:
+        with Image.open(source) as image:
+            return to_rgb(ImageOps.exif_transpose(image))
+    except UnidentifiedImageError as error:
+        raise SemrsmError(f"{name} is no image; {REMEDY}") from error
+    except BROKEN as error:
+        raise SemrsmError(f"{name} cannot be read: {reason(error)}; {REMEDY}") from error
+
+
+REMEDY = "remove it, or set dataset.on_error=skip"
+
+
+def reason(error: Exception) -> str:
+    """What an error says, on one line and without the file's name."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Turn a picture of any mode into 8-bit RGB, transparent parts on white."""
+    if image.mode.startswith("I") or image.mode == "F":
+        image = Image.fromarray(to_8_bit(np.asarray(image)))
+    if image.has_transparency_data:
+        picture = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return image.convert("RGB")
+
+
+def to_8_bit(grey: np.ndarray) -> np.ndarray:
+    """Scale grey values by the full range of their type, 65,535 for integers and 1 for floats, to 0 to 255.
+
+    Raises:
+        ValueError: Values lie outside of that range, so that black and white are not known.
+    """
+    white = 65535 if np.issubdtype(grey.dtype, np.integer) else 1
+    if not (grey.min() >= 0 and grey.max() <= white):
+        raise ValueError(f"grey values must lie between 0 and {white}, got {grey.min()} to {grey.max()}")
+    return np.round(grey * (255 / white)).astype(np.uint8)
+
+
+def file_stamp(path: Path) -> str:
+    """Place, size in bytes and time of change of a file.
+
+    Raises:
+        SemrsmError: The file is missing or may not be looked at.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise SemrsmError(f"{path} cannot be read: {reason(error)}; {REMEDY}") from error
+    return f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
+
+
+def dataset_root(root: Path | str | None, folder: str, variable: str | None = None) -> Path:
+    """Where a data set lies: at `root`, else at the environment's `variable`, else at `folder` in $SEMRSM_DATA.
+
+    Raises:
+        SemrsmError: None of them is given, or it is no folder.
+    """
+    home = os.environ.get("SEMRSM_DATA")
+    own = os.environ.get(variable) if variable else None
+    if root is not None:
+        place, remedy = Path(root), "set dataset.root to the folder that holds the images"
+    elif own:
+        place, remedy = Path(own), f"set {variable} or dataset.root to the folder that holds them"
+    elif home:
+        place, remedy = Path(home) / folder, f"put {folder} into SEMRSM_DATA, or set dataset.root"
+    else:
+        raise SemrsmError(
+            f"where {folder} lies is not known; set dataset.root=DIR, or SEMRSM_DATA to its parent folder"
+        )
+    place = place.expanduser()
+    if not place.is_dir():
+        raise SemrsmError(f"{place} {'is a file, not a folder' if place.exists() else 'does not exist'}; {remedy}")
+    return place

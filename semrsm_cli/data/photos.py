@@ -1,0 +1,116 @@
+"""Regions of the natural photographs that scikit-image's wheel brings, so that everything runs offline."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from semrsm_cli.data.images import Images, open_image
+from semrsm_cli.errors import SemrsmError
+
+__all__ = ["photos"]
+
+Box = tuple[int, int, int, int]
+"""Left, upper, right and lower edge in pixels."""
+
+# The part of each photograph that shows something, without empty sky or the black rim of a lens. Left out are drawings,
+# test patterns, text, doubles of what is here already (motorcycle_right, gravel) and what is all but empty (moon).
+PHOTOGRAPHS: dict[str, Box] = {
+    "astronaut.png": (0, 0, 512, 512),
+    "brick.png": (0, 0, 512, 512),
+    "camera.png": (60, 20, 512, 512),
+    "chelsea.png": (0, 0, 451, 300),
+    "coffee.png": (0, 0, 600, 400),
+    "coins.png": (0, 0, 384, 303),
+    "grass.png": (0, 0, 512, 512),
+    "hubble_deep_field.jpg": (0, 0, 1000, 872),
+    "ihc.png": (0, 0, 512, 512),
+    "motorcycle_left.png": (0, 0, 741, 500),
+    "retina.jpg": (200, 200, 1210, 1210),
+    "rocket.jpg": (0, 90, 640, 427),
+}
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Cuts square regions out of photographs; the ids look like `coffee/03`."""
+
+    boxes: dict[str, tuple[Path, Box]]
+
+    def read(self, image_id: str) -> Image.Image:
+        """The region `image_id`."""
+        path, box = self.boxes[image_id]
+        return open_once(path).crop(box)
+
+    def stamp(self, image_id: str) -> str:
+        """Release of scikit-image, photograph and edges."""
+        path, box = self.boxes[image_id]
+        return f"scikit-image {version('scikit-image')} {path.name} {box}"
+
+
+open_once = lru_cache(maxsize=len(PHOTOGRAPHS))(open_image)
+
+
+def photos(*, regions: int = 6, size: int = 112, seed: int = 0) -> Images:
+    """Square regions of twelve photographs; a region's group is its photograph.
+
+    The regions of a photograph lie on a grid, each moved within its cell by chance, and are as large as the cells: they
+    overlap only where cells are smaller than `size`.
+
+    Args:
+        regions: Regions of each photograph; 6 make 72 images, 17 make 204.
+        size: Smallest side of a region in pixels.
+        seed: Seed of the places within the cells.
+
+    Raises:
+        SemrsmError: The installed scikit-image lacks one of the photographs.
+        ValueError: Fewer than one region, or a size that does not fit into the photographs.
+    """
+    largest = min(min(right - left, lower - upper) for left, upper, right, lower in PHOTOGRAPHS.values())
+    if regions < 1 or not 1 <= size <= largest:
+        raise ValueError(f"regions must be at least 1 and size 1 to {largest}, got {regions} and {size}")
+    rng = np.random.default_rng(seed)
+    boxes = {
+        f"{Path(name).stem}/{i:03d}": (photograph(name), box)
+        for name, extent in PHOTOGRAPHS.items()
+        for i, box in enumerate(layout(extent, regions, size, rng))
+    }
+    return Images("photos", tuple(boxes), tuple(image_id.split("/")[0] for image_id in boxes), Regions(boxes))
+
+
+def photograph(name: str) -> Path:
+    """Where a photograph lies inside the installed scikit-image."""
+    spec = find_spec("skimage")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        path = Path(folder) / "data" / name
+        if path.is_file():
+            return path
+    raise SemrsmError(
+        f"scikit-image {version('scikit-image')} comes without data/{name}; install it again from its wheel"
+    )
+
+
+def layout(extent: Box, regions: int, size: int, rng: np.random.Generator) -> list[Box]:
+    """Squares of at least `size` pixels on the grid that leaves them largest, each moved within its cell."""
+    left, upper, right, lower = extent
+    width, height = right - left, lower - upper
+    columns = max(range(1, regions + 1), key=lambda n: min(width / n, height / math.ceil(regions / n)))
+    rows = math.ceil(regions / columns)
+    side = max(size, min(width // columns, height // rows))
+    cells = sorted(rng.choice(rows * columns, size=regions, replace=False).tolist())
+    xs = [left + place(cell % columns, columns, width, side, rng) for cell in cells]
+    ys = [upper + place(cell // columns, rows, height, side, rng) for cell in cells]
+    return [(x, y, x + side, y + side) for x, y in zip(xs, ys, strict=True)]
+
+
+def place(cell: int, cells: int, extent: int, side: int, rng: np.random.Generator) -> int:
+    """Where a square of `side` pixels begins: by chance within its cell, or evenly spread where cells are smaller."""
+    pitch = extent / cells
+    if side <= pitch:
+        return int(cell * pitch + rng.uniform() * (pitch - side))
+    return round(cell * (extent - side) / max(cells - 1, 1))
