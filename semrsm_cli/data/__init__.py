@@ -1,8 +1,17 @@
 """Sets of images in their native layouts."""
 
-from semrsm_cli.data.crops import batches_of_unrelated, overlapping_crops
+from semrsm_cli.data.crops import batches_of_unrelated, crop_pairs, overlapping_crops
 from semrsm_cli.data.folders import folder
 from semrsm_cli.data.images import Images, OnError, open_image
 from semrsm_cli.data.photos import photos
 
-__all__ = ["Images", "OnError", "batches_of_unrelated", "folder", "open_image", "overlapping_crops", "photos"]
+__all__ = [
+    "Images",
+    "OnError",
+    "batches_of_unrelated",
+    "crop_pairs",
+    "folder",
+    "open_image",
+    "overlapping_crops",
+    "photos",
+]

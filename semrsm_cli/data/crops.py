@@ -1,14 +1,55 @@
 """Overlapping crops of one image, and batches in which no two images are related."""
 
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from semrsm_cli.data.images import Images
+from semrsm_cli.data.images import Images, Reader
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["batches_of_unrelated", "overlapping_crops"]
+__all__ = ["batches_of_unrelated", "crop_pairs", "overlapping_crops"]
+
+PARTS = ("upper", "lower")
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Cuts overlapping crops out of another reader's images; the ids look like `0/upper/<id of the image>`."""
+
+    reader: Reader
+    size: int
+    crop: int
+
+    def read(self, image_id: str) -> Image.Image:
+        """The upper or lower crop."""
+        _, part, whole = image_id.split("/", 2)
+        return overlapping_crops(self.reader.read(whole), size=self.size, crop=self.crop)[PARTS.index(part)]
+
+    def stamp(self, image_id: str) -> str:
+        """The image's stamp, and how it is cropped."""
+        return f"{self.reader.stamp(image_id.split('/', 2)[2])} {self.size} {self.crop}"
+
+
+def crop_pairs(images: Images, batches: Sequence[Sequence[int]], *, size: int, crop: int) -> Images:
+    """The crops of all batches as images: of each batch first the n upper ones, then the n lower ones.
+
+    A crop's group is its image's.
+
+    Raises:
+        ValueError: `crop` is larger than `size`, or below 1.
+    """
+    require_fit(size, crop)
+    cut = [(number, part, i) for number, batch in enumerate(batches) for part in PARTS for i in batch]
+    return Images(
+        images.name,
+        tuple(f"{number}/{part}/{images.ids[i]}" for number, part, i in cut),
+        tuple(images.groups[i] for _, _, i in cut),
+        Crops(images.reader, size, crop),
+        images.skipped,
+    )
 
 
 def overlapping_crops(image: Image.Image, *, size: int, crop: int) -> tuple[Image.Image, Image.Image]:
@@ -21,10 +62,15 @@ def overlapping_crops(image: Image.Image, *, size: int, crop: int) -> tuple[Imag
     Raises:
         ValueError: `crop` is larger than `size`, or below 1.
     """
-    if not 1 <= crop <= size:
-        raise ValueError(f"crop must be 1 to size, got crop {crop} and size {size}")
+    require_fit(size, crop)
     square = middle_square(image, size)
     return square.crop((0, 0, crop, crop)), square.crop((0, size - crop, crop, size))
+
+
+def require_fit(size: int, crop: int) -> None:
+    """Raise ValueError unless the crop fits into the square."""
+    if not 1 <= crop <= size:
+        raise ValueError(f"crop must be 1 to size, got crop {crop} and size {size}")
 
 
 def middle_square(image: Image.Image, size: int) -> Image.Image:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from semrsm_cli.data.crops import batches_of_unrelated, overlapping_crops
+from semrsm_cli.data.crops import batches_of_unrelated, crop_pairs, overlapping_crops
 from semrsm_cli.data.images import Files, Images
 from semrsm_cli.data.photos import photos
 from semrsm_cli.errors import SemrsmError
@@ -50,6 +50,22 @@ def test_shrinking_is_antialiased():
 def test_a_crop_that_does_not_fit_names_both_sides(crop):
     with pytest.raises(ValueError, match=f"got crop {crop} and size 64"):
         overlapping_crops(photos()[0], size=64, crop=crop)
+
+
+def test_crop_pairs_lists_each_batch_upper_crops_first():
+    images = photos(regions=1)
+    crops = crop_pairs(images, [[3, 1], [3, 0]], size=84, crop=64)
+    first, second, third = images.ids[3], images.ids[1], images.ids[0]
+    assert crops.ids == (
+        *(f"0/upper/{first}", f"0/upper/{second}", f"0/lower/{first}", f"0/lower/{second}"),
+        *(f"1/upper/{first}", f"1/upper/{third}", f"1/lower/{first}", f"1/lower/{third}"),
+    )
+    assert crops.groups[:4] == tuple(images.groups[i] for i in (3, 1, 3, 1))
+    upper, lower = overlapping_crops(images[1], size=84, crop=64)
+    assert (crops[1], crops[3]) == (upper, lower)
+    assert crops.fingerprint() != crop_pairs(images, [[3, 1], [3, 0]], size=84, crop=60).fingerprint()
+    with pytest.raises(ValueError, match="got crop 85 and size 84"):
+        crop_pairs(images, [[0]], size=84, crop=85)
 
 
 def grouped(sizes: list[int]) -> Images:
