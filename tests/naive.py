@@ -20,3 +20,23 @@ def unbiased_hsic(K, L):
     # the U-statistic: the mean over all ways to pick four different images
     terms = [K[i, j] * (L[i, j] + L[q, r] - 2 * L[i, q]) for i, j, q, r in permutations(range(len(K)), 4)]
     return np.mean(terms)
+
+
+def count_f1(query, database):
+    """F1 of two lists of objects, by crossing out one instance after the other."""
+    missed, surplus = list(query), list(database)
+    for instance in query:
+        if instance in surplus:
+            missed.remove(instance)
+            surplus.remove(instance)
+    tp = len(query) - len(missed)
+    return 2 * tp / (2 * tp + len(surplus) + len(missed)) if query or database else 1.0
+
+
+def neighbours(similarity, k, query_groups, database_groups):
+    found = []
+    for row, group in zip(similarity, query_groups, strict=True):
+        ranked = sorted(range(len(row)), key=lambda j: (-row[j], j))
+        others = [j for j in ranked if database_groups[j] != group][:k]
+        found.append(others + [-1] * (k - len(others)))
+    return np.array(found)
