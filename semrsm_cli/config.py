@@ -14,6 +14,7 @@ from semrsm_cli.rsm import Centering, Invariance, Kernel
 from semrsm_cli.store import Precision
 
 __all__ = [
+    "BenchConfig",
     "DatasetConfig",
     "ExtractConfig",
     "FolderConfig",
@@ -28,6 +29,17 @@ __all__ = [
     "TranslateConfig",
     "register_configs",
 ]
+
+TIMED = (
+    Method.optimal,
+    Method.scipy,
+    Method.ortools,
+    Method.lapjv,
+    Method.batch_optimal,
+    Method.topk_greedy,
+    Method.greedy,
+    Method.diagonal,
+)
 
 
 def require(holds: bool, complaint: str) -> None:
@@ -263,13 +275,52 @@ class TranslateConfig(TaskConfig):
         require(self.n_batches >= 1, f"n_batches must be at least 1, got {self.n_batches}")
 
 
+@dataclass(kw_only=True, slots=True)
+class BenchConfig(TaskConfig):
+    """Settings of `semrsm bench`."""
+
+    model: ModelConfig = MISSING
+    """The network whose maps are matched."""
+    dataset: DatasetConfig = MISSING
+    """The images."""
+    size: int | None = 512
+    """Side in pixels of the square that each image is brought to; by default the network's own preprocessing."""
+    n_images: int = 8
+    """Images, all unrelated; each pair of them can be matched."""
+    positions: list[int] = field(default_factory=lambda: [256, 1024, 4096])
+    """Sizes to time; for each, a layer with so many positions."""
+    methods: list[Method] = field(default_factory=lambda: [*TIMED])
+    """Methods to time, on pairs in turn."""
+    batches: list[int] = field(default_factory=lambda: [128, 256, 512, 1024])
+    """Batch lengths of `batch_optimal`."""
+    tolerance: float = 1e-4
+    """Largest certified gap of `optimal`, relative to the value."""
+    k: int = 128
+    """Positions that `topk_greedy` matches optimally."""
+    seconds_per_cell: float = 2.0
+    """Time for one method at one size; a slow method gets fewer pairs, at least one."""
+    n_pairs: int = 28
+    """Most pairs of a cell."""
+    largest_matrix: int = 8192
+    """Beyond so many positions no affinity matrix is built, and only methods that need none are timed."""
+    centering: Centering = Centering.sample
+    """Subtract the mean over the samples at each position (`sample`, the paper), per `channel`, or `none`."""
+
+    def __post_init__(self) -> None:
+        require(self.n_images >= 2, f"n_images must be at least 2, got {self.n_images}")
+        require(self.n_pairs >= 1, f"n_pairs must be at least 1, got {self.n_pairs}")
+        require(bool(self.positions), "positions is empty; give sizes such as [256,1024]")
+        require(all(batch >= 1 for batch in self.batches), f"batches must be at least 1, got {self.batches}")
+        require(self.seconds_per_cell > 0, f"seconds_per_cell must be above 0, got {self.seconds_per_cell}")
+
+
 DATASETS = {
     "photos": PhotosConfig,
     "folder": FolderConfig,
     "imagenet": ImagenetConfig,
     "tiny_imagenet": TinyImagenetConfig,
 }
-TASKS = {"extract": ExtractConfig, "rsm": RsmConfig, "translate": TranslateConfig}
+TASKS = {"bench": BenchConfig, "extract": ExtractConfig, "rsm": RsmConfig, "translate": TranslateConfig}
 
 
 def register_configs() -> None:

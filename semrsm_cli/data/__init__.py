@@ -1,6 +1,6 @@
 """Sets of images in their native layouts."""
 
-from semrsm_cli.data.crops import batches_of_unrelated, crop_pairs, overlapping_crops
+from semrsm_cli.data.crops import batches_of_unrelated, crop_pairs, overlapping_crops, resized_squares
 from semrsm_cli.data.folders import folder
 from semrsm_cli.data.images import Images, OnError, open_image
 from semrsm_cli.data.photos import photos
@@ -14,4 +14,5 @@ __all__ = [
     "open_image",
     "overlapping_crops",
     "photos",
+    "resized_squares",
 ]

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -10,7 +10,7 @@ from PIL import Image
 from semrsm_cli.data.images import Images, Reader
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["batches_of_unrelated", "crop_pairs", "overlapping_crops"]
+__all__ = ["batches_of_unrelated", "crop_pairs", "overlapping_crops", "resized_squares"]
 
 PARTS = ("upper", "lower")
 
@@ -50,6 +50,27 @@ def crop_pairs(images: Images, batches: Sequence[Sequence[int]], *, size: int, c
         Crops(images.reader, size, crop),
         images.skipped,
     )
+
+
+@dataclass(frozen=True)
+class Squares:
+    """Brings another reader's images to middle squares of one size."""
+
+    reader: Reader
+    size: int
+
+    def read(self, image_id: str) -> Image.Image:
+        """The middle square."""
+        return middle_square(self.reader.read(image_id), self.size)
+
+    def stamp(self, image_id: str) -> str:
+        """The image's stamp, and the square's size."""
+        return f"{self.reader.stamp(image_id)} {self.size}"
+
+
+def resized_squares(images: Images, size: int) -> Images:
+    """The middle square of each image, `size` pixels wide."""
+    return replace(images, reader=Squares(images.reader, size))
 
 
 def overlapping_crops(image: Image.Image, *, size: int, crop: int) -> tuple[Image.Image, Image.Image]:

@@ -10,7 +10,7 @@ from semrsm_cli.data import batches_of_unrelated, crop_pairs
 from semrsm_cli.measures.separation import overlapping_pairs, separation, unrelated_pairs
 from semrsm_cli.report.figures.translate import translation_figure
 from semrsm_cli.report.folder import RunFolder
-from semrsm_cli.report.progress import tracked
+from semrsm_cli.report.progress import say, tracked
 from semrsm_cli.rsm import Centered, Invariance, gram, kernel, mean
 from semrsm_cli.store import Representation
 from semrsm_cli.tasks.extract import load_network, note_images, note_network, open_images, represent
@@ -35,7 +35,11 @@ class LayerRsms:
 def translate(config: TranslateConfig, folder: RunFolder) -> pd.DataFrame:
     """RSMs of upper and lower crops layer by layer, and how well they separate overlapping from unrelated pairs."""
     images = open_images(config.dataset)
-    chosen = batches_of_unrelated(images, n_per_batch=config.n_pairs, n_batches=config.n_batches, seed=config.seed)
+    chosen = unrepeated(
+        batches_of_unrelated(images, n_per_batch=config.n_pairs, n_batches=config.n_batches, seed=config.seed)
+    )
+    if len(chosen) < config.n_batches:
+        say(f"{images.name} fills {len(chosen)} of {config.n_batches} batches: no image is used twice")
     crops = crop_pairs(images, chosen, size=config.size, crop=config.crop)
     network = load_network(config.model, config.runtime)
     note_images(folder, crops)
@@ -56,6 +60,18 @@ def translate(config: TranslateConfig, folder: RunFolder) -> pd.DataFrame:
         ),
     )
     return table
+
+
+def unrepeated(batches: list[list[int]]) -> list[list[int]]:
+    """The batches up to the first that uses an image again: a repeated pair would count as new evidence."""
+    seen: set[int] = set()
+    fresh = []
+    for batch in batches:
+        if seen & set(batch):
+            break
+        seen |= set(batch)
+        fresh.append(batch)
+    return fresh
 
 
 def layer_rsms(representations: dict[str, Representation], config: TranslateConfig) -> list[LayerRsms]:

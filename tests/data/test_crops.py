@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from semrsm_cli.data.crops import batches_of_unrelated, crop_pairs, overlapping_crops
+from semrsm_cli.data.crops import batches_of_unrelated, crop_pairs, overlapping_crops, resized_squares
 from semrsm_cli.data.images import Files, Images
 from semrsm_cli.data.photos import photos
 from semrsm_cli.errors import SemrsmError
@@ -66,6 +66,15 @@ def test_crop_pairs_lists_each_batch_upper_crops_first():
     assert crops.fingerprint() != crop_pairs(images, [[3, 1], [3, 0]], size=84, crop=60).fingerprint()
     with pytest.raises(ValueError, match="got crop 85 and size 84"):
         crop_pairs(images, [[0]], size=84, crop=85)
+
+
+def test_resized_squares_keep_ids_and_change_the_fingerprint():
+    images = photos(regions=1)
+    squares = resized_squares(images, 50)
+    assert squares.ids == images.ids
+    assert squares[2].size == (50, 50)
+    assert squares[2] == overlapping_crops(images[2], size=50, crop=50)[0]
+    assert len({part.fingerprint() for part in (images, squares, resized_squares(images, 60))}) == 3
 
 
 def grouped(sizes: list[int]) -> Images:

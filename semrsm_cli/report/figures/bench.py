@@ -1,0 +1,145 @@
+"""Table 5 as a picture, and Figures 5 and 6: runtime over size, and what approximations reach of the optimum."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from semrsm_cli.report.figures.style import PAGE_WIDTH, paper_style, short_layer
+
+__all__ = ["alignment_figure", "runtime_figure"]
+
+# Okabe and Ito's colours; the certified optimum stands out
+METHOD_STYLE = {
+    "optimal": ("#D55E00", "o"),
+    "ortools": ("#0072B2", "s"),
+    "scipy": ("#56B4E9", "^"),
+    "lapjv": ("#009E73", "v"),
+    "lapx": ("#CC79A7", "<"),
+    "lapcpp": ("#000000", ">"),
+    "batch_optimal": ("#E69F00", "D"),
+    "topk_greedy": ("#8c6bb1", "P"),
+    "greedy": ("#bcbd22", "X"),
+    "diagonal": ("#999999", "."),
+}
+OTHER_STYLE = ("#7f7f7f", "x")
+DRAWN_BATCH = 512
+
+
+def runtime_figure(matching: pd.DataFrame) -> Figure:
+    """Seconds a pair over the number of positions, both logarithmic; hollow markers are the paper's numbers."""
+    drawn = matching[matching["batch"].isna() | (matching["batch"] == drawn_batch(matching))]
+    with paper_style():
+        figure = Figure(figsize=(PAGE_WIDTH * 0.62, PAGE_WIDTH * 0.42), layout="constrained")
+        axes = figure.subplots()
+        for method, of_method in drawn.groupby("method", sort=False):
+            color, marker = METHOD_STYLE.get(str(method), OTHER_STYLE)
+            ordered = of_method.sort_values("positions")
+            width = 2.2 if method == "optimal" else 1.2
+            x = ordered["positions"].to_numpy(float)
+            axes.plot(
+                x, ordered["seconds_median"].to_numpy(float), color=color, marker=marker, markersize=5, linewidth=width
+            )
+            printed = ordered.dropna(subset=["paper_seconds"])
+            axes.plot(
+                printed["positions"].to_numpy(float),
+                printed["paper_seconds"].to_numpy(float),
+                color=color,
+                marker=marker,
+                markerfacecolor="none",
+                markersize=5,
+                linewidth=0.6,
+                linestyle=":",
+            )
+            axes.plot([], [], color=color, marker=marker, markersize=5, linewidth=width, label=method_label(ordered))
+        axes.plot(
+            [],
+            [],
+            color="#444444",
+            marker="o",
+            markerfacecolor="none",
+            linestyle=":",
+            linewidth=0.6,
+            label="in the paper",
+        )
+        axes.set(xscale="log", yscale="log", xlabel="positions s", ylabel="seconds a pair (median, one core)")
+        sizes = sorted(drawn["positions"].unique())
+        axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.minorticks_off()
+        axes.grid(axis="y", color="#dddddd", linewidth=0.5)
+        figure.legend(loc="outside right upper")
+    return figure
+
+
+def drawn_batch(matching: pd.DataFrame) -> int:
+    """The batch length of Batch-Optimal that stands for all: the paper's, or the longest."""
+    lengths = matching["batch"].dropna().astype(int).tolist()
+    return DRAWN_BATCH if DRAWN_BATCH in lengths or not lengths else max(lengths)
+
+
+def method_label(of_method: pd.DataFrame) -> str:
+    """A method's name in a legend."""
+    batch = of_method["batch"].iloc[0]
+    name = str(of_method["method"].iloc[0])
+    label = name if pd.isna(batch) else f"{name}({batch})"
+    return f"{label}, certified" if name == "optimal" else label
+
+
+def alignment_figure(alignment: pd.DataFrame) -> Figure:
+    """Left, per layer and method the ratio to the optimum (Figure 5); right, without matching, pair by pair (Figure 6)."""
+    layers = list(dict.fromkeys(alignment["layer"]))
+    methods = list(dict.fromkeys(alignment["method"]))
+    with paper_style():
+        figure = Figure(figsize=(PAGE_WIDTH * 1.2, PAGE_WIDTH * 0.36), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])
+        draw_ratios(left, alignment, layers, methods)
+        draw_pairs(right, alignment[alignment["method"] == "diagonal"], layers)
+    return figure
+
+
+def draw_ratios(axes: Axes, alignment: pd.DataFrame, layers: list[str], methods: list[str]) -> None:
+    """Mean ratio of each method over the layers, with the range from the 5th to the 95th percentile of the pairs."""
+    for k, method in enumerate(methods):
+        of_method = alignment[alignment["method"] == method]
+        base = method.split("(")[0]
+        color, marker = METHOD_STYLE.get(base, OTHER_STYLE)
+        shade = 1.0 if base != "batch_optimal" else 0.35 + 0.65 * rank_among(method, methods)
+        ratios = [of_method.loc[of_method["layer"] == layer, "ratio_to_optimal"].to_numpy() for layer in layers]
+        means = np.array([ratio.mean() for ratio in ratios])
+        low, high = (np.array([np.quantile(ratio, q) for ratio in ratios]) for q in (0.05, 0.95))
+        x = np.arange(len(layers)) + (k - (len(methods) - 1) / 2) * 0.09
+        axes.errorbar(
+            x,
+            means,
+            yerr=[means - low, high - means],
+            color=color,
+            alpha=shade,
+            marker=marker,
+            markersize=4,
+            elinewidth=0.8,
+            linestyle="-",
+            linewidth=0.7,
+            label=method if method != "diagonal" else "no matching",
+        )
+    axes.axhline(1, color="#444444", linewidth=0.6)
+    sizes = alignment.drop_duplicates("layer").set_index("layer")["positions"]
+    axes.set_xticks(range(len(layers)), [f"{short_layer(layer)}\ns = {sizes[layer]}" for layer in layers])
+    axes.set(ylabel="similarity relative to the optimum")
+    axes.legend(ncols=2, loc="lower right")
+
+
+def rank_among(method: str, methods: list[str]) -> float:
+    """Where a batch length stands among the others, from 0 for the shortest to 1 for the longest."""
+    family = [other for other in methods if other.split("(")[0] == method.split("(")[0]]
+    return family.index(method) / max(len(family) - 1, 1)
+
+
+def draw_pairs(axes: Axes, unmatched: pd.DataFrame, layers: list[str]) -> None:
+    """Sorted ratios of the spatio-semantic to the semantic similarity, one curve a layer."""
+    colors = [f"C{i}" for i in range(len(layers))]
+    for color, layer in zip(colors, layers, strict=True):
+        ratios = np.sort(unmatched.loc[unmatched["layer"] == layer, "ratio_to_optimal"].to_numpy())
+        axes.plot(np.linspace(0, 100, len(ratios)), ratios, color=color, label=short_layer(layer))
+    axes.axhline(0, color="#444444", linewidth=0.6)
+    axes.set(xlabel="pairs of images, sorted [%]", ylabel="spatio-semantic / semantic similarity")
+    axes.legend(ncols=2)

@@ -1,0 +1,34 @@
+"""The numbers that the paper prints, to stand beside ours."""
+
+from importlib.resources import files
+
+import pandas as pd
+
+__all__ = ["beside", "printed"]
+
+TABLES = {
+    1: "table1_jsd_correlation_2k",
+    2: "table2_egoobjects_f1",
+    3: "table3_cityscapes_iou",
+    4: "table4_jsd_correlation_20k",
+    5: "table5_matching_runtime",
+}
+
+
+def printed(number: int) -> pd.DataFrame:
+    """Table `number` of the paper, one row per number."""
+    source = files("semrsm_cli.report").joinpath("printed", f"{TABLES[number]}.csv")
+    with source.open(encoding="utf-8") as file:
+        return pd.read_csv(file)
+
+
+def beside(ours: pd.DataFrame, theirs: pd.DataFrame, *, on: list[str], columns: dict[str, str]) -> pd.DataFrame:
+    """Our rows with the paper's numbers in new columns, empty where the paper has none.
+
+    Args:
+        ours: Our table; its rows keep their order.
+        theirs: The paper's, with the same keys.
+        on: Columns that both share; a missing key of theirs meets a missing one of ours.
+        columns: Names of the paper's columns, and what they are called beside ours.
+    """
+    return ours.merge(theirs[[*on, *columns]].rename(columns=columns), on=on, how="left")

@@ -1,0 +1,110 @@
+"""The command line: help, settings, errors, exit codes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import Result
+
+from semrsm_cli import __version__
+from semrsm_cli.cli import TASKS
+
+Command = Callable[..., Result]
+
+
+def test_help_names_every_task(semrsm: Command) -> None:
+    result = semrsm("--help")
+    assert result.exit_code == 0
+    assert all(task in result.output for task in TASKS)
+    assert max(map(len, result.output.splitlines())) <= 80
+
+
+def test_version(semrsm: Command) -> None:
+    assert semrsm("--version").output == f"semrsm {__version__}\n"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_task_help_shows_groups_and_defaults(semrsm: Command, task: str) -> None:
+    result = semrsm(task, "--help")
+    assert result.exit_code == 0
+    assert "Config groups:" in result.output
+    assert "Default config:" in result.output
+    assert "_schema" not in result.output
+
+
+def test_cfg_prints_the_composed_config(semrsm: Command) -> None:
+    result = semrsm("translate", "kernel=linear", "--cfg", "job", "seed=3")
+    assert result.exit_code == 0
+    config = yaml.safe_load(result.stdout)
+    assert (config["kernel"]["name"], config["seed"]) == ("linear", 3)
+    assert not Path("outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["modle=resnet18"], "modle"),
+        (["model=foo"], "no config 'model/foo', choose from"),
+        (["dataset=foo"], "no config 'dataset/foo', choose from"),
+        (["seed=abc"], "could not be converted to Integer"),
+        (["nokey"], "missing EQUAL"),
+        (["n_pairs=1"], "n_pairs must be at least 2, got 1"),
+        (["size=64", "crop=84"], "size must be larger than crop, got size=64 and crop=84"),
+        (["matching.tolerance=0"], "matching.tolerance must lie between 0 and 1, got 0.0"),
+        (["runtime.workers=0"], "runtime.workers must be at least 1, got 0"),
+        (["kernel.sigma=-1"], "kernel.sigma must be above 0, got -1.0"),
+        (["runtime.device=warp"], "runtime.device=warp is not available"),
+        (["+foo=1"], "foo"),
+    ],
+)
+def test_wrong_setting_is_one_line_and_exit_2(semrsm: Command, arguments: list[str], complaint: str) -> None:
+    result = semrsm("translate", *arguments)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+    assert result.stderr.startswith("semrsm translate: ")
+    assert result.stderr.count("\n") == 1
+    assert not Path("outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["dataset=folder"], "dataset.root"),
+        (["dataset=folder", "dataset.root=nowhere"], "nowhere"),
+        (["model.layers=[nothing]"], "nothing"),
+        (["model.weights=nowhere.safetensors"], "nowhere.safetensors"),
+        (["model=resnet18"], "microsoft/resnet-18"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line_and_exit_1(semrsm: Command, arguments: list[str], complaint: str) -> None:
+    result = semrsm("translate", *arguments)
+    assert result.exit_code == 1
+    assert complaint in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not Path("outputs").exists()
+
+
+def test_flags_that_exclude_each_other(semrsm: Command) -> None:
+    result = semrsm("translate", "--cfg", "job", "--multirun")
+    assert result.exit_code == 2
+    assert "exclude each other" in result.stderr
+
+
+def test_bug_keeps_its_traceback(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("semrsm_cli.tasks.translate.open_images", broken)
+    result = semrsm("translate")
+    assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_interrupt_ends_with_130(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("semrsm_cli.tasks.translate.open_images", interrupted)
+    result = semrsm("translate")
+    assert result.exit_code == 130
+    assert "run it again" in result.stderr
