@@ -2,6 +2,7 @@
 
 from semrsm_cli.data.crops import batches_of_unrelated, crop_pairs, overlapping_crops, resized_squares
 from semrsm_cli.data.folders import folder
+from semrsm_cli.data.imagenet import imagenet, tiny_imagenet
 from semrsm_cli.data.images import Images, OnError, open_image
 from semrsm_cli.data.photos import photos
 
@@ -11,8 +12,10 @@ __all__ = [
     "batches_of_unrelated",
     "crop_pairs",
     "folder",
+    "imagenet",
     "open_image",
     "overlapping_crops",
     "photos",
     "resized_squares",
+    "tiny_imagenet",
 ]

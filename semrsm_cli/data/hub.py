@@ -1,0 +1,135 @@
+"""Images in Hugging Face data sets: on the hub, in its cache, or in a local copy."""
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from semrsm_cli.data.images import Images, OnError, decode, file_stamp, open_image, with_readable
+from semrsm_cli.data.splits import spellings
+from semrsm_cli.errors import SemrsmError
+
+__all__ = ["hub_images"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Reads the images of a Hugging Face data set, whose ids are `<split>/<row>`; the images are not decoded in it."""
+
+    rows: Any
+    source: str
+
+    def read(self, image_id: str) -> Image.Image:
+        """The picture in a row."""
+        row = self.row(image_id)
+        if row["bytes"] is None:
+            return open_image(row["path"])
+        return decode(BytesIO(row["bytes"]), f"{self.source} {image_id}")
+
+    def stamp(self, image_id: str) -> str:
+        """Hash of the encoded picture, or the stamp of its file."""
+        row = self.row(image_id)
+        if row["bytes"] is None:
+            return file_stamp(Path(row["path"]))
+        return hashlib.blake2b(row["bytes"], digest_size=16).hexdigest()
+
+    def row(self, image_id: str) -> dict[str, Any]:
+        """The encoded picture: `bytes`, or else the `path` of a file."""
+        picture: dict[str, Any] | None = self.rows[int(image_id.rsplit("/", 1)[1])]["image"]
+        if picture is None:
+            raise SemrsmError(f"{self.source} {image_id} holds no image; set dataset.on_error=skip")
+        return picture
+
+
+def hub_images(name: str, hub: str, split: str, *, on_error: OnError = OnError.stop) -> Images:
+    """The images of one split of a Hugging Face data set, in its order.
+
+    Args:
+        name: Name of the set, as in tables.
+        hub: Id on the hub, of which only the split's files are fetched; or a local folder: a clone, one written by
+            `save_to_disk`, or an image folder with splits.
+        split: Name of the split; `val`, `validation` and `valid` are one.
+        on_error: What to do with broken images.
+
+    Raises:
+        SemrsmError: The data set, its split or its images cannot be had.
+    """
+    folder = Path(hub).expanduser()
+    rows, found = load_split(folder if folder.is_dir() else fetch(hub, split), split, hub)
+    ids = tuple(f"{found}/{row:08d}" for row in range(len(rows)))
+    return with_readable(Images(name, ids, ids, Rows(rows, hub)), on_error)
+
+
+def fetch(hub: str, split: str) -> Path:
+    """Bring the files of a split into Hugging Face's cache, and give the folder that they lie in."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+
+    patterns = ["README.md", *(f"*{spelling}*" for spelling in spellings(split))]
+    try:
+        return Path(snapshot_download(hub, repo_type="dataset", allow_patterns=patterns))
+    except GatedRepoError as error:
+        raise SemrsmError(
+            f"{hub} asks for consent: accept its terms on huggingface.co, then run hf auth login"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise SemrsmError(f"{hub} is neither a folder nor a Hugging Face data set that you may see") from error
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        raise SemrsmError(
+            f"{hub} is no folder, and cannot be fetched from Hugging Face ({type(error).__name__}); go online, or run "
+            f"hf download --repo-type dataset {hub} where there is a network, and set dataset.hub to that folder"
+        ) from error
+
+
+def load_split(folder: Path, split: str, source: str) -> tuple[Any, str]:
+    """The rows of a split with a column `image` of encoded pictures, and the name that the split goes by."""
+    import datasets
+
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    try:
+        if any((folder / name).is_file() for name in ("dataset_dict.json", "state.json")):
+            rows, found = saved_split(datasets.load_from_disk(str(folder)), split, source)
+        else:
+            files = datasets.load_dataset_builder(str(folder)).config.data_files or {}
+            found = choose(split, [str(name) for name in files], source)
+            # only the files of this split, or all of them would be copied into the cache
+            rows = datasets.load_dataset(
+                str(folder), data_files={found: list(files[found])}, split=found, verification_mode="no_checks"
+            )
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise SemrsmError(f"{source} cannot be read as a data set: {' '.join(str(error).split())}") from error
+    return encoded(rows, source), found
+
+
+def saved_split(saved: Any, split: str, source: str) -> tuple[Any, str]:
+    """The split of what `save_to_disk` wrote: several splits, or one that may have no name."""
+    if isinstance(saved, dict):
+        found = choose(split, list(saved), source)
+        return saved[found], found
+    return saved, choose(split, [str(saved.split or split)], source)
+
+
+def choose(split: str, found: list[str], source: str) -> str:
+    """The split among those found, whatever its spelling."""
+    for spelling in spellings(split):
+        if spelling in found:
+            return spelling
+    raise SemrsmError(f"{source} has no split {split!r}; it holds {', '.join(found) or 'none'}")
+
+
+def encoded(rows: Any, source: str) -> Any:
+    """The rows with their images as bytes or paths, in a column `image`."""
+    import datasets
+
+    images = [name for name, feature in rows.features.items() if isinstance(feature, datasets.Image)]
+    if not images:
+        raise SemrsmError(f"{source} has no column of images; its columns are {', '.join(rows.features)}")
+    column = "image" if "image" in images else images[0]
+    return (
+        rows.select_columns(column).cast_column(column, datasets.Image(decode=False)).rename_columns({column: "image"})
+    )

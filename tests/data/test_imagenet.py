@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from semrsm_cli.data.imagenet import imagenet, tiny_imagenet
+from semrsm_cli.data.images import OnError
+from semrsm_cli.errors import SemrsmError
+
+
+def picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (8, 8)).save(path)
+
+
+IMAGENET_FILES = {
+    "classes": ("{split}/n01440764/n01440764_10026.JPEG", "{split}/n01443537/n01443537_2.JPEG"),
+    "flat": ("{split}/ILSVRC2012_val_00000001.JPEG", "{split}/ILSVRC2012_val_00000002.JPEG"),
+    "kaggle": (
+        "ILSVRC/Data/CLS-LOC/{split}/ILSVRC2012_val_00000001.JPEG",
+        "ILSVRC/Data/CLS-LOC/{split}/n01440764/n01440764_10026.JPEG",
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", IMAGENET_FILES)
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_every_layout_gives_the_files_of_the_split_alone(tmp_path, layout, split):
+    for each in ("train", "val", "test"):
+        for name in IMAGENET_FILES[layout]:
+            picture(tmp_path / name.format(split=each))
+    (tmp_path / "ILSVRC/Annotations/CLS-LOC/val").mkdir(parents=True)
+    (tmp_path / "ILSVRC/Annotations/CLS-LOC/val/ILSVRC2012_val_00000001.xml").touch()
+    images = imagenet(tmp_path, split=split)
+    assert images.ids == tuple(name.format(split=split) for name in IMAGENET_FILES[layout])
+    assert images.groups == images.ids
+    assert (images[0].mode, images[0].size) == ("RGB", (8, 8))
+
+
+@pytest.mark.parametrize("name", ["n01440764/n01440764_10026.JPEG", "ILSVRC2012_test_00000001.JPEG"])
+def test_a_root_without_splits_is_the_split(tmp_path, name):
+    picture(tmp_path / name)
+    assert imagenet(tmp_path, split="test").ids == (name,)
+
+
+def test_val_may_be_spelt_validation(tmp_path):
+    picture(tmp_path / "validation/x.JPEG")
+    assert imagenet(tmp_path, split="val").ids == ("validation/x.JPEG",)
+
+
+def test_the_root_is_a_folder_of_semrsm_data_by_default(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEMRSM_DATA", str(tmp_path))
+    picture(tmp_path / "imagenet/val/x.JPEG")
+    picture(tmp_path / "tiny-imagenet-200/val/images/val_0.JPEG")
+    assert imagenet(None, split="val").ids == ("val/x.JPEG",)
+    assert tiny_imagenet(None, split="val").ids == ("val/images/val_0.JPEG",)
+
+
+@pytest.fixture
+def tiny(tmp_path) -> Path:
+    for wnid in ("n02124075", "n01443537"):
+        (tmp_path / "train" / wnid).mkdir(parents=True)
+        (tmp_path / "train" / wnid / f"{wnid}_boxes.txt").write_text(f"{wnid}_0.JPEG\t0\t10\t63\t58\n")
+        for i in (0, 10, 2):
+            picture(tmp_path / "train" / wnid / "images" / f"{wnid}_{i}.JPEG")
+    for split in ("val", "test"):
+        picture(tmp_path / split / "images" / f"{split}_0.JPEG")
+    (tmp_path / "val/val_annotations.txt").write_text("val_0.JPEG\tn02124075\t0\t32\t44\t62\n")
+    (tmp_path / "wnids.txt").write_text("n02124075\nn01443537\n")
+    return tmp_path
+
+
+def test_tiny_imagenet_in_its_own_layout(tiny):
+    expected = [f"train/{wnid}/images/{wnid}_{i}.JPEG" for wnid in ("n01443537", "n02124075") for i in ("0", "10", "2")]
+    assert list(tiny_imagenet(tiny, split="train").ids) == expected
+    assert tiny_imagenet(tiny, split="val").ids == ("val/images/val_0.JPEG",)
+    assert tiny_imagenet(tiny, split="test").ids == ("test/images/test_0.JPEG",)
+
+
+def test_a_split_that_is_missing_names_those_that_are_there(tiny):
+    (tiny / "test/images/test_0.JPEG").unlink()
+    with pytest.raises(SemrsmError, match=r"no images in .*test: it holds no files"):
+        tiny_imagenet(tiny, split="test")
+    (tiny / "test/images").rmdir()
+    (tiny / "test").rmdir()
+    with pytest.raises(SemrsmError, match="has no split 'test'; it holds train, val"):
+        tiny_imagenet(tiny, split="test")
+
+
+def test_broken_files_are_skipped_when_asked_for(tiny):
+    (tiny / "val/images/val_1.JPEG").write_bytes(b"\xff\xd8\xff")
+    assert len(tiny_imagenet(tiny, split="val")) == 2
+    images = tiny_imagenet(tiny, split="val", on_error=OnError.skip)
+    assert images.ids == ("val/images/val_0.JPEG",)
+    assert images.skipped == ("val/images/val_1.JPEG",)
