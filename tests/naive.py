@@ -1,5 +1,6 @@
 """Slow, obvious twins of the fast paths, for comparison in tests."""
 
+import math
 from itertools import permutations
 
 import numpy as np
@@ -40,3 +41,11 @@ def neighbours(similarity, k, query_groups, database_groups):
         others = [j for j in ranked if database_groups[j] != group][:k]
         found.append(others + [-1] * (k - len(others)))
     return np.array(found)
+
+
+def jensen_shannon(p, q):
+    def divergence(a, m):
+        return sum(a_c * math.log(a_c / m_c) for a_c, m_c in zip(a, m, strict=True) if a_c > 0)
+
+    m = [(p_c + q_c) / 2 for p_c, q_c in zip(p, q, strict=True)]
+    return divergence(p, m) / 2 + divergence(q, m) / 2
