@@ -249,9 +249,9 @@ def at_a_glance(matching: pd.DataFrame) -> pd.DataFrame:
     rows: dict[str, dict[str, str]] = {label: {} for label in dict.fromkeys(labels)}
     for size, of_size in matching.assign(label=labels).groupby("positions"):
         ours = of_size.loc[of_size["method"] == "optimal", "seconds_median"]
-        for row in of_size.itertuples():
-            times = f" {row.seconds_median / ours.iloc[0]:.2g}x" if len(ours) else ""
-            rows[str(row.label)][f"s={size}"] = f"{1000 * float(row.seconds_median):.3g} ms{times}"
-            if pd.notna(row.percent_of_optimal):
-                rows[str(row.label)][f"% s={size}"] = f"{row.percent_of_optimal:.1f}"
+        for row in of_size.to_dict("records"):
+            times = f" {row['seconds_median'] / ours.iloc[0]:.2g}x" if len(ours) else ""
+            rows[row["label"]][f"s={size}"] = f"{1000 * row['seconds_median']:.3g} ms{times}"
+            if pd.notna(row["percent_of_optimal"]):
+                rows[row["label"]][f"% s={size}"] = f"{row['percent_of_optimal']:.1f}"
     return pd.DataFrame([{"method": label} | row for label, row in rows.items()]).fillna("")

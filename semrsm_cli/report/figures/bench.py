@@ -1,5 +1,7 @@
 """Table 5 as a picture, and Figures 5 and 6: runtime over size, and what approximations reach of the optimum."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -24,6 +26,7 @@ METHOD_STYLE = {
 }
 OTHER_STYLE = ("#7f7f7f", "x")
 DRAWN_BATCH = 512
+PRINTED: dict[str, Any] = {"markerfacecolor": "none", "markersize": 5, "linewidth": 0.6, "linestyle": ":"}
 
 
 def runtime_figure(matching: pd.DataFrame) -> Figure:
@@ -33,35 +36,8 @@ def runtime_figure(matching: pd.DataFrame) -> Figure:
         figure = Figure(figsize=(PAGE_WIDTH * 0.62, PAGE_WIDTH * 0.42), layout="constrained")
         axes = figure.subplots()
         for method, of_method in drawn.groupby("method", sort=False):
-            color, marker = METHOD_STYLE.get(str(method), OTHER_STYLE)
-            ordered = of_method.sort_values("positions")
-            width = 2.2 if method == "optimal" else 1.2
-            x = ordered["positions"].to_numpy(float)
-            axes.plot(
-                x, ordered["seconds_median"].to_numpy(float), color=color, marker=marker, markersize=5, linewidth=width
-            )
-            printed = ordered.dropna(subset=["paper_seconds"])
-            axes.plot(
-                printed["positions"].to_numpy(float),
-                printed["paper_seconds"].to_numpy(float),
-                color=color,
-                marker=marker,
-                markerfacecolor="none",
-                markersize=5,
-                linewidth=0.6,
-                linestyle=":",
-            )
-            axes.plot([], [], color=color, marker=marker, markersize=5, linewidth=width, label=method_label(ordered))
-        axes.plot(
-            [],
-            [],
-            color="#444444",
-            marker="o",
-            markerfacecolor="none",
-            linestyle=":",
-            linewidth=0.6,
-            label="in the paper",
-        )
+            draw_method(axes, str(method), of_method.sort_values("positions"))
+        axes.plot([], [], color="#444444", marker="o", label="in the paper", **PRINTED)
         axes.set(xscale="log", yscale="log", xlabel="positions s", ylabel="seconds a pair (median, one core)")
         sizes = sorted(drawn["positions"].unique())
         axes.set_xticks(sizes, [str(size) for size in sizes])
@@ -69,6 +45,16 @@ def runtime_figure(matching: pd.DataFrame) -> Figure:
         axes.grid(axis="y", color="#dddddd", linewidth=0.5)
         figure.legend(loc="outside right upper")
     return figure
+
+
+def draw_method(axes: Axes, method: str, of_method: pd.DataFrame) -> None:
+    """Our times of one method, and the paper's where it has them."""
+    color, marker = METHOD_STYLE.get(method, OTHER_STYLE)
+    ours = of_method[["positions", "seconds_median"]].to_numpy(float).T
+    theirs = of_method[["positions", "paper_seconds"]].dropna().to_numpy(float).T
+    width = 2.2 if method == "optimal" else 1.2
+    axes.plot(*ours, color=color, marker=marker, markersize=5, linewidth=width, label=method_label(of_method))
+    axes.plot(*theirs, color=color, marker=marker, **PRINTED)
 
 
 def drawn_batch(matching: pd.DataFrame) -> int:
@@ -86,7 +72,7 @@ def method_label(of_method: pd.DataFrame) -> str:
 
 
 def alignment_figure(alignment: pd.DataFrame) -> Figure:
-    """Left, per layer and method the ratio to the optimum (Figure 5); right, without matching, pair by pair (Figure 6)."""
+    """Left, per layer and method the ratio to the optimum (Figure 5); right, no matching, pair by pair (Figure 6)."""
     layers = list(dict.fromkeys(alignment["layer"]))
     methods = list(dict.fromkeys(alignment["method"]))
     with paper_style():

@@ -1,0 +1,112 @@
+"""`semrsm extract`: the store, its resumption, its memory."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import Result
+
+from semrsm_cli.store import Precision, Representation, Writer
+
+Command = Callable[..., Result]
+SMALL = ("model=timm", "model.name=test_resnet", "model.weights=random")
+
+
+def table(root: Path) -> pd.DataFrame:
+    (folder,) = (root / "outputs" / "extract").iterdir()
+    return pd.read_csv(folder / "tables" / "representations.csv")
+
+
+def test_layers_of_one_pass_lie_in_the_store(semrsm: Command, shared_cache: Path, tmp_path: Path) -> None:
+    result = semrsm("extract", "model.layers=[blocks.5,last]", "n_images=7", "runtime.batch_size=3")
+    assert result.exit_code == 0, result.output
+    rows = table(tmp_path)
+    assert rows[["layer", "images", "positions"]].to_numpy().tolist()[0] == ["blocks.5", 7, 49]
+    for key in rows["key"]:
+        folder = shared_cache / "representations" / key
+        assert len((folder / "ids.csv").read_text().splitlines()) == 8
+        assert len(list((folder / "concept_vectors" / "c").iterdir())) == 3
+
+
+def test_second_run_computes_nothing(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("extract", *SMALL, "n_images=4")
+    assert semrsm(*arguments).exit_code == 0
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a forward pass although everything is in the store")
+
+    monkeypatch.setattr("semrsm_cli.tasks.extract.capture", never)
+    assert semrsm(*arguments, "hydra.run.dir=again").exit_code == 0
+
+
+def test_half_precision_is_stored_as_such(semrsm: Command, shared_cache: Path, tmp_path: Path) -> None:
+    assert semrsm("extract", *SMALL, "n_images=2", "runtime.precision=float16").exit_code == 0
+    (key,) = table(tmp_path)["key"]
+    metadata = json.loads((shared_cache / "representations" / key / "concept_vectors" / "zarr.json").read_text())
+    assert metadata["data_type"] == "float16"
+
+
+def process(root: Path, *arguments: str) -> "subprocess.Popen[str]":
+    root.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"SEMRSM_CACHE": str(root / "cache"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", "from semrsm_cli.cli import main; main()", "extract", *arguments]
+    return subprocess.Popen(
+        command, cwd=root, env=environment, text=True, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+
+
+def finished(root: Path, *arguments: str) -> None:
+    run = process(root, *arguments)
+    _, complaint = run.communicate(timeout=280)
+    assert run.returncode == 0, complaint
+
+
+def chunks(root: Path) -> list[Path]:
+    return [path for path in (root / "cache").rglob("c/*/0/0") if path.is_file()]
+
+
+def content(root: Path) -> dict[str, bytes]:
+    below = root / "cache" / "representations"
+    return {str(path.relative_to(below)): path.read_bytes() for path in below.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+def test_killed_half_way_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    arguments = (*SMALL, "model.layers=all", "dataset.regions=60", "runtime.batch_size=20")
+    finished(tmp_path / "whole", *arguments)
+    total = len(chunks(tmp_path / "whole"))
+    run = process(tmp_path / "killed", *arguments)
+    while len(chunks(tmp_path / "killed")) < total // 3 and run.poll() is None:
+        time.sleep(0.005)
+    run.send_signal(signal.SIGKILL)
+    run.communicate()
+    assert 0 < len(chunks(tmp_path / "killed")) < total
+    finished(tmp_path / "killed", *arguments)
+    assert content(tmp_path / "killed") == content(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_memory_stays_flat(tmp_path: Path) -> None:
+    peaks = []
+    for n in (100, 2000):
+        root = tmp_path / str(n)
+        finished(root, *SMALL, "model.layers=all", "dataset.regions=170", f"n_images={n}")
+        (folder,) = (root / "outputs" / "extract").iterdir()
+        peaks.append(json.loads((folder / "run.json").read_text())["peak_memory_mib"])
+    assert peaks[1] < peaks[0] + 60, peaks
+
+
+def test_stored_precision_limits_the_error(tmp_path: Path, rng: np.random.Generator) -> None:
+    values = rng.normal(size=(2, 3, 4)).astype(np.float32)
+    writer = Writer({}, ["a", "b"], chunk=2, precision=Precision.float16, root=tmp_path)
+    writer.write(0, values, None)
+    stored: Representation = writer.finished()
+    np.testing.assert_allclose(stored[0:2], values, rtol=1e-3, atol=1e-6)

@@ -1,0 +1,100 @@
+"""`semrsm translate` on the embedded default and on a folder."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from typer.testing import Result
+
+from semrsm_cli.data import photos
+
+Command = Callable[..., Result]
+
+
+def run_folder(task: str) -> Path:
+    (folder,) = Path("outputs", task).iterdir()
+    return folder
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "my photographs"
+    (folder / "deeper").mkdir(parents=True)
+    for i, image in enumerate(photos(regions=1).select(range(10)) for _ in [0]):
+        for k in range(10):
+            image[k].save(folder / ("deeper" if k % 2 else ".") / f"{i}_{k}.jpg", quality=95)
+    return folder
+
+
+def test_default_separates_what_the_paper_says(semrsm: Command) -> None:
+    result = semrsm("translate")
+    assert result.exit_code == 0, result.output
+    folder = run_folder("translate")
+    table = pd.read_csv(folder / "tables" / "separation.csv")
+    assert list(table) == [
+        *("model", "dataset", "layer", "positions", "channels", "kernel", "invariance"),
+        *("overlapping_mean", "unrelated_mean", "auc", "n_overlapping", "n_unrelated"),
+    ]
+    areas = table[table["positions"] >= 16].pivot_table(index="layer", columns="invariance", values="auc")
+    assert len(areas) >= 5
+    assert (areas["permutation"] >= 0.97).all(), areas
+    assert (areas["permutation"] > areas["none"]).all(), areas
+    similarities = pd.read_csv(folder / "tables" / "similarities.csv")
+    assert len(similarities) == table[["n_overlapping", "n_unrelated"]].to_numpy().sum()
+    semantic = np.load(folder / "arrays" / "blocks.0_permutation.npy")
+    np.testing.assert_allclose(semantic, semantic.swapaxes(1, 2))
+    run = json.loads((folder / "run.json").read_text())
+    assert {"network", "image_ids_hash", "seed", "seconds"} <= set(run)
+    for suffix in ("png", "pdf"):
+        assert (folder / "figures" / f"translation.{suffix}").stat().st_size > 10_000
+    assert "blocks.0" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_same_command_gives_the_same_bytes(semrsm: Command) -> None:
+    for name in ("first", "second"):
+        assert semrsm("translate", "n_batches=1", f"hydra.run.dir={name}").exit_code == 0
+    for file in Path("first").rglob("*.*"):
+        if file.name != "run.json":
+            twin = Path("second") / file.relative_to("first")
+            assert file.read_bytes() == twin.read_bytes(), file
+
+
+def test_any_folder_of_ten_photographs(semrsm: Command, photo_folder: Path) -> None:
+    result = semrsm("translate", "dataset=folder", f"dataset.root={photo_folder}", "model.layers=[blocks.4]")
+    assert result.exit_code == 0, result.output
+    assert "fills 1 of 6 batches" in result.stderr
+    table = pd.read_csv(run_folder("translate") / "tables" / "separation.csv").set_index("invariance")
+    assert table.loc["permutation", "auc"] > table.loc["none", "auc"]
+    assert table.loc["permutation", ["n_overlapping", "n_unrelated"]].tolist() == [10, 180]
+
+
+def test_too_few_photographs_name_both_numbers(semrsm: Command, photo_folder: Path) -> None:
+    next(photo_folder.glob("*.jpg")).unlink()
+    result = semrsm("translate", "dataset=folder", f"dataset.root={photo_folder}")
+    assert result.exit_code == 1
+    assert "takes 10 unrelated images, but folder has only 9" in result.stderr
+    assert not Path("outputs").exists()
+
+
+def test_broken_file_is_named_or_skipped_and_counted(semrsm: Command, photo_folder: Path) -> None:
+    (photo_folder / "notes.jpg").write_text("not a picture")
+    arguments = ("translate", "dataset=folder", f"dataset.root={photo_folder}", "model.layers=[blocks.4]", "n_pairs=11")
+    result = semrsm(*arguments)
+    assert result.exit_code == 1
+    assert "notes.jpg" in result.stderr
+    assert not Path("outputs").exists()
+    result = semrsm(*arguments[:-1], "dataset.on_error=skip")
+    assert result.exit_code == 0
+    assert "skipped 1 unreadable images, the first is notes.jpg" in result.stderr
+    assert json.loads((run_folder("translate") / "run.json").read_text())["images_skipped"] == 1
+
+
+@pytest.mark.parametrize("kernel", ["linear", "cosine"])
+def test_other_kernels_draw_a_figure_too(semrsm: Command, kernel: str) -> None:
+    assert semrsm("translate", f"kernel={kernel}", "n_batches=1", "model.layers=[blocks.4]").exit_code == 0
+    assert Image.open(run_folder("translate") / "figures" / "translation.png").size[0] > 1000
