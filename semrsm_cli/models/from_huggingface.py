@@ -1,0 +1,183 @@
+"""Networks of the Hugging Face hub, or of a local folder with the same files."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import constants
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+from torch import Tensor
+
+from semrsm_cli.errors import SemrsmError
+from semrsm_cli.models.architectures import ARCHITECTURES
+from semrsm_cli.models.hub import cache_first, how_to_fetch
+from semrsm_cli.models.network import Network, Readout, nearest
+from semrsm_cli.models.preprocessing import Normalise, Processed
+from semrsm_cli.models.structure import block_names, is_cnn, prefix_tokens, readouts
+from semrsm_cli.models.weights import (
+    PRETRAINED,
+    RANDOM,
+    built_at_random,
+    check_complete,
+    first_line,
+    fit,
+    read_state_dict,
+)
+
+__all__ = ["build"]
+
+transformers: Any = import_module("transformers")  # many of its functions carry no types, which mypy would refuse
+logging: Any = import_module("transformers.utils.logging")
+
+FINAL = ("layernorm", "norm", "post_layernorm", "rms_norm", "neck")
+"""What transformers calls the module that makes the last hidden state of the last block."""
+POOLED_NORM = ("clip_vision_model", "clipseg", "convnext", "convnextv2", "mlcd_vision_model")
+"""Models whose module of such a name sees the pooled vector alone: their last hidden state is the last block's."""
+CHANNELS_LAST = ("sam_vision_model", "sam_hq_vision_model")
+
+
+def build(name: str, weights: str, revision: str | None, options: dict[str, Any]) -> Network:
+    """A network by its id on the hub or its folder; a vision tower alone where the model has a text tower too."""
+    is_local = check_local(name)
+    known = weights == RANDOM and name in ARCHITECTURES
+    with quiet(), nullcontext() if is_local or known else cache_first(), explained(name, revision, is_local):
+        if known:
+            config, processor = ARCHITECTURES[name].config(), ARCHITECTURES[name].processor()
+        else:
+            config = transformers.AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
+            processor = transformers.AutoImageProcessor.from_pretrained(name, revision=revision, backend="pil")
+        build_class, config = model_class(name, config)
+        configure(config, options, name)
+        if weights == PRETRAINED:
+            module = pretrained(build_class, config, name, revision)
+        else:
+            module = built_at_random(lambda: build_class(config))
+    if weights not in (PRETRAINED, RANDOM):
+        fit(module, read_state_dict(weights), label=name, surplus=True)
+    return network_of(name, module, processor)
+
+
+def network_of(name: str, module: Any, processor: Any) -> Network:
+    """The network around a model of transformers and its image processor."""
+    kind = module.config.model_type
+    is_clipseg = isinstance(module, transformers.CLIPSegForImageSegmentation)
+    prefix = "clip.vision_model" if is_clipseg else "" if module.base_model is module else module.base_model_prefix
+    blocks = block_names(module, prefix)
+    final = () if kind in POOLED_NORM else tuple(f"{prefix}.{name}" if prefix else name for name in final_names(kind))
+    places = readouts(module, blocks, final)
+    if is_clipseg:
+        places[Readout.decoder] = block_names(module, "decoder")[-1]
+    classifies = type(module).__name__.endswith("ForImageClassification")
+    return Network(
+        label=name,
+        module=module,
+        forward=forward_of(module, classifies, is_clipseg),
+        preprocess=Processed(processor),
+        normalise=Normalise.of(processor.image_mean, processor.image_std),
+        blocks=blocks,
+        readouts=places,
+        prefix_tokens=prefix_tokens(module),
+        n_classes=int(module.config.num_labels) if classifies else None,
+        is_cnn=is_cnn(module),
+        channels_last=kind in CHANNELS_LAST,
+    )
+
+
+def final_names(kind: str) -> tuple[str, ...]:
+    """Where a model keeps the module after its last block; SAM keeps it one level down."""
+    return ("vision_encoder.neck",) if kind in CHANNELS_LAST else FINAL
+
+
+def forward_of(module: Any, classifies: bool, is_clipseg: bool) -> Callable[[Tensor], Any]:
+    """One pass over images; CLIPSeg's decoder gets the embedding of no prompt at all, zeros."""
+    if is_clipseg:
+        width = module.config.projection_dim
+        return lambda images: module(pixel_values=images, conditional_embeddings=images.new_zeros(len(images), width))
+    if classifies:
+        return lambda images: module(pixel_values=images).logits
+    return lambda images: module(pixel_values=images)
+
+
+def model_class(name: str, config: Any) -> tuple[Any, Any]:
+    """The class that reads the checkpoint with nothing missing, and its config.
+
+    CLIPSeg is read whole: its vision class would look for CLIP's names and find none of them.
+    """
+    if config.model_type == "clipseg":
+        return transformers.CLIPSegForImageSegmentation, config
+    tower = getattr(transformers, type(config).__name__.removesuffix("Config") + "VisionModel", None)
+    if tower is not None and hasattr(config, "vision_config"):
+        return tower, config.vision_config
+    declared = [kind for kind in config.architectures or () if kind.endswith("ForImageClassification")]
+    found = getattr(transformers, declared[0], None) if declared else transformers.MODEL_MAPPING.get(type(config), None)
+    if found is None or found.main_input_name != "pixel_values":
+        raise SemrsmError(f"{name} is a {config.model_type} model, which takes no images; choose a vision model")
+    return found, config
+
+
+def configure(config: Any, options: dict[str, Any], name: str) -> None:
+    """Set the architecture's options, in the config of the vision tower where the model has two."""
+    for key, value in options.items():
+        target = config if hasattr(config, key) else getattr(config, "vision_config", config)
+        if not hasattr(target, key):
+            near = nearest(key, list(target.to_dict())) or ["num_hidden_layers", "num_labels"]
+            raise SemrsmError(f"{name} has no option {key!r}, choose from {', '.join(near)}, ...")
+        try:
+            setattr(target, key, value)
+        except StrictDataclassError as error:
+            raise SemrsmError(f"{name} takes no model.options.{key}={value!r}: {first_line(error)}") from error
+
+
+def pretrained(build_class: Any, config: Any, name: str, revision: str | None) -> Any:
+    """The model with all its weights, in float32 whatever the checkpoint's type."""
+    module, info = build_class.from_pretrained(
+        name,
+        config=config,
+        revision=revision,
+        dtype=torch.float32,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are refused below, with their names
+    )
+    check_complete(name, missing=info["missing_keys"], differ=info["mismatched_keys"])
+    return module
+
+
+def check_local(name: str) -> bool:
+    """Whether the name is a folder; refuse one that is not there, since transformers would look for it on the hub."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise SemrsmError(f"the folder {name} holds no config.json; give a folder that save_pretrained wrote")
+        return True
+    if name.startswith((".", "/", "~")):
+        raise SemrsmError(f"there is no folder {name}; give a folder that save_pretrained wrote, or an id on the hub")
+    return False
+
+
+@contextmanager
+def explained(name: str, revision: str | None, is_local: bool) -> Iterator[None]:
+    """Turn what transformers raises on absent, gated, broken or foreign checkpoints into one line."""
+    try:
+        yield
+    except (OSError, ValueError, SafetensorError) as error:
+        if isinstance(error, OSError) and constants.HF_HUB_OFFLINE and not is_local:
+            raise SemrsmError(how_to_fetch(name, revision)) from error
+        raise SemrsmError(f"cannot load {name}: {first_line(error)}") from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' reports and bars off the terminal; what is missing is an error here, not a report."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,115 @@
+"""Networks of timm, and the embedded EfficientNet-Lite0."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import timm
+import timm.data
+from huggingface_hub.errors import LocalEntryNotFoundError
+
+from semrsm_cli.errors import SemrsmError
+from semrsm_cli.models import efficientnet_lite0
+from semrsm_cli.models.hub import cache_first, how_to_fetch
+from semrsm_cli.models.network import Network, nearest
+from semrsm_cli.models.preprocessing import Normalise, Transformed
+from semrsm_cli.models.structure import block_names, is_cnn, prefix_tokens, readouts
+from semrsm_cli.models.weights import (
+    PRETRAINED,
+    RANDOM,
+    built_at_random,
+    check_complete,
+    first_line,
+    fit,
+    read_state_dict,
+)
+
+__all__ = ["build"]
+
+FINAL = ("norm",)
+"""What timm calls the final normalisation of a trunk."""
+
+
+def build(name: str, weights: str, revision: str | None, options: dict[str, Any]) -> Network:
+    """A network of timm; the weights of `tf_efficientnet_lite0` come with pip."""
+    if revision is not None:
+        raise SemrsmError(f"timm has no revisions, got {revision!r}; name the weights' tag, as in resnet18.a1_in1k")
+    if ":" not in name and not timm.is_model(name):
+        near = nearest(name, timm.list_models()) or ["resnet18", "vit_base_patch16_224"]
+        raise SemrsmError(f"timm has no model {name!r}, choose from {', '.join(near)}, ...")
+    if ":" in name or (weights == PRETRAINED and name != efficientnet_lite0.NAME):
+        with cache_first(), explained(name):
+            module = loaded(name, weights, options)
+    else:
+        module = loaded(name, weights, options)
+    settings = data_settings(name, module, options)
+    blocks = block_names(module)
+    return Network(
+        label=name,
+        module=module,
+        forward=module,
+        preprocess=Transformed(timm.data.create_transform(**settings, is_training=False)),
+        normalise=Normalise.of(settings["mean"], settings["std"]),
+        blocks=blocks,
+        readouts=readouts(module, blocks, FINAL),
+        prefix_tokens=int(getattr(module, "num_prefix_tokens", prefix_tokens(module))),
+        n_classes=int(module.num_classes) or None,
+        is_cnn=is_cnn(module),
+        channels_last=str(getattr(module, "output_fmt", "NCHW")) == "NHWC",
+    )
+
+
+def loaded(name: str, weights: str, options: dict[str, Any]) -> Any:
+    """The architecture with its weights."""
+    if weights == PRETRAINED and name != efficientnet_lite0.NAME:
+        return pretrained(name, options)
+    module = built(name, options)
+    if weights == PRETRAINED:
+        fit(module, efficientnet_lite0.state_dict(), label=name)
+    elif weights != RANDOM:
+        fit(module, read_state_dict(weights), label=name, surplus=bool(options))
+    return module
+
+
+def built(name: str, options: dict[str, Any], *, pretrained: bool = False) -> Any:
+    """The architecture, with seeded random weights or timm's pretrained ones."""
+    try:
+        return built_at_random(lambda: timm.create_model(name, pretrained=pretrained, **options))
+    except (TypeError, ValueError, AssertionError) as error:
+        raise SemrsmError(f"timm cannot build {name} with model.options={options}: {first_line(error)}") from error
+
+
+def pretrained(name: str, options: dict[str, Any]) -> Any:
+    """The network with timm's own weights, which timm brings into the form of the architecture."""
+    module = built(name, options, pretrained=True)
+    published = module.pretrained_cfg["num_classes"]
+    if module.num_classes not in (0, published):
+        raise SemrsmError(
+            f"the pretrained weights of {name} tell {published} classes apart, not {module.num_classes}; "
+            "leave model.options.num_classes out, or give weights of your own as model.weights=PATH"
+        )
+    return module
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Turn what timm raises where weights are absent or not complete into one line."""
+    try:
+        yield
+    except LocalEntryNotFoundError as error:
+        repository = name.partition(":")[2] if ":" in name else timm.get_pretrained_cfg(name).hf_hub_id
+        raise SemrsmError(how_to_fetch(repository)) from error
+    except (RuntimeError, OSError) as error:  # none published, some missing, or the download broke off
+        listed = str(error).partition("Missing key(s) in state_dict:")[2].partition("\n")[0]
+        check_complete(name, missing=re.findall(r'"([^"]+)"', listed), differ=())
+        raise SemrsmError(f"timm has no weights for {name}: {' '.join(str(error).split())[:300]}") from error
+
+
+def data_settings(name: str, module: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Input size, interpolation, crop, mean and standard deviation that belong to the network."""
+    own: dict[str, Any] = {"img_size": options["img_size"]} if "img_size" in options else {}
+    if name == efficientnet_lite0.NAME:
+        own |= efficientnet_lite0.PREPROCESSING
+    settings: dict[str, Any] = timm.data.resolve_model_data_config(module, args=own)
+    return settings

@@ -1,0 +1,97 @@
+"""Classifiers of torchvision."""
+
+import re
+import urllib.error
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from semrsm_cli.errors import SemrsmError
+from semrsm_cli.models.network import Network, nearest
+from semrsm_cli.models.preprocessing import Normalise, Transformed
+from semrsm_cli.models.structure import block_names, is_cnn, prefix_tokens, readouts
+from semrsm_cli.models.weights import PRETRAINED, RANDOM, built_at_random, first_line, fit, read_state_dict
+
+__all__ = ["build"]
+
+FINAL = ("encoder.ln", "norm")
+"""Final normalisations of its vision transformers and Swin transformers."""
+N_CLASSES = 1000
+
+
+def build(name: str, weights: str, revision: str | None, options: dict[str, Any]) -> Network:
+    """A torchvision classifier; `revision` names one of its published sets of weights."""
+    names = torchvision.models.list_models(module=torchvision.models)
+    if name not in names:
+        near = nearest(name, names) or ["resnet18", "vit_b_16"]
+        raise SemrsmError(f"torchvision has no classifier {name!r}, choose from {', '.join(near)}, ...")
+    published = published_weights(name, revision)
+    module = built(name, options)
+    if weights == PRETRAINED:
+        fit(module, pretrained(published), label=name)
+    elif weights != RANDOM:
+        fit(module, read_state_dict(weights), label=name, surplus=bool(options))
+    transform = published.transforms()
+    blocks = block_names(module)
+    return Network(
+        label=name,
+        module=module,
+        forward=module,
+        preprocess=Transformed(transform),
+        normalise=Normalise.of(transform.mean, transform.std),
+        blocks=blocks,
+        readouts=readouts(module, blocks, FINAL),
+        prefix_tokens=prefix_tokens(module),
+        n_classes=int(options.get("num_classes", N_CLASSES)),
+        is_cnn=is_cnn(module),
+        channels_last=isinstance(module, torchvision.models.SwinTransformer),
+    )
+
+
+def published_weights(name: str, revision: str | None) -> Any:
+    """The entry for the published weights: the one that `revision` names, or torchvision's best."""
+    entries = torchvision.models.get_model_weights(name)
+    if revision is None:
+        return entries.DEFAULT
+    if revision not in entries.__members__:
+        known = ", ".join(entries.__members__)
+        raise SemrsmError(f"torchvision has no weights {revision!r} of {name}, choose from {known}")
+    return entries[revision]
+
+
+def built(name: str, options: dict[str, Any]) -> nn.Module:
+    """The architecture with seeded random weights."""
+    if name in ("googlenet", "inception_v3"):  # torchvision sets these two only when it loads the weights itself
+        options = {"transform_input": True, "init_weights": True} | options
+    try:
+        module: nn.Module = built_at_random(lambda: torchvision.models.get_model(name, weights=None, **options))
+    except (TypeError, ValueError) as error:
+        reason = first_line(error)
+        raise SemrsmError(f"torchvision cannot build {name} with model.options={options}: {reason}") from error
+    return module
+
+
+def pretrained(published: Any) -> dict[str, Tensor]:
+    """The published weights, from torch's cache or the network; downloaded files are checked by their hash."""
+    url = str(published.url)
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        hash_prefix = re.search(r"-([a-f0-9]+)\.", path.name)
+        try:
+            torch.hub.download_url_to_file(url, str(path), hash_prefix[1] if hash_prefix else None, progress=False)
+        except (urllib.error.URLError, OSError) as error:
+            raise SemrsmError(
+                f"no weights {published} in {path.parent}, and they can't be downloaded ({first_line(error)}); "
+                f"fetch {url} on a machine with network and put it there (TORCH_HOME moves it), or take "
+                "model.weights=random"
+            ) from error
+    return {modern_name(name): tensor for name, tensor in read_state_dict(str(path)).items()}
+
+
+def modern_name(name: str) -> str:
+    """Names in the DenseNet files still have a dot that the modules have lost: `norm.1` is now `norm1`."""
+    return re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", name)

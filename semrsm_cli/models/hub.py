@@ -1,0 +1,48 @@
+"""The Hugging Face hub: used where it can be reached, its cache alone where it can't."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from huggingface_hub import constants
+
+__all__ = ["cache_first", "how_to_fetch"]
+
+PROBE_SECONDS = 3.0
+
+
+@contextmanager
+def cache_first() -> Iterator[None]:
+    """Make the hub's libraries read their cache at once where there is no network.
+
+    Left to themselves they try each file six times, for half a minute, before they look into the cache.
+    """
+    was_offline = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = was_offline or not reachable()
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = was_offline
+
+
+def reachable() -> bool:
+    """Whether the hub answers, in any way."""
+    request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
+    try:
+        urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def how_to_fetch(repository: str, revision: str | None = None) -> str:
+    """What a user does who has no network here, on one line."""
+    at = f" --revision {revision}" if revision else ""
+    return (
+        f"{repository} is not in the cache {constants.HF_HUB_CACHE}, and {constants.ENDPOINT} can't be reached; "
+        f"run `hf download {repository}{at}` on a machine with network, copy its Hugging Face cache here and point "
+        "HF_HOME at it, or take model.weights=random"
+    )

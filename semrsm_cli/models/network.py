@@ -1,0 +1,141 @@
+"""What a loaded network is, and how its layers are named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from semrsm_cli.errors import SemrsmError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor, nn
+
+__all__ = ["ClsToken", "Network", "Readout", "Source", "nearest", "resolve_layers"]
+
+ALL, LAST = "all", "last"
+
+
+class Source(StrEnum):
+    """Library that builds the network."""
+
+    torchvision = "torchvision"
+    timm = "timm"
+    huggingface = "huggingface"
+    checkpoint = "checkpoint"
+
+
+class Readout(StrEnum):
+    """Where the last hidden layer is read.
+
+    `before_norm` is the output of the last block; `after_norm` what the network makes of it at every position: its
+    final normalisation, SAM's neck, or nothing. `decoder` is the last layer of CLIPSeg's decoder.
+    """
+
+    after_norm = "after_norm"
+    before_norm = "before_norm"
+    decoder = "decoder"
+
+
+class ClsToken(StrEnum):
+    """Whether class, distillation and register tokens count as positions."""
+
+    drop = "drop"
+    keep = "keep"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network in evaluation mode, with its own preprocessing and the names of its layers.
+
+    Attributes:
+        label: Name for messages.
+        module: The network; layer names are those of its modules.
+        forward: One pass over images [n, 3, h, w]; gives logits [n, classes] where the network classifies.
+        preprocess: The network's own preprocessing, RGB image to [3, h, w].
+        normalise: The same mean and standard deviation, but no resizing: for crops that are cut to size.
+        blocks: Names of the blocks in order; `all` means these.
+        readouts: Name of the last hidden layer for each read-out.
+        prefix_tokens: How many tokens come before the patch tokens.
+        n_classes: Classes that it tells apart, or None.
+        is_cnn: Whether it has no attention, so that its maps move with the image.
+        channels_last: Whether a map whose shape fits both ways is [n, h, w, c].
+        identity: What tells it apart from any other: source, name, revision, options, weights, preprocessing.
+    """
+
+    label: str
+    module: nn.Module
+    forward: Callable[[Tensor], Tensor]
+    preprocess: Callable[[Image], Tensor]
+    normalise: Callable[[Image], Tensor]
+    blocks: tuple[str, ...]
+    readouts: Mapping[Readout, str]
+    prefix_tokens: int
+    n_classes: int | None
+    is_cnn: bool
+    channels_last: bool
+    identity: dict[str, str] = field(default_factory=dict)
+
+    def last(self, readout: Readout | str) -> str:
+        """Name of the last hidden layer.
+
+        Raises:
+            SemrsmError: The network has no such read-out.
+        """
+        chosen = Readout(readout)
+        if chosen not in self.readouts:
+            known = ", ".join(self.readouts) or "no known last hidden layer; name a layer instead of 'last'"
+            raise SemrsmError(f"{self.label} has no read-out {chosen}, it has {known}")
+        return self.readouts[chosen]
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of all modules that can be captured."""
+        return [name for name, _ in self.module.named_modules() if name]
+
+
+def resolve_layers(network: Network, patterns: Sequence[str], readout: Readout | str) -> list[str]:
+    """Names of the layers that the patterns mean, in their order and each once.
+
+    A pattern is a module's name, `all` for every block, `last` for the last hidden layer, or has `*`, `?` or `[..]`,
+    which match within one part of a dotted name: `layer*` means layer1 to layer4, not what lies inside them.
+
+    Raises:
+        SemrsmError: A pattern means no layer.
+    """
+    found: dict[str, None] = {}
+    names = network.layers
+    for pattern in patterns:
+        if pattern == ALL and network.blocks:
+            matched = list(network.blocks)
+        elif pattern == LAST:
+            matched = [network.last(readout)]
+        else:
+            matched = [name for name in names if matches(name, pattern)]
+        if not matched:
+            raise SemrsmError(unknown_layer(network, pattern, names))
+        found.update(dict.fromkeys(matched))
+    return list(found)
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a dotted name matches part by part."""
+    parts, wanted = name.split("."), pattern.split(".")
+    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+
+
+def unknown_layer(network: Network, pattern: str, names: Sequence[str]) -> str:
+    """The message for a pattern that means no layer."""
+    if pattern == ALL:
+        return f"the blocks of {network.label} are not known, so 'all' means nothing; name layers such as {names[-1]}"
+    near = nearest(pattern, names) or [*network.blocks[:3], *network.blocks[-1:]] or list(names[:5])
+    return f"no layer {pattern!r} in {network.label}, choose from {', '.join(near)}, ..., 'all' or 'last'"
+
+
+def nearest(name: str, names: Sequence[str]) -> list[str]:
+    """Up to five names that look like `name`."""
+    return get_close_matches(name, names, n=5, cutoff=0.5)

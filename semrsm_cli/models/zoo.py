@@ -1,0 +1,89 @@
+"""Networks by source and name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from semrsm_cli.errors import SemrsmError
+from semrsm_cli.models.network import Network, Source
+
+__all__ = ["load"]
+
+Build = Callable[[str, str, "str | None", "dict[str, Any]"], Network]
+
+BUILDERS = {
+    Source.torchvision: "semrsm_cli.models.from_torchvision",
+    Source.timm: "semrsm_cli.models.from_timm",
+    Source.huggingface: "semrsm_cli.models.from_huggingface",
+}
+"""Modules imported when one of their networks is wanted: each brings a library that takes seconds to import."""
+
+
+def load(
+    source: Source | str,
+    name: str,
+    *,
+    weights: str = "pretrained",
+    revision: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    device: str = "cpu",
+) -> Network:
+    """Load a network by source and name, ready to look at images.
+
+    Args:
+        source: `torchvision`, `timm`, `huggingface`, or `checkpoint` for a state dict of the user's.
+        name: The name within the source; a Hugging Face id or a local folder; for `checkpoint` the architecture
+            with its library, such as `timm:resnet18` or `torchvision:vit_b_16`.
+        weights: `pretrained`, `random` (seeded), or the path of a state dict.
+        revision: Branch, tag or commit on the Hugging Face hub; for torchvision the set of weights, such as
+            `IMAGENET1K_V2`.
+        options: Keyword arguments of the architecture, such as `num_hidden_layers=2`.
+        device: Torch device.
+
+    Raises:
+        SemrsmError: No such network, its weights are not to be had, or they are not complete.
+    """
+    chosen = Source(source)
+    options = dict(options or {})
+    library, architecture = from_checkpoint(name, weights) if chosen is Source.checkpoint else (chosen, name)
+    build: Build = import_module(BUILDERS[library]).build
+    network = build(architecture, weights, revision, options)
+    return placed(network, str(chosen), name, revision, options, device)
+
+
+def from_checkpoint(name: str, weights: str) -> tuple[Source, str]:
+    """Library and architecture of a state dict of the user's."""
+    library, _, architecture = name.partition(":")
+    known = [str(source) for source in BUILDERS]
+    if library not in known or not architecture:
+        raise SemrsmError(
+            f"model.name={name} does not say which architecture the checkpoint is of; write LIBRARY:NAME "
+            f"with a library of {', '.join(known)}, such as timm:resnet18"
+        )
+    if not Path(weights).expanduser().is_file():
+        raise SemrsmError(f"there is no checkpoint {weights!r}; give a .safetensors or .pt file as model.weights=PATH")
+    return Source(library), architecture
+
+
+def placed(
+    network: Network, source: str, name: str, revision: str | None, options: Mapping[str, Any], device: str
+) -> Network:
+    """The network in evaluation mode on its device, with what tells it apart from any other."""
+    from semrsm_cli.models.weights import weights_hash
+
+    module = network.module.eval().requires_grad_(False)
+    identity = {
+        "source": source,
+        "name": name,
+        "revision": revision or "",
+        "options": ", ".join(f"{key}={options[key]}" for key in sorted(options)),
+        "weights": weights_hash(module),
+        "preprocessing": str(network.preprocess),
+        "normalisation": str(network.normalise),
+    }
+    module.to(device)
+    return replace(network, identity=identity)

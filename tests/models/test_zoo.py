@@ -1,0 +1,195 @@
+"""Loading by source and name: published weights, weights of the user's, and what is said when they are absent."""
+
+import http.server
+import threading
+import urllib.error
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from huggingface_hub import constants
+from PIL import Image
+from safetensors.torch import save_file
+
+from semrsm_cli.errors import SemrsmError
+from semrsm_cli.models import capture, load
+from semrsm_cli.models.efficientnet_lite0 import timm_name
+from semrsm_cli.models.hub import cache_first, reachable
+
+EGYPTIAN_CAT, ESPRESSO = 285, 967
+
+
+def test_the_embedded_network_knows_a_cat_and_an_espresso() -> None:
+    network = load("timm", "tf_efficientnet_lite0")
+    photographs = [Image.fromarray(photograph()) for photograph in (skimage.data.chelsea, skimage.data.coffee)]
+    batch = torch.stack([network.preprocess(photograph) for photograph in photographs])
+    logits = capture(network, batch, ["blocks.6"], cls_token="drop").logits
+    assert logits is not None
+    assert logits.argmax(1).tolist() == [EGYPTIAN_CAT, ESPRESSO]
+    white = network.normalise(Image.new("RGB", (8, 6), (255, 127, 0)))
+    assert white.shape == (3, 6, 8)
+    torch.testing.assert_close(white[:, 0, 0], torch.tensor([1.0, 0.0, -127 / 128]))
+
+
+@pytest.mark.parametrize(
+    ("stored", "timm"),
+    [
+        ("_conv_stem.weight", "conv_stem.weight"),
+        ("_bn1.running_var", "bn2.running_var"),
+        ("_blocks.0._project_conv.weight", "blocks.0.0.conv_pw.weight"),
+        ("_blocks.2._bn0.bias", "blocks.1.1.bn1.bias"),
+        ("_blocks.15._bn2.num_batches_tracked", "blocks.6.0.bn3.num_batches_tracked"),
+    ],
+)
+def test_the_embedded_weights_get_timms_names(stored: str, timm: str) -> None:
+    assert timm_name(stored) == timm
+
+
+@pytest.mark.parametrize("library", ["timm", "torchvision"])
+@pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+def test_a_state_dict_of_the_users_is_loaded(library: str, suffix: str, tmp_path: Path) -> None:
+    import torchvision
+
+    torch.manual_seed(5)
+    state = torchvision.models.resnet18(num_classes=7).state_dict()  # timm gives it the same names
+    path = tmp_path / f"own.{suffix}"
+    save_file(state, path) if suffix == "safetensors" else torch.save(state, path)
+    network = load("checkpoint", f"{library}:resnet18", weights=str(path), options={"num_classes": 7})
+    assert all(torch.equal(value, state[name]) for name, value in network.module.state_dict().items())
+    assert network.n_classes == 7
+    assert not network.module.training
+    with pytest.raises(SemrsmError, match=r"fc\.bias: \[7\] in the file, \[1000\] in the network; set model\.options"):
+        load("checkpoint", f"{library}:resnet18", weights=str(path))
+    with pytest.raises(SemrsmError, match=r"lack \d+ of the tensors of resnet34, the first is layer1\.2"):
+        load("checkpoint", f"{library}:resnet34", weights=str(path), options={"num_classes": 7})
+
+
+def test_published_weights_of_torchvision_come_from_torchs_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torchvision
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    torch.manual_seed(6)
+    state = torchvision.models.resnet18().state_dict()
+    torch.save(state, folder / "resnet18-f37072fd.pth")
+    network = load("torchvision", "resnet18", revision="IMAGENET1K_V1")
+    assert torch.equal(network.module.state_dict()["fc.weight"], state["fc.weight"])
+    image = Image.fromarray(np.full((300, 400, 3), 124, np.uint8))
+    own = torchvision.models.ResNet18_Weights.IMAGENET1K_V1.transforms()(image)
+    assert torch.equal(network.preprocess(image), own)
+    with pytest.raises(SemrsmError, match="no weights 'V9' of resnet18, choose from IMAGENET1K_V1"):
+        load("torchvision", "resnet18", revision="V9")
+
+
+def test_torchvision_weights_without_network_say_what_to_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_network(*args: Any, **kwargs: Any) -> None:
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", no_network)
+    with pytest.raises(SemrsmError, match=r"fetch https://download\.pytorch\.org/\S+\.pth .*TORCH_HOME") as caught:
+        load("torchvision", "resnet18")
+    assert str(tmp_path / "hub" / "checkpoints") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_timm_weights_without_network_say_what_to_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(SemrsmError, match=r"run `hf download timm/resnet10t\.c3_in1k`") as caught:
+        load("timm", "resnet10t")
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_timms_pretrained_weights_are_complete_or_refused(tmp_path: Path) -> None:
+    import timm
+    from timm.models import save_for_hf
+
+    torch.manual_seed(7)
+    model = timm.create_model("resnet10t")
+    save_for_hf(model, tmp_path, safe_serialization=True)
+    name = f"local-dir:{tmp_path}"
+    assert torch.equal(load("timm", name).module.state_dict()["fc.weight"], model.state_dict()["fc.weight"])
+    with pytest.raises(SemrsmError, match="tell 1000 classes apart, not 7"):
+        load("timm", name, options={"num_classes": 7})
+    assert load("timm", name, options={"num_classes": 0}).n_classes is None
+    left = {k: v for k, v in model.state_dict().items() if not k.startswith("layer4")}
+    save_file(left, tmp_path / "model.safetensors")
+    n_lost = sum(name.startswith("layer4") and "num_batches" not in name for name in model.state_dict())
+    with pytest.raises(SemrsmError, match=rf"lack {n_lost} of the tensors of .*, the first is layer4\.0\.bn1\.bias"):
+        load("timm", name)
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "settings", "complaint"),
+    [
+        ("torchvision", "resnet19", {}, "no classifier 'resnet19', choose from .*resnet18"),
+        ("torchvision", "resnet18", {"options": {"layers": 3}}, "cannot build resnet18 with model.options"),
+        ("timm", "resnet19", {}, "no model 'resnet19', choose from .*resnet18"),
+        ("timm", "resnet18", {"options": {"colour": 3}}, "cannot build resnet18 with model.options"),
+        ("timm", "resnet18", {"revision": "main"}, "timm has no revisions"),
+        ("timm", "resnet18", {"weights": "nowhere.pt"}, "no weights file nowhere.pt"),
+        ("checkpoint", "resnet18", {"weights": "x.pt"}, "write LIBRARY:NAME"),
+        ("checkpoint", "timm:resnet18", {"weights": "x.pt"}, "no checkpoint 'x.pt'"),
+    ],
+)
+def test_wrong_names_and_options_are_one_line(source: str, name: str, settings: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(SemrsmError, match=complaint) as caught:
+        load(source, name, **({"weights": "random"} | settings))
+    assert "\n" not in str(caught.value)
+
+
+def test_identity_tells_networks_apart() -> None:
+    network = load("timm", "resnet10t", weights="random")
+    assert set(network.identity) >= {"source", "name", "revision", "weights", "preprocessing", "options"}
+    assert all(isinstance(value, str) for value in network.identity.values())
+    other = load("timm", "resnet10t", weights="random", options={"num_classes": 7})
+    assert network.identity["weights"] != other.identity["weights"]
+    assert other.identity["options"] == "num_classes=7"
+
+
+def test_image_size_of_timm_reaches_the_preprocessing() -> None:
+    network = load("timm", "vit_tiny_patch16_224", weights="random", options={"img_size": 96, "depth": 1})
+    assert network.preprocess(Image.new("RGB", (200, 100))).shape == (3, 96, 96)
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """A server that knows no page."""
+
+    class Quiet(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(404)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Quiet) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+def test_reachable_is_any_answer(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(constants, "ENDPOINT", server)
+    assert reachable()
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert not reachable()
+
+
+def test_without_network_the_cache_alone_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with cache_first():
+        assert constants.HF_HUB_OFFLINE
+    assert not constants.HF_HUB_OFFLINE
