@@ -19,7 +19,6 @@ from semrsm_cli.tasks.rsm import matching_options
 __all__ = ["translate"]
 
 INVARIANCES = (Invariance.none, Invariance.permutation)
-N_CROPS_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def translate(config: TranslateConfig, folder: RunFolder) -> pd.DataFrame:
     similarities = pd.concat([similarities_of(layer) for layer in layers], ignore_index=True)
     table = separation_table(layers, similarities, config, images.name)
     write(folder, layers, similarities, table)
-    shown = [(crops[i], crops[i + config.n_pairs]) for i in range(min(N_CROPS_SHOWN, config.n_pairs))]
+    shown = [(crops[i], crops[i + config.n_pairs]) for i in range(config.n_pairs)]
     folder.figure(
         "translation",
         translation_figure(

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
-from matplotlib.figure import Figure
-from matplotlib.gridspec import GridSpecFromSubplotSpec, SubplotSpec
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.patches import Patch
 from PIL import Image
 
 from semrsm_cli.report.figures.style import (
@@ -24,12 +24,15 @@ from semrsm_cli.report.figures.style import (
 __all__ = ["translation_figure"]
 
 N_RSMS = 5
+N_CROPS = 4
+BOUNDED = ("rbf", "cosine")
+Crops = tuple[Image.Image, Image.Image]
 PAIRS = ("overlapping", "unrelated")
 SIDES: tuple[Literal["low", "high"], ...] = ("low", "high")
 
 
 def translation_figure(
-    crops: Sequence[tuple[Image.Image, Image.Image]],
+    crops: Sequence[Crops],
     rsms: Mapping[str, Mapping[Any, np.ndarray]],
     similarities: pd.DataFrame,
     separation: pd.DataFrame,
@@ -39,7 +42,7 @@ def translation_figure(
     """Crops on the left, one batch's RSMs without and with invariance in the middle, distributions on the right.
 
     Args:
-        crops: Pairs of upper and lower crops to show.
+        crops: Pairs of upper and lower crops to choose from.
         rsms: For each layer and invariance the RSMs [batches, 2n, 2n]; the first batch is drawn.
         similarities: Columns layer, invariance, pair, similarity.
         separation: The task's table, for the areas under the ROC curve.
@@ -49,57 +52,56 @@ def translation_figure(
     shown = [layers[i] for i in np.unique(np.linspace(0, len(layers) - 1, N_RSMS).round().astype(int))]
     invariances = list(rsms[layers[0]])
     with paper_style():
-        figure = Figure(figsize=(PAGE_WIDTH * 1.45, PAGE_WIDTH * 0.42))
-        columns = figure.add_gridspec(
-            1, 3, width_ratios=[1.0, 0.98 * len(shown), 0.55 * len(layers) + 1.0], wspace=0.14, left=0.01, right=0.99
+        figure = Figure(figsize=(PAGE_WIDTH * 1.45, PAGE_WIDTH * 0.4), layout="constrained")
+        parts = np.ravel(
+            figure.subfigures(1, 3, width_ratios=[1.05, 0.92 * len(shown), 0.55 * len(layers) + 0.7], wspace=0.02)
         )
-        draw_crops(figure, columns[0], crops)
-        draw_rsms(figure, columns[1], {layer: rsms[layer] for layer in shown}, invariances, kernel)
-        draw_distributions(figure, columns[2], layers, invariances, similarities, separation, kernel)
+        draw_crops(parts[0], most_colorful(crops, N_CROPS))
+        draw_rsms(parts[1], {layer: rsms[layer] for layer in shown}, invariances, kernel)
+        draw_distributions(parts[2], layers, invariances, similarities, separation, kernel)
     return figure
 
 
-def draw_crops(figure: Figure, place: SubplotSpec, crops: Sequence[tuple[Image.Image, Image.Image]]) -> None:
+def most_colorful(crops: Sequence[Crops], n: int) -> list[Crops]:
+    """The n pairs with most colour, in their order: a black sky shows nobody where the overlap lies."""
+    chroma = [np.ptp(np.asarray(upper, float), axis=2).mean() for upper, _ in crops]
+    return [crops[i] for i in sorted(np.argsort(chroma)[::-1][:n])]
+
+
+def draw_crops(figure: SubFigure, crops: Sequence[Crops]) -> None:
     """Upper crops in one column, lower crops in the next."""
-    grid = GridSpecFromSubplotSpec(len(crops), 2, place, wspace=0.06, hspace=0.06)
-    for row, pair in enumerate(crops):
-        for column, (crop, title) in enumerate(zip(pair, ("upper crop", "lower crop"), strict=True)):
-            axes = figure.add_subplot(grid[row, column])
+    grid = figure.subplots(len(crops), 2, squeeze=False)
+    for row, pair in zip(grid, crops, strict=True):
+        for axes, crop in zip(row, pair, strict=True):
             axes.imshow(np.asarray(crop))
             bare(axes)
-            if row == 0:
-                axes.set_title(title)
+    for axes, title in zip(grid[0], ("upper\ncrop", "lower\ncrop"), strict=True):
+        axes.set_title(title)
 
 
 def draw_rsms(
-    figure: Figure,
-    place: SubplotSpec,
-    rsms: Mapping[str, Mapping[Any, np.ndarray]],
-    invariances: Sequence[str],
-    kernel: str,
+    figure: SubFigure, rsms: Mapping[str, Mapping[Any, np.ndarray]], invariances: Sequence[str], kernel: str
 ) -> None:
-    """A row of RSMs per invariance, all on one colour scale per layer; RBF and cosine share one over all."""
-    grid = GridSpecFromSubplotSpec(
-        len(invariances), len(rsms) + 1, place, width_ratios=[*[1] * len(rsms), 0.06], wspace=0.08, hspace=0.12
-    )
-    bounded = kernel == "rbf"
-    for column, (layer, of_layer) in enumerate(rsms.items()):
-        low, high = (0.0, 1.0) if bounded else limits([of_layer[invariance][0] for invariance in invariances])
-        for row, invariance in enumerate(invariances):
-            axes = figure.add_subplot(grid[row, column])
-            matrix = of_layer[invariance][0]
+    """A row of RSMs per invariance; bounded kernels share one colour scale, the linear one has its own per layer."""
+    grid = figure.subplots(len(invariances), len(rsms), squeeze=False)
+    first = {layer: [of_layer[invariance][0] for invariance in invariances] for layer, of_layer in rsms.items()}
+    common = limits([matrix for matrices in first.values() for matrix in matrices])
+    for column, (layer, matrices) in enumerate(first.items()):
+        low, high = common if kernel in BOUNDED else limits(matrices)
+        for axes, matrix in zip(grid[:, column], matrices, strict=True):
             picture = axes.imshow(matrix, cmap=SEQUENTIAL, vmin=low, vmax=high, interpolation="nearest")
             bare(axes)
-            if row == 0:
-                axes.set_title(short_layer(layer))
-            if column == 0:
-                axes.set_ylabel(INVARIANCE_TITLE[str(invariance)])
             n = len(matrix) // 2
             axes.axhline(n - 0.5, color="white", linewidth=0.6)
             axes.axvline(n - 0.5, color="white", linewidth=0.6)
-    if bounded:
-        colorbar = figure.colorbar(picture, cax=figure.add_subplot(grid[:, -1]), ticks=[0, 0.5, 1])
-        colorbar.set_label("similarity (RBF)", labelpad=0)
+        grid[0, column].set_title(short_layer(layer))
+        grid[-1, column].set_xticks([n / 2 - 0.5, 1.5 * n - 0.5], ["upper", "lower"], fontsize=6)
+        grid[-1, column].tick_params(length=0, pad=1)
+    for axes, invariance in zip(grid[:, 0], invariances, strict=True):
+        axes.set_ylabel(INVARIANCE_TITLE[str(invariance)])
+    if kernel in BOUNDED:
+        colorbar = figure.colorbar(picture, ax=grid, location="bottom", extend="max", shrink=0.5, aspect=40, pad=0.03)
+        colorbar.set_label(f"similarity ({kernel}; an image with itself has 1)", labelpad=1)
         colorbar.outline.set_visible(False)
 
 
@@ -110,8 +112,7 @@ def limits(matrices: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def draw_distributions(
-    figure: Figure,
-    place: SubplotSpec,
+    figure: SubFigure,
     layers: Sequence[str],
     invariances: Sequence[str],
     similarities: pd.DataFrame,
@@ -119,32 +120,30 @@ def draw_distributions(
     kernel: str,
 ) -> None:
     """Per layer two half violins, overlapping on the left and unrelated on the right, with the area between them."""
-    grid = GridSpecFromSubplotSpec(len(invariances), 1, place, hspace=0.24)
-    for row, invariance in enumerate(invariances):
-        axes = figure.add_subplot(grid[row])
+    grid = figure.subplots(len(invariances), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    for axes, invariance in zip(grid, invariances, strict=True):
         of_invariance = similarities[similarities["invariance"] == str(invariance)]
         areas = separation[separation["invariance"] == str(invariance)].set_index("layer")["auc"]
         for position, layer in enumerate(layers):
             of_layer = of_invariance[of_invariance["layer"] == layer]
-            values = [scaled(of_layer, pair, kernel) for pair in PAIRS]
-            for side, pair, of_pair in zip(SIDES, PAIRS, values, strict=True):
-                half_violin(axes, of_pair, position, side, COLOR[pair])
-            axes.text(position, 1.03, f"{areas[layer]:.2f}", ha="center", va="bottom", fontsize=7)
-        axes.text(-0.62, 1.03, "AUC", ha="right", va="bottom", fontsize=7)
-        axes.set(xlim=(-0.6, len(layers) - 0.4), ylim=(-0.03, 1.02), yticks=[0, 0.5, 1])
-        axes.set_ylabel("similarity" if kernel == "rbf" else "similarity (scaled)")
-        last = row == len(invariances) - 1
-        names = [short_layer(layer) for layer in layers] if last else []
-        axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
-        if row == 0:
-            handles = [axes.fill_between([], [], color=COLOR[pair], alpha=0.75, label=pair) for pair in PAIRS]
-            axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.1), ncols=2, borderaxespad=0)
+            for side, pair in zip(SIDES, PAIRS, strict=True):
+                half_violin(axes, scaled(of_layer, pair, kernel), position, side, COLOR[pair])
+        ticks = [f"{areas[layer]:.2f}" for layer in layers]
+        top = axes.secondary_xaxis("top")
+        top.set_xticks(range(len(layers)), ticks)
+        top.tick_params(length=0, pad=1)
+        top.spines[:].set_visible(False)
+        top.set_xlabel(f"{INVARIANCE_TITLE[str(invariance)]}: area under the ROC curve", fontsize=7)
+        axes.set_ylabel("similarity" if kernel in BOUNDED else "similarity (scaled)")
+    grid[-1].set_xticks(range(len(layers)), [short_layer(layer) for layer in layers], rotation=30, ha="right")
+    handles = [Patch(color=COLOR[pair], alpha=0.75, label=f"{pair} crops") for pair in PAIRS]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
 
 
 def scaled(of_layer: pd.DataFrame, pair: str, kernel: str) -> np.ndarray:
     """Similarities of one kind of pair; unbounded kernels are brought to [0, 1] within the layer."""
     values = of_layer.loc[of_layer["pair"] == pair, "similarity"].to_numpy()
-    if kernel == "rbf":
+    if kernel in BOUNDED:
         return values
     low, high = of_layer["similarity"].min(), of_layer["similarity"].max()
     return (values - low) / (high - low) if high > low else np.zeros_like(values)
