@@ -1,21 +1,42 @@
 """Sets of images in their native layouts."""
 
+from semrsm_cli.data.cityscapes import ClassSet, cityscapes
 from semrsm_cli.data.crops import batches_of_unrelated, crop_pairs, overlapping_crops, resized_squares
+from semrsm_cli.data.egoobjects import AspectRatio, Selection, egoobjects, egoobjects_images
 from semrsm_cli.data.folders import folder
 from semrsm_cli.data.imagenet import imagenet, tiny_imagenet
 from semrsm_cli.data.images import Images, OnError, open_image
+from semrsm_cli.data.labels import labelled_folder
 from semrsm_cli.data.photos import photos
+from semrsm_cli.data.retrieval import Draw, LabelledImages, Metric, RetrievalSet, read_draw, write_draw
+from semrsm_cli.data.scenes import Filming, scenes, scenes_images
 
 __all__ = [
+    "AspectRatio",
+    "ClassSet",
+    "Draw",
+    "Filming",
     "Images",
+    "LabelledImages",
+    "Metric",
     "OnError",
+    "RetrievalSet",
+    "Selection",
     "batches_of_unrelated",
+    "cityscapes",
     "crop_pairs",
+    "egoobjects",
+    "egoobjects_images",
     "folder",
     "imagenet",
+    "labelled_folder",
     "open_image",
     "overlapping_crops",
     "photos",
+    "read_draw",
     "resized_squares",
+    "scenes",
+    "scenes_images",
     "tiny_imagenet",
+    "write_draw",
 ]

@@ -4,8 +4,9 @@ import hashlib
 import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -159,9 +160,15 @@ def open_image(path: Path | str) -> Image.Image:
 
 def decode(source: Path | str | BinaryIO, name: str) -> Image.Image:
     """Read an image from a file or a stream; errors call it `name`."""
+    with naming(name), Image.open(source) as image:
+        return to_rgb(ImageOps.exif_transpose(image))
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Turn what Pillow raises on broken files into a SemrsmError that names the file."""
     try:
-        with Image.open(source) as image:
-            return to_rgb(ImageOps.exif_transpose(image))
+        yield
     except UnidentifiedImageError as error:
         raise SemrsmError(f"{name} is no image; {REMEDY}") from error
     except BROKEN as error:

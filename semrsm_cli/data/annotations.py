@@ -1,0 +1,150 @@
+"""The JSON annotations of EgoObjects, read with tolerance for what real files leave out."""
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from semrsm_cli.errors import SemrsmError
+
+__all__ = [
+    "Record",
+    "category_names",
+    "count_instances",
+    "file_name",
+    "group_and_video",
+    "read_annotations",
+    "read_categories",
+    "read_official_categories",
+    "with_categories",
+]
+
+Record = dict[str, Any]
+
+# {group_id}_{video_id}_{frame_id}.jpg
+FILE_NAME = re.compile(r"(?P<group>.+)_(?P<video>[^_]+)_[^_]+\.\w+")
+
+
+def read_annotations(path: Path) -> tuple[list[Record], list[Record], dict[int, str]]:
+    """The images, the objects that have a category, and the names of categories that the file itself gives.
+
+    Raises:
+        SemrsmError: The file cannot be read, or an image lacks its id, url, width or height.
+    """
+    content = read_json(path, "images", "annotations")
+    for record in content["images"]:
+        lacking = [key for key in ("id", "url", "width", "height") if record.get(key) is None]
+        if lacking:
+            raise SemrsmError(f"{path} describes an image without {lacking[0]!r}: {json.dumps(record)[:100]}")
+    return content["images"], content["annotations"], names_by_id(content.get("categories"))
+
+
+def read_categories(path: Path) -> dict[int, str]:
+    """The names of the categories that a metadata file lists, by id."""
+    return names_by_id(read_json(path, "categories")["categories"])
+
+
+def read_official_categories(path: Path) -> set[int]:
+    """The ids of the official detection categories (`cat_det_cats`)."""
+    return {category["id"] for category in read_json(path, "cat_det_cats")["cat_det_cats"]}
+
+
+def read_json(path: Path, *keys: str) -> Record:
+    """A JSON object that holds a list under each of the keys.
+
+    Raises:
+        SemrsmError: The file cannot be read, or holds none.
+    """
+    try:
+        content: Record = json.loads(path.read_bytes())
+    except OSError as error:
+        raise SemrsmError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SemrsmError(f"{path} is no complete JSON ({error}); fetch it again") from error
+    for key in keys:
+        if not isinstance(content, dict) or not isinstance(content.get(key), list):
+            raise SemrsmError(f"{path} holds no list of {key}; it must be laid out as EgoObjects' own files are")
+    return content
+
+
+def names_by_id(categories: Sequence[Record] | None) -> dict[int, str]:
+    """The names of categories by id."""
+    return {
+        category["id"]: category["name"] for category in categories or () if "id" in category and "name" in category
+    }
+
+
+def category_of(instance: Record) -> int | None:
+    """The category of an object, if it was given one."""
+    category: int | None = instance.get("category_id", instance.get("_category_id"))
+    return category
+
+
+def file_name(record: Record) -> str:
+    """The name of an image's file, without folders."""
+    return str(record["url"]).rsplit("/", 1)[-1]
+
+
+def group_and_video(record: Record) -> tuple[str, str]:
+    """The scene, and the code of the conditions it was filmed under; from the file's name where fields are missing.
+
+    A file of another name is a scene and a video of its own.
+    """
+    name = file_name(record)
+    parts = FILE_NAME.fullmatch(name)
+    group = record.get("group_id") or (parts["group"] if parts else name)
+    video = record.get("video_id") or (parts["video"] if parts else "")
+    return str(group), str(video)
+
+
+def with_categories(
+    records: Sequence[Record], instances: Sequence[Record], categories: set[int], source: Path
+) -> tuple[list[Record], list[Record]]:
+    """The objects of certain categories, and the images that show any.
+
+    Raises:
+        SemrsmError: There are none.
+    """
+    kept = [instance for instance in instances if category_of(instance) in categories]
+    shown = {instance.get("image_id") for instance in kept}
+    left = [record for record in records if record["id"] in shown]
+    if not left:
+        raise SemrsmError(f"{source} shows no object of the official categories; set dataset.official_categories=false")
+    return left, kept
+
+
+def count_instances(records: Sequence[Record], instances: Sequence[Record]) -> tuple[list[int], npt.NDArray[np.int64]]:
+    """The categories that the n images show, sorted, and how many objects of each an image shows, [n, k].
+
+    Objects without a category, and those of other images, are not counted; where their boxes lie does not matter.
+    """
+    row = {record["id"]: i for i, record in enumerate(records)}
+    shown = [(row.get(instance.get("image_id")), category_of(instance)) for instance in instances]
+    counted = Counter((i, category) for i, category in shown if i is not None and category is not None)
+    categories = sorted({category for _, category in counted})
+    column = {category: k for k, category in enumerate(categories)}
+    counts = np.zeros((len(records), len(categories)), np.int64)
+    for (i, category), number in counted.items():
+        counts[i, column[category]] = number
+    return categories, counts
+
+
+def category_names(categories: Sequence[int], instances: Sequence[Record], known: Mapping[int, str]) -> tuple[str, ...]:
+    """A name for each category: the known one, else the free text most used for it, else its id."""
+    texts: dict[int | None, Counter[str]] = defaultdict(Counter)
+    for instance in instances:
+        if instance.get("category_freeform"):
+            texts[category_of(instance)][instance["category_freeform"]] += 1
+    names = [
+        known.get(category) or next((text for text, _ in texts[category].most_common(1)), f"category {category}")
+        for category in categories
+    ]
+    repeated = {name for name, number in Counter(names).items() if number > 1}
+    return tuple(
+        f"{name} ({category})" if name in repeated else name for name, category in zip(names, categories, strict=True)
+    )

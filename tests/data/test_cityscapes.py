@@ -1,0 +1,133 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from semrsm_cli.data.cityscapes import CLASSES, IDS_EVALUATED, ClassSet, cityscapes
+from semrsm_cli.data.images import OnError
+from semrsm_cli.data.retrieval import Metric, write_draw
+from semrsm_cli.errors import SemrsmError
+
+EGO, STATIC, ROAD, CAR, TRAIN = 1, 4, 7, 26, 31
+
+
+def street(root, split, city, frame, labels):
+    """A picture and its label ids: `labels` says how many pixels of 8 x 16 have each id, the others have 0."""
+    name = f"{city}_000003_{frame:06d}"
+    for kind in ("leftImg8bit", "gtFine"):
+        (root / kind / split / city).mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (16, 8), (frame, 0, 0)).save(root / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png")
+    pixels = np.zeros(8 * 16, np.uint8)
+    flat = np.repeat(list(labels), list(labels.values()))
+    pixels[: len(flat)] = flat
+    place = root / "gtFine" / split / city
+    Image.fromarray(pixels.reshape(8, 16)).save(place / f"{name}_gtFine_labelIds.png")
+    for other in ("instanceIds.png", "color.png", "polygons.json"):
+        (place / f"{name}_gtFine_{other}").touch()
+
+
+@pytest.fixture
+def root(tmp_path):
+    root = tmp_path / "cityscapes"
+    street(root, "val", "munster", 19, {ROAD: 50, CAR: 3})
+    street(root, "val", "frankfurt", 20, {ROAD: 50, EGO: 9})
+    street(root, "train", "ulm", 21, {STATIC: 30, TRAIN: 1})
+    street(root, "train", "aachen", 22, {})
+    street(root, "train", "aachen", 5, {ROAD: 128})
+    street(root, "test", "berlin", 1, {})
+    return root
+
+
+def test_validation_images_are_the_queries_and_training_images_the_database_sorted(root):
+    found = cityscapes(root)
+    assert found.queries.images.ids == (
+        "leftImg8bit/val/frankfurt/frankfurt_000003_000020_leftImg8bit.png",
+        "leftImg8bit/val/munster/munster_000003_000019_leftImg8bit.png",
+    )
+    assert [image_id.split("/")[-1] for image_id in found.database.images.ids] == [
+        "aachen_000003_000005_leftImg8bit.png",
+        "aachen_000003_000022_leftImg8bit.png",
+        "ulm_000003_000021_leftImg8bit.png",
+    ]
+    assert found.queries.images[1].getpixel((0, 0)) == (19, 0, 0)
+    assert found.database.scenes == ("aachen", "aachen", "ulm")
+    assert found.database.videos == ("aachen_000003", "aachen_000003", "ulm_000003")
+    assert found.metric is Metric.presence_iou
+
+
+def test_classes_are_those_whose_labels_are_present(root):
+    found = cityscapes(root)
+    assert len(found.classes) == 19
+    assert [found.queries.objects(i) for i in range(2)] == [{"road": 1}, {"road": 1, "car": 1}]
+    assert [found.database.objects(i) for i in range(3)] == [{"road": 1}, {}, {"train": 1}]
+
+
+@pytest.mark.parametrize(
+    ("class_set", "n", "shown"),
+    [
+        (ClassSet.eval19, 19, {"train"}),
+        (ClassSet.official30, 30, {"static", "train"}),
+        (ClassSet.all34, 34, {"unlabeled", "static", "train"}),
+    ],
+)
+def test_class_sets(root, class_set, n, shown):
+    found = cityscapes(root, class_set=class_set)
+    assert found.database.counts.shape == (3, n)
+    assert set(found.database.objects(2)) == shown
+
+
+def test_the_table_of_classes_is_that_of_torchvision():
+    torchvision = pytest.importorskip("torchvision.datasets")
+    table = [entry for entry in torchvision.Cityscapes.classes if entry.id >= 0]
+    assert tuple(entry.name for entry in sorted(table, key=lambda entry: entry.id)) == CLASSES
+    assert tuple(sorted(entry.id for entry in table if not entry.ignore_in_eval)) == IDS_EVALUATED
+
+
+def test_a_class_of_few_pixels_may_not_count(root):
+    assert cityscapes(root, min_pixels=3).queries.objects(1) == {"road": 1, "car": 1}
+    assert cityscapes(root, min_pixels=4).queries.objects(1) == {"road": 1}
+
+
+def test_a_draw_takes_some_of_both_sides(root, tmp_path):
+    found = cityscapes(root, n_queries=1, n_database=2, seed=5)
+    assert (len(found.queries), len(found.database)) == (1, 2)
+    assert len(found.database.counts) == 2
+    write_draw(tmp_path / "draw.csv", found.draw)
+    again = cityscapes(root, draw=tmp_path / "draw.csv")
+    assert again.draw == found.draw
+    assert np.array_equal(again.database.counts, found.database.counts)
+    with pytest.raises(SemrsmError, match="4 images are asked for, but cityscapes holds 3"):
+        cityscapes(root, n_database=4)
+
+
+def test_a_draw_of_another_set_is_refused(root, tmp_path):
+    (tmp_path / "draw.csv").write_text("role,image\nquery,a.png\ndatabase,b.png\n")
+    with pytest.raises(SemrsmError, match=r"the draw names 2 images that cityscapes lacks, the first is a\.png"):
+        cityscapes(root, draw=tmp_path / "draw.csv")
+
+
+def test_the_root_may_stand_in_cityscapes_own_variable(root, monkeypatch):
+    monkeypatch.setenv("CITYSCAPES_DATASET", str(root))
+    assert len(cityscapes(None).queries) == 2
+
+
+def test_missing_files_say_which_archive_holds_them(root):
+    labels = root / "gtFine/train/ulm/ulm_000003_000021_gtFine_labelIds.png"
+    labels.unlink()
+    with pytest.raises(SemrsmError, match=r"000021_gtFine_labelIds\.png is missing; unpack gtFine_trainvaltest\.zip"):
+        cityscapes(root)
+    Image.new("RGB", (16, 8)).save(labels)
+    with pytest.raises(SemrsmError, match=r"labelIds\.png holds RGB colours, not label ids"):
+        cityscapes(root)
+    labels.write_text("no picture")
+    with pytest.raises(SemrsmError, match=r"labelIds\.png is no image"):
+        cityscapes(root)
+    (root / "leftImg8bit/val").rename(root / "leftImg8bit/valid")
+    with pytest.raises(SemrsmError, match=r"leftImg8bit/val does not exist; unpack leftImg8bit_trainvaltest\.zip"):
+        cityscapes(root)
+
+
+def test_broken_pictures_are_left_out_when_asked_for(root):
+    (root / "leftImg8bit/train/aachen/aachen_000003_000005_leftImg8bit.png").write_bytes(b"")
+    found = cityscapes(root, on_error=OnError.skip)
+    assert len(found.database) == len(found.database.counts) == 2
+    assert len(found.database.images.skipped) == 1
