@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 from PIL import Image
@@ -106,7 +107,8 @@ def middle_square(image: Image.Image, size: int) -> Image.Image:
 def batches_of_unrelated(images: Images, *, n_per_batch: int, n_batches: int, seed: int) -> list[list[int]]:
     """Indices of the images of each batch, all from different groups, in an order drawn by `seed`.
 
-    Images are used again as late as possible: each batch takes from the groups that have most unused images left.
+    Images are used again as late as possible: each batch takes from the groups whose next image was used least often,
+    of these from the ones that have most such images left, and of these by chance.
 
     Raises:
         SemrsmError: There are fewer groups than images in a batch.
@@ -120,23 +122,14 @@ def batches_of_unrelated(images: Images, *, n_per_batch: int, n_batches: int, se
             f"a batch takes {n_per_batch} unrelated images, but {images.name} has only {len(members)}; "
             "give more images, or ask for smaller batches"
         )
-    used = dict.fromkeys(members, 0)
+    # times that the next image was used, images before it is used again (negative), chance, the group, images given
+    waiting = [(0, -len(group), rng.random(), group, 0) for group in members.values()]
+    heapify(waiting)
     batches = []
     for _ in range(n_batches):
-        batch = take_least_used(members, used, n_per_batch, rng)
-        batches.append([members[group][used[group] % len(members[group])] for group in batch])
-        for group in batch:
-            used[group] += 1
+        taken = [heappop(waiting) for _ in range(n_per_batch)]
+        batches.append([group[used % len(group)] for *_, group, used in taken])
+        for *_, group, used in taken:
+            times, position = divmod(used + 1, len(group))
+            heappush(waiting, (times, position - len(group), rng.random(), group, used + 1))
     return batches
-
-
-def take_least_used(members: dict[str, list[int]], used: dict[str, int], n: int, rng: np.random.Generator) -> list[str]:
-    """The n groups whose next image was used least often, first those with most such images; ties by chance."""
-
-    def priority(group: str) -> tuple[int, int]:
-        rounds, taken = divmod(used[group], len(members[group]))
-        return rounds, taken - len(members[group])
-
-    groups = list(members)
-    shuffled = [groups[i] for i in rng.permutation(len(groups))]
-    return sorted(shuffled, key=priority)[:n]
