@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from semrsm_cli import __version__
 from semrsm_cli.report.tables import FORMATS
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunFolder"]
 
-LIBRARIES = ("numpy", "scipy", "numba", "torch", "torchvision", "timm", "transformers", "hydra-core", "zarr")
+LIBRARIES = ("semrsm", "numpy", "scipy", "numba", "torch", "torchvision", "timm", "transformers", "hydra-core", "zarr")
 FIGURE_FORMATS: dict[str, dict[str, Any]] = {"png": {}, "pdf": {"CreationDate": None}}
 FIGURE_DPI = 200
 
@@ -128,7 +127,6 @@ class RunFolder:
     def _provenance(self) -> dict[str, Any]:
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
         return {
-            "semrsm": __version__,
             "versions": {name: installed(name) for name in LIBRARIES} | {"python": platform.python_version()},
             "machine": {"system": platform.platform(), "cores": os.cpu_count()},
             "seconds": self.seconds | {"total": round(time.perf_counter() - self._start, 3)},

@@ -53,9 +53,8 @@ def translation_figure(
     invariances = list(rsms[layers[0]])
     with paper_style():
         figure = Figure(figsize=(PAGE_WIDTH * 1.45, PAGE_WIDTH * 0.4), layout="constrained")
-        parts = np.ravel(
-            figure.subfigures(1, 3, width_ratios=[1.05, 0.92 * len(shown), 0.55 * len(layers) + 0.7], wspace=0.02)
-        )
+        widths = [1.05, 0.92 * len(shown), 0.55 * len(layers) + 0.7]
+        parts: Any = figure.subfigures(1, 3, width_ratios=widths, wspace=0.02)
         draw_crops(parts[0], most_colorful(crops, N_CROPS))
         draw_rsms(parts[1], {layer: rsms[layer] for layer in shown}, invariances, kernel)
         draw_distributions(parts[2], layers, invariances, similarities, separation, kernel)
