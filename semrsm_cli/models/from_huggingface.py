@@ -1,5 +1,6 @@
 """Networks of the Hugging Face hub, or of a local folder with the same files."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
@@ -30,11 +31,13 @@ from semrsm_cli.models.weights import (
 
 __all__ = ["build"]
 
-transformers: Any = import_module("transformers")  # many of its functions carry no types, which mypy would refuse
+# imported so, since mypy would refuse their functions that carry no types
+transformers: Any = import_module("transformers")
 logging: Any = import_module("transformers.utils.logging")
+hub_bars: Any = import_module("huggingface_hub.utils")
 
-FINAL = ("layernorm", "norm", "post_layernorm", "rms_norm", "neck")
-"""What transformers calls the module that makes the last hidden state of the last block."""
+FINAL = ("layernorm", "norm", "post_layernorm", "rms_norm", "vision_encoder.neck")
+"""What transformers calls the module that makes the last hidden state of the last block's output."""
 POOLED_NORM = ("clip_vision_model", "clipseg", "convnext", "convnextv2", "mlcd_vision_model")
 """Models whose module of such a name sees the pooled vector alone: their last hidden state is the last block's."""
 CHANNELS_LAST = ("sam_vision_model", "sam_hq_vision_model")
@@ -43,7 +46,7 @@ CHANNELS_LAST = ("sam_vision_model", "sam_hq_vision_model")
 def build(name: str, weights: str, revision: str | None, options: dict[str, Any]) -> Network:
     """A network by its id on the hub or its folder; a vision tower alone where the model has a text tower too."""
     is_local = check_local(name)
-    known = weights == RANDOM and name in ARCHITECTURES
+    known = weights != PRETRAINED and name in ARCHITECTURES
     with quiet(), nullcontext() if is_local or known else cache_first(), explained(name, revision, is_local):
         if known:
             config, processor = ARCHITECTURES[name].config(), ARCHITECTURES[name].processor()
@@ -67,8 +70,8 @@ def network_of(name: str, module: Any, processor: Any) -> Network:
     is_clipseg = isinstance(module, transformers.CLIPSegForImageSegmentation)
     prefix = "clip.vision_model" if is_clipseg else "" if module.base_model is module else module.base_model_prefix
     blocks = block_names(module, prefix)
-    final = () if kind in POOLED_NORM else tuple(f"{prefix}.{name}" if prefix else name for name in final_names(kind))
-    places = readouts(module, blocks, final)
+    final = () if kind in POOLED_NORM else FINAL
+    places = readouts(module, blocks, [f"{prefix}.{norm}" if prefix else norm for norm in final])
     if is_clipseg:
         places[Readout.decoder] = block_names(module, "decoder")[-1]
     classifies = type(module).__name__.endswith("ForImageClassification")
@@ -77,7 +80,7 @@ def network_of(name: str, module: Any, processor: Any) -> Network:
         module=module,
         forward=forward_of(module, classifies, is_clipseg),
         preprocess=Processed(processor),
-        normalise=Normalise.of(processor.image_mean, processor.image_std),
+        normalise=normalisation(processor),
         blocks=blocks,
         readouts=places,
         prefix_tokens=prefix_tokens(module),
@@ -87,9 +90,11 @@ def network_of(name: str, module: Any, processor: Any) -> Network:
     )
 
 
-def final_names(kind: str) -> tuple[str, ...]:
-    """Where a model keeps the module after its last block; SAM keeps it one level down."""
-    return ("vision_encoder.neck",) if kind in CHANNELS_LAST else FINAL
+def normalisation(processor: Any) -> Normalise:
+    """The processor's mean and standard deviation; some networks take plain pixels."""
+    if not getattr(processor, "do_normalize", True):
+        return Normalise((0.0,) * 3, (1.0,) * 3)
+    return Normalise.of(processor.image_mean, processor.image_std)
 
 
 def forward_of(module: Any, classifies: bool, is_clipseg: bool) -> Callable[[Tensor], Any]:
@@ -165,16 +170,25 @@ def explained(name: str, revision: str | None, is_local: bool) -> Iterator[None]
         yield
     except (OSError, ValueError, SafetensorError) as error:
         if isinstance(error, OSError) and constants.HF_HUB_OFFLINE and not is_local:
-            raise SemrsmError(how_to_fetch(name, revision)) from error
+            raise SemrsmError(how_to_fetch(name, revision, random_works=name in ARCHITECTURES)) from error
         raise SemrsmError(f"cannot load {name}: {first_line(error)}") from error
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers' reports and bars off the terminal; what is missing is an error here, not a report."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    """Keep transformers' reports and bars off the terminal; what is missing is an error here, not a report.
+
+    The hub's bars stay where somebody watches: they show downloads, which may take long.
+    """
+    verbosity, bars, downloads = (
+        logging.get_verbosity(),
+        logging.is_progress_bar_enabled(),
+        not hub_bars.are_progress_bars_disabled(),
+    )
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    if downloads and sys.stderr.isatty():
+        hub_bars.enable_progress_bars()
     try:
         yield
     finally:

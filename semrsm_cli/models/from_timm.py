@@ -99,7 +99,7 @@ def explained(name: str) -> Iterator[None]:
         yield
     except LocalEntryNotFoundError as error:
         repository = name.partition(":")[2] if ":" in name else timm.get_pretrained_cfg(name).hf_hub_id
-        raise SemrsmError(how_to_fetch(repository)) from error
+        raise SemrsmError(how_to_fetch(repository, random_works=":" not in name)) from error
     except (RuntimeError, OSError) as error:  # none published, some missing, or the download broke off
         listed = str(error).partition("Missing key(s) in state_dict:")[2].partition("\n")[0]
         check_complete(name, missing=re.findall(r'"([^"]+)"', listed), differ=())

@@ -1,6 +1,7 @@
 """Classifiers of torchvision."""
 
 import re
+import sys
 import urllib.error
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,8 @@ def pretrained(published: Any) -> dict[str, Tensor]:
         path.parent.mkdir(parents=True, exist_ok=True)
         hash_prefix = re.search(r"-([a-f0-9]+)\.", path.name)
         try:
-            torch.hub.download_url_to_file(url, str(path), hash_prefix[1] if hash_prefix else None, progress=False)
+            digits = hash_prefix[1] if hash_prefix else None
+            torch.hub.download_url_to_file(url, str(path), digits, progress=sys.stderr.isatty())
         except (urllib.error.URLError, OSError) as error:
             raise SemrsmError(
                 f"no weights {published} in {path.parent}, and they can't be downloaded ({first_line(error)}); "

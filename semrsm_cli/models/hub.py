@@ -38,11 +38,12 @@ def reachable() -> bool:
     return True
 
 
-def how_to_fetch(repository: str, revision: str | None = None) -> str:
+def how_to_fetch(repository: str, revision: str | None = None, *, random_works: bool) -> str:
     """What a user does who has no network here, on one line."""
     at = f" --revision {revision}" if revision else ""
+    otherwise = ", or take model.weights=random" if random_works else ""
     return (
         f"{repository} is not in the cache {constants.HF_HUB_CACHE}, and {constants.ENDPOINT} can't be reached; "
         f"run `hf download {repository}{at}` on a machine with network, copy its Hugging Face cache here and point "
-        "HF_HOME at it, or take model.weights=random"
+        f"HF_HOME at it{otherwise}"
     )

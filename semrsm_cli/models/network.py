@@ -132,8 +132,8 @@ def unknown_layer(network: Network, pattern: str, names: Sequence[str]) -> str:
     """The message for a pattern that means no layer."""
     if pattern == ALL:
         return f"the blocks of {network.label} are not known, so 'all' means nothing; name layers such as {names[-1]}"
-    near = nearest(pattern, names) or [*network.blocks[:3], *network.blocks[-1:]] or list(names[:5])
-    return f"no layer {pattern!r} in {network.label}, choose from {', '.join(near)}, ..., 'all' or 'last'"
+    known = dict.fromkeys([*nearest(pattern, names), *network.blocks[:2], *network.blocks[-1:]]) or names[:5]
+    return f"no layer {pattern!r} in {network.label}, choose from {', '.join(known)}, ..., 'all' or 'last'"
 
 
 def nearest(name: str, names: Sequence[str]) -> list[str]:

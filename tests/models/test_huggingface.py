@@ -170,7 +170,7 @@ def test_options_cut_the_depth_of_a_real_checkpoint(checkpoint: Checkpoint, imag
     [
         ("./nowhere", {}, "no folder ./nowhere"),
         (".", {}, "no config.json"),
-        ("nobody/not-there", {}, "run `hf download nobody/not-there` .* HF_HOME"),
+        ("nobody/not-there", {}, "run `hf download nobody/not-there` .* HF_HOME at it$"),
         ("vit", {"num_hiden_layers": 2}, "no option 'num_hiden_layers', choose from num_hidden_layers"),
         ("vit", {"num_hidden_layers": "two"}, "takes no model.options.num_hidden_layers='two'"),
     ],

@@ -1,6 +1,7 @@
 """Loading by source and name: published weights, weights of the user's, and what is said when they are absent."""
 
 import http.server
+import pickle
 import threading
 import urllib.error
 from collections.abc import Iterator
@@ -153,6 +154,18 @@ def test_identity_tells_networks_apart() -> None:
     other = load("timm", "resnet10t", weights="random", options={"num_classes": 7})
     assert network.identity["weights"] != other.identity["weights"]
     assert other.identity["options"] == "num_classes=7"
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("timm", "resnet10t"), ("torchvision", "resnet18"), ("huggingface", "microsoft/resnet-18")],
+)
+def test_preprocessing_can_be_sent_to_other_processes(source: str, name: str) -> None:
+    network = load(source, name, weights="random")
+    image = Image.fromarray(np.arange(64 * 48 * 3, dtype=np.uint8).reshape(64, 48, 3))
+    for prepare in (network.preprocess, network.normalise):
+        sent = pickle.loads(pickle.dumps(prepare))
+        assert torch.equal(sent(image), prepare(image))
 
 
 def test_image_size_of_timm_reaches_the_preprocessing() -> None:
