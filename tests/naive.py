@@ -49,3 +49,24 @@ def jensen_shannon(p, q):
 
     m = [(p_c + q_c) / 2 for p_c, q_c in zip(p, q, strict=True)]
     return divergence(p, m) / 2 + divergence(q, m) / 2
+
+
+def average_ranks(values):
+    return np.array([1 + sum(u < v for u in values) + (sum(u == v for u in values) - 1) / 2 for v in values])
+
+
+def resampled_correlation(x, y, images):
+    """Pearson correlation over the pairs of a list of images drawn with replacement, without pairs of one image."""
+    pairs = [(i, j) for a, i in enumerate(images) for j in images[a + 1 :] if i != j]
+    return np.corrcoef([(x[min(pair), max(pair)], y[min(pair), max(pair)]) for pair in pairs], rowvar=False)[0, 1]
+
+
+def exchanged_difference(x, baseline, y, kept):
+    """Difference of correlations after the labels of all images that are not kept are exchanged."""
+    pairs = [(i, j) for i in range(len(x)) for j in range(i + 1, len(x))]
+    x, baseline = ((a - np.mean([a[p] for p in pairs])) / np.std([a[p] for p in pairs]) for a in (x, baseline))
+    pairs = [(i, j) for i, j in pairs if kept[i] == kept[j]]
+    first = [x[i, j] if kept[i] else baseline[i, j] for i, j in pairs]
+    second = [baseline[i, j] if kept[i] else x[i, j] for i, j in pairs]
+    target = [y[pair] for pair in pairs]
+    return np.corrcoef(first, target)[0, 1] - np.corrcoef(second, target)[0, 1]
