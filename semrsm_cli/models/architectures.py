@@ -1,4 +1,4 @@
-"""Configs and image processors of the paper's Hugging Face checkpoints, so that random weights and files need no network.
+"""Configs and image processors of the paper's Hugging Face checkpoints: only pretrained weights need the hub.
 
 The values are those of the checkpoints' own `config.json` and `preprocessor_config.json`; what is left out is the
 default of transformers' classes.

@@ -180,11 +180,8 @@ def quiet() -> Iterator[None]:
 
     The hub's bars stay where somebody watches: they show downloads, which may take long.
     """
-    verbosity, bars, downloads = (
-        logging.get_verbosity(),
-        logging.is_progress_bar_enabled(),
-        not hub_bars.are_progress_bars_disabled(),
-    )
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    downloads = not hub_bars.are_progress_bars_disabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     if downloads and sys.stderr.isatty():

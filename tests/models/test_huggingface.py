@@ -14,6 +14,14 @@ from semrsm_cli.errors import SemrsmError
 from semrsm_cli.models import Network, capture, load, resolve_layers
 
 Checkpoint = Callable[[str], Path]
+PATCHES = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 64,
+    "patch_size": 16,
+}
 CLASSIFIERS = ["vit", "vit_large", "resnet", "resnet_bottleneck", "convnextv2", "bit", "dinov2_classifier"]
 
 
@@ -64,6 +72,36 @@ def test_feature_extractors_give_their_own_states(kind: str, checkpoint: Checkpo
     np.testing.assert_array_equal(read(network, batch, "before_norm"), own.hidden_states[-1].numpy())
     assert network.n_classes is None
     assert capture(network, batch, [network.blocks[0]], cls_token="drop").logits is None
+
+
+FAMILIES: dict[str, tuple[dict[str, Any], int]] = {  # config, prefix tokens
+    "deit": (PATCHES, 2),
+    "dinov2_with_registers": (PATCHES, 5),
+    "beit": (PATCHES, 1),
+    "siglip_vision_model": (PATCHES, 0),
+    "swin": ({"embed_dim": 16, "depths": [1, 1], "num_heads": [1, 2], "image_size": 64, "window_size": 4}, 0),
+    "convnext": ({"hidden_sizes": [8, 16, 24, 32], "depths": [1] * 4, "image_size": 64}, 0),
+    "regnet": ({"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1] * 2, "groups_width": 8}, 0),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_last_hidden_state_of_other_families_is_found(family: str) -> None:
+    import transformers
+
+    from semrsm_cli.models.from_huggingface import network_of
+
+    settings, prefix = FAMILIES[family]
+    torch.manual_seed(0)
+    model = transformers.AutoModel.from_config(transformers.AutoConfig.for_model(family, **settings)).eval()
+    network = network_of(family, model, transformers.ViTImageProcessorPil())
+    batch = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        own = model(pixel_values=batch).last_hidden_state
+    np.testing.assert_array_equal(read(network, batch, "after_norm"), as_vectors(own))
+    assert network.prefix_tokens == prefix
+    layer = network.last("after_norm")
+    assert capture(network, batch, [layer], cls_token="drop").grids[layer] is not None
 
 
 def test_sam_gives_its_image_embedding_and_its_trunk(checkpoint: Checkpoint, image: Image.Image) -> None:

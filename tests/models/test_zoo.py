@@ -2,6 +2,8 @@
 
 import http.server
 import pickle
+import subprocess
+import sys
 import threading
 import urllib.error
 from collections.abc import Iterator
@@ -145,6 +147,12 @@ def test_wrong_names_and_options_are_one_line(source: str, name: str, settings: 
     with pytest.raises(SemrsmError, match=complaint) as caught:
         load(source, name, **({"weights": "random"} | settings))
     assert "\n" not in str(caught.value)
+
+
+def test_names_are_known_before_any_library_is_imported() -> None:
+    code = "import sys, semrsm_cli.models; print({'torch', 'timm', 'torchvision', 'transformers'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"
 
 
 def test_identity_tells_networks_apart() -> None:
