@@ -7,15 +7,18 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from semrsm_cli.data import OnError
+from semrsm_cli.data import AspectRatio, ClassSet, Metric, OnError
 from semrsm_cli.matching import Method
 from semrsm_cli.models import ClsToken, Readout, Source
 from semrsm_cli.rsm import Centering, Invariance, Kernel
 from semrsm_cli.store import Precision
 
 __all__ = [
+    "POOLED",
     "BenchConfig",
+    "CityscapesConfig",
     "DatasetConfig",
+    "EgoobjectsConfig",
     "ExtractConfig",
     "FolderConfig",
     "ImagenetConfig",
@@ -23,12 +26,18 @@ __all__ = [
     "MatchingConfig",
     "ModelConfig",
     "PhotosConfig",
+    "RetrievalSetConfig",
+    "RetrieveConfig",
     "RsmConfig",
     "RuntimeConfig",
+    "ScenesConfig",
     "TinyImagenetConfig",
     "TranslateConfig",
     "register_configs",
 ]
+
+POOLED = "pooled"
+"""One mean vector per image, beside the invariances of an RSM."""
 
 TIMED = (
     Method.optimal,
@@ -57,11 +66,11 @@ class ModelConfig:
     source: Source = MISSING
     """Library that builds the network."""
     name: str = MISSING
-    """Name within that library, a Hugging Face id, or a local checkpoint folder."""
+    """Name within that library, a Hugging Face id or local folder; for `checkpoint` timm:NAME or torchvision:NAME."""
     weights: str = "pretrained"
     """`pretrained`, `random`, or the path of a state dict."""
     revision: str | None = None
-    """Branch, tag or commit of a Hugging Face checkpoint."""
+    """Branch, tag or commit of a Hugging Face checkpoint, or torchvision's name of a set of weights."""
     layers: Any = field(default_factory=lambda: ["last"])
     """Module names or patterns with `*`; `all` for every block, `last` for the last hidden layer."""
     readout: Readout = Readout.after_norm
@@ -69,7 +78,7 @@ class ModelConfig:
     cls_token: ClsToken = ClsToken.drop
     """Whether a class token counts as a position; the paper's code keeps it."""
     options: dict[str, Any] = field(default_factory=dict)
-    """Keyword arguments of the architecture, such as num_hidden_layers=2."""
+    """Keyword arguments of the architecture: +model.options.num_hidden_layers=2."""
 
     def __post_init__(self) -> None:
         self.layers = [self.layers] if isinstance(self.layers, str) else [str(layer) for layer in self.layers]
@@ -98,11 +107,69 @@ class PhotosConfig(DatasetConfig):
 
 
 @dataclass(kw_only=True, slots=True)
-class FolderConfig(DatasetConfig):
+class RetrievalSetConfig(DatasetConfig):
+    """A set that `semrsm retrieve` draws queries and a database from."""
+
+    n_queries: int | None = None
+    """Number of queries."""
+    n_database: int | None = None
+    """Number of database images; by default all that are no queries."""
+    draw: str | None = None
+    """File of ids to use instead of drawing, as a run leaves it in tables/draw.csv."""
+
+
+@dataclass(kw_only=True, slots=True)
+class FolderConfig(RetrievalSetConfig):
     """Any folder of images, searched through all its subfolders."""
 
     root: str | None = None
     """The folder."""
+    labels: str | None = None
+    """CSV of what the images show (columns image, class, count, group), for the scores of `semrsm retrieve`."""
+    metric: Metric = Metric.count_f1
+    """How a neighbour is scored where there are labels."""
+
+
+@dataclass(kw_only=True, slots=True)
+class EgoobjectsConfig(RetrievalSetConfig):
+    """EgoObjects in its own files."""
+
+    root: str | None = None
+    """The folder with `images` and the annotations; by default `egoobjects` under $SEMRSM_DATA."""
+    subset: str | None = "test"
+    """Which images of the annotations' field `subset`; null takes all."""
+    aspect_ratio: AspectRatio = AspectRatio.exact
+    """Which images count as 16:9: `exact`, within `one_percent`, or `any`."""
+    width: int = 1920
+    """Width in pixels that images are resized to."""
+    height: int = 1080
+    """Height in pixels that images are resized to; the paper prints 1028, which is not 16:9."""
+    official_categories: bool = False
+    """Whether only objects of the official detection categories count."""
+
+
+@dataclass(kw_only=True, slots=True)
+class CityscapesConfig(RetrievalSetConfig):
+    """Cityscapes in its own files: validation images are the queries, training images the database."""
+
+    root: str | None = None
+    """The folder with `leftImg8bit` and `gtFine`; by default $CITYSCAPES_DATASET or `cityscapes` in $SEMRSM_DATA."""
+    class_set: ClassSet = ClassSet.eval19
+    """Which classes count; the paper does not say."""
+    min_pixels: int = 1
+    """A class is present from so many pixels on."""
+
+
+@dataclass(kw_only=True, slots=True)
+class ScenesConfig(RetrievalSetConfig):
+    """Made-up scenes of several objects, in EgoObjects' own files."""
+
+    n_scenes: int = 24
+    """Scenes, each a set of 2 to 5 kinds of objects."""
+    n_videos: int = 4
+    """Videos of each scene, up to 10, each under conditions of its own."""
+    n_frames: int = 2
+    """Frames of each video."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -314,13 +381,63 @@ class BenchConfig(TaskConfig):
         require(self.seconds_per_cell > 0, f"seconds_per_cell must be above 0, got {self.seconds_per_cell}")
 
 
+@dataclass(kw_only=True, slots=True)
+class RetrieveConfig(TaskConfig):
+    """Settings of `semrsm retrieve`."""
+
+    model: ModelConfig = MISSING
+    """The network; one layer."""
+    dataset: DatasetConfig = MISSING
+    """The images: egoobjects, cityscapes, scenes or folder."""
+    matching: MatchingConfig = MISSING
+    """Method of the matching."""
+    kernels: list[Kernel] = field(default_factory=lambda: [Kernel.cosine, Kernel.linear, Kernel.rbf])
+    """Kernels, all from one matching."""
+    sigma: float | None = None
+    """Width of the RBF kernel; by default the root of the median non-zero squared distance."""
+    sigma_tile: int | None = None
+    """Take that median within each mini-batch of so many images a side (the paper: 100), not over everything."""
+    invariances: list[str] = field(default_factory=lambda: ["none", "pooled", "permutation"])
+    """`none`, `translation` (CNN maps only), `permutation`, and `pooled`: one mean vector per image."""
+    centering: Centering = Centering.sample
+    """Subtract the database's mean at each position (`sample`, the paper), per `channel`, or `none`."""
+    k: int = 5
+    """Neighbours of a query that are kept and drawn."""
+    shortlist: int | None = None
+    """Match only the so many database images whose pooled vectors are most similar to the query's."""
+    n_pictures: int = 4
+    """Queries to draw with their neighbours."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.kernels), "kernels is empty; give some of cosine, linear, rbf")
+        known = [*(str(invariance) for invariance in Invariance), POOLED]
+        wrong = [name for name in self.invariances if name not in known]
+        require(not wrong and bool(self.invariances), f"invariances must be some of {', '.join(known)}, got {wrong}")
+        require(self.k >= 1, f"k must be at least 1, got {self.k}")
+        require(
+            self.shortlist is None or self.shortlist >= self.k,
+            f"shortlist must be at least k={self.k}, got {self.shortlist}",
+        )
+        require(self.n_pictures >= 0, f"n_pictures must be 0 or more, got {self.n_pictures}")
+        require(self.sigma is None or self.sigma > 0, f"sigma must be above 0, got {self.sigma}")
+
+
 DATASETS = {
     "photos": PhotosConfig,
     "folder": FolderConfig,
+    "cityscapes": CityscapesConfig,
+    "egoobjects": EgoobjectsConfig,
+    "scenes": ScenesConfig,
     "imagenet": ImagenetConfig,
     "tiny_imagenet": TinyImagenetConfig,
 }
-TASKS = {"bench": BenchConfig, "extract": ExtractConfig, "rsm": RsmConfig, "translate": TranslateConfig}
+TASKS = {
+    "bench": BenchConfig,
+    "extract": ExtractConfig,
+    "retrieve": RetrieveConfig,
+    "rsm": RsmConfig,
+    "translate": TranslateConfig,
+}
 
 
 def register_configs() -> None:

@@ -12,12 +12,14 @@ from torch.utils.data import DataLoader, Dataset
 from semrsm_cli import data, store
 from semrsm_cli.config import (
     DatasetConfig,
+    EgoobjectsConfig,
     ExtractConfig,
     FolderConfig,
     ImagenetConfig,
     ModelConfig,
     PhotosConfig,
     RuntimeConfig,
+    ScenesConfig,
     TinyImagenetConfig,
 )
 from semrsm_cli.data import Images
@@ -76,15 +78,34 @@ def open_images(config: DatasetConfig) -> Images:
             images = data.photos(regions=config.regions)
         case FolderConfig():
             images = data.folder(config.root, on_error=config.on_error)
+        case EgoobjectsConfig():
+            images = data.egoobjects_images(config.root, selection_of(config)).images
+        case ScenesConfig():
+            images = data.scenes_images(store.cache_folder() / "scenes", filming_of(config)).images
         case ImagenetConfig():
             images = data.imagenet(config.root, split=config.split, hub=config.hub, on_error=config.on_error)
         case TinyImagenetConfig():
             images = data.tiny_imagenet(config.root, split=config.split, hub=config.hub, on_error=config.on_error)
         case _:
-            raise ConfigError(f"dataset {config.name!r} has no loader; choose one that --help lists")
+            raise ConfigError(f"dataset={config.name} is a set for `semrsm retrieve`; choose another")
     if images.skipped:
         say(f"{images.name}: skipped {len(images.skipped)} unreadable images, the first is {images.skipped[0]}")
     return images
+
+
+def selection_of(config: EgoobjectsConfig) -> data.Selection:
+    """Which images of EgoObjects are taken."""
+    return data.Selection(
+        subset=config.subset,
+        aspect_ratio=config.aspect_ratio,
+        size=(config.width, config.height),
+        official_categories=config.official_categories,
+    )
+
+
+def filming_of(config: ScenesConfig) -> data.Filming:
+    """How many scenes are made, and how they are filmed."""
+    return data.Filming(n_scenes=config.n_scenes, n_videos=config.n_videos, n_frames=config.n_frames)
 
 
 def draw(images: Images, n: int | None, seed: int) -> Images:
@@ -162,7 +183,7 @@ def fill(
         for i, batch in zip(todo, batches(images, prepare, todo, size, runtime.loaders), strict=True):
             captured = capture(network, batch.to(runtime.device), layers, cls_token=model.cls_token)
             for name in layers:
-                writers[name].write(i, captured.representations[name], captured.grids[name])
+                writers[name].write(i, captured.representations[name], captured.cnn_grids[name])
             if LOGITS in writers and captured.logits is not None:
                 writers[LOGITS].write(i, captured.logits[:, None, :], None)
             advance(1)

@@ -1,0 +1,145 @@
+"""Figures 3, 4 and 8 to 12: scores of retrieval, pictures of neighbours, and what was matched to what."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from semrsm_cli.report.figures.style import COLOR, INVARIANCE_TITLE, PAGE_WIDTH, bare, paper_style
+
+__all__ = ["MatchedPicture", "Picture", "matched_figure", "neighbours_figure", "scores_figure"]
+
+METRIC_TITLE = {"count_f1": "F1 of instance counts", "presence_iou": "IoU of classes present"}
+N_OBJECTS = 4
+N_LINES = 12
+COLUMN, TEXT = 1.5, 0.6  # inches: width of a picture, height of what stands below it
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image, the objects that it shows with their counts, and its score as an answer."""
+
+    image: Image.Image
+    objects: Mapping[str, int]
+    score: float | None
+
+
+@dataclass(frozen=True)
+class MatchedPicture:
+    """Two images as the network sees them, whose positions on the grid [h, w] were matched.
+
+    `col_of_row` names each position's partner, `worth` the inner product of each pair.
+    """
+
+    query: np.ndarray
+    neighbour: np.ndarray
+    grid: tuple[int, int]
+    col_of_row: np.ndarray
+    worth: np.ndarray
+
+
+def scores_figure(table: pd.DataFrame, *, metric: str) -> Figure:
+    """Score at the first neighbour per kernel and invariance, with 95 % intervals over the queries (Figure 3)."""
+    kernels, invariances = (list(dict.fromkeys(table[column])) for column in ("kernel", "invariance"))
+    width = 0.8 / len(invariances)
+    with paper_style():
+        figure = Figure(figsize=(PAGE_WIDTH * 0.55, PAGE_WIDTH * 0.32), layout="constrained")
+        axes = figure.subplots()
+        for k, invariance in enumerate(invariances):
+            rows = table[table["invariance"] == invariance].set_index("kernel").loc[kernels]
+            x = np.arange(len(kernels)) + (k - (len(invariances) - 1) / 2) * width
+            draw_bars(axes, x, rows, width, invariance)
+        axes.set(ylim=(0, 1.08), ylabel=f"{METRIC_TITLE[metric]}\nat the first neighbour")
+        axes.set_xticks(range(len(kernels)), kernels)
+        figure.legend(loc="outside upper center", ncols=len(invariances) + 1)
+    return figure
+
+
+def draw_bars(axes: Axes, x: np.ndarray, rows: pd.DataFrame, width: float, invariance: str) -> None:
+    """The bars of one invariance, their intervals and values, and the paper's numbers as diamonds."""
+    value, low, high = (rows[column].to_numpy(float) for column in ("at_1", "ci_low", "ci_high"))
+    reach = np.nan_to_num([value - low, high - value])
+    axes.bar(x, value, width * 0.94, color=COLOR[invariance], label=INVARIANCE_TITLE[invariance])
+    axes.errorbar(x, value, yerr=reach, fmt="none", ecolor="#333333", elinewidth=0.8, capsize=2)
+    for place, height, top in zip(x, value, value + reach[1], strict=True):
+        axes.text(place, top + 0.015, f"{height:.2f}", ha="center", va="bottom", fontsize=7)
+    axes.plot(x, rows["paper"].to_numpy(float), "D", color="black", markersize=4)
+
+
+def neighbours_figure(query: Picture, rows: Mapping[str, Sequence[Picture]], *, title: str) -> Figure:
+    """A query, and for each invariance a row of its nearest neighbours with objects and score (Figures 4, 8 to 12)."""
+    k = max(len(row) for row in rows.values())
+    with paper_style():
+        tallest = max(p.image.height / p.image.width for row in rows.values() for p in row)
+        size = (COLUMN * (k + 1.3), len(rows) * (COLUMN * tallest + TEXT))
+        figure = Figure(figsize=size, layout="constrained")
+        parts: Any = figure.subfigures(1, 2, width_ratios=[1.25, k], wspace=0.02)
+        left, right = parts
+        axes = left.subplots()
+        show(axes, query, frame="#333333")
+        axes.set_title(f"query\n{title}")
+        grid: Any = right.subplots(len(rows), k, squeeze=False)
+        for places, (invariance, row) in zip(grid, rows.items(), strict=True):
+            for rank, place in enumerate(places):
+                if rank < len(row):
+                    show(place, row[rank], frame=COLOR[invariance])
+                else:
+                    place.set_axis_off()
+            places[0].set_ylabel(INVARIANCE_TITLE[invariance])
+    return figure
+
+
+def show(axes: Axes, picture: Picture, *, frame: str) -> None:
+    """A picture in a coloured frame, its objects and score below."""
+    axes.imshow(np.asarray(picture.image))
+    bare(axes)
+    axes.spines[:].set(visible=True, color=frame, linewidth=1.6)
+    score = [] if picture.score is None else [f"score {picture.score:.2f}"]
+    axes.set_xlabel("\n".join([*score, described(picture.objects)]), fontsize=6, labelpad=2)
+
+
+def described(objects: Mapping[str, int]) -> str:
+    """The objects in words, two a line: `2 cup, chair` and how many kinds are left out."""
+    words = [name if count == 1 else f"{count} {name}" for name, count in objects.items()]
+    shown = words[:N_OBJECTS] + ([f"+{len(words) - N_OBJECTS} more"] if len(words) > N_OBJECTS else [])
+    return "\n".join(", ".join(shown[i : i + 2]) for i in range(0, len(shown), 2))
+
+
+def matched_figure(matched: MatchedPicture) -> Figure:
+    """Lines from positions of the query to their partners, for the pairs that add most to the similarity."""
+    height, width = matched.query.shape[:2]
+    gap = width // 8
+    canvas = np.ones((height, 2 * width + gap, 3))
+    canvas[:, :width], canvas[:, width + gap :] = matched.query, matched.neighbour
+    strongest = np.argsort(matched.worth)[::-1][:N_LINES]
+    colors = mpl.colormaps["hsv"](np.linspace(0, 0.9, len(strongest)))
+    step = np.array([width / matched.grid[1], height / matched.grid[0]])
+    with paper_style():
+        figure = Figure(figsize=(PAGE_WIDTH * 0.6, PAGE_WIDTH * 0.3), layout="constrained")
+        axes = figure.subplots()
+        axes.imshow(canvas)
+        bare(axes)
+        for color, position in zip(colors, strongest, strict=True):
+            partner = int(matched.col_of_row[position])
+            start = corner(int(position), matched.grid, step)
+            end = corner(partner, matched.grid, step) + np.array([width + gap, 0])
+            for place in (start, end):
+                axes.add_patch(Rectangle(tuple(place), *step, fill=False, edgecolor=color, linewidth=1.2))
+            axes.plot(*np.stack([start + step / 2, end + step / 2]).T, color=color, linewidth=1)
+        share = matched.worth[strongest].sum() / matched.worth.sum()
+        axes.set_title(f"{len(strongest)} of {len(matched.worth)} pairs, which make {share:.0%} of the similarity")
+    return figure
+
+
+def corner(position: int, grid: tuple[int, int], step: np.ndarray) -> np.ndarray:
+    """Left and upper edge in pixels of a position."""
+    row, column = divmod(position, grid[1])
+    left_upper: np.ndarray = np.array([column, row]) * step
+    return left_upper
