@@ -25,7 +25,7 @@ TASKS = {
 
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Settings (seed=3) and config groups (model=resnet18)."),
+    typer.Argument(metavar="KEY=VALUE", help="Settings (seed=3) and config groups (model=resnet18)."),
 ]
 Multirun = Annotated[bool, typer.Option("--multirun", "-m", help="Sweep over values such as seed=1,2,3.")]
 Show = Annotated[

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from semrsm_cli.config import register_configs
 from semrsm_cli.errors import ConfigError, SemrsmError
+from semrsm_cli.manual import settings_help
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.tables import to_terminal
 
@@ -113,10 +114,7 @@ def describe_config(name: str) -> str:
         config = hydra.compose(name)
         groups = [group for group in loader.list_groups("") if group in config or group == "experiment"]
         options = {group: group_options(loader.get_group_options(group), group, name) for group in groups}
-    lines = ["Config groups:"]
-    lines += [f"  {group}={' | '.join(names)}" for group, names in options.items() if names]
-    lines += ["", "Default config:", *(f"  {line}" for line in OmegaConf.to_yaml(config).splitlines())]
-    return "\n".join(lines) + "\n"
+    return settings_help({group: names for group, names in options.items() if names}, config)
 
 
 def group_options(names: list[str], group: str, task: str) -> list[str]:

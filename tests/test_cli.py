@@ -28,9 +28,11 @@ def test_version(semrsm: Command) -> None:
 def test_task_help_shows_groups_and_defaults(semrsm: Command, task: str) -> None:
     result = semrsm(task, "--help")
     assert result.exit_code == 0
-    assert "Config groups:" in result.output
-    assert "Default config:" in result.output
+    assert "Config groups" in result.output
+    assert "seed=0" in result.output
+    assert "Seed of everything that is drawn." in result.output
     assert "_schema" not in result.output
+    assert max(map(len, result.output.splitlines())) <= 80
 
 
 def test_cfg_prints_the_composed_config(semrsm: Command) -> None:

@@ -1,14 +1,17 @@
 """Every option of every group and every experiment composes, and what it says is checked."""
 
+import dataclasses
 from pathlib import Path
 
 import hydra
 import pytest
 from omegaconf import OmegaConf
 
+from semrsm_cli import config
 from semrsm_cli.cli import TASKS
 from semrsm_cli.config import register_configs
 from semrsm_cli.launch import HYDRA_VERSION_BASE, conf_folder
+from semrsm_cli.manual import field_docstrings
 
 GROUPS = ("model", "dataset", "kernel", "matching")
 
@@ -45,3 +48,8 @@ def test_every_experiment_composes_and_says_how_it_is_run(experiment: str) -> No
 
 def test_layers_may_be_one_name() -> None:
     assert compose("rsm", "model.layers=all").model.layers == ["all"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("schema", [value for name, value in vars(config).items() if name.endswith("Config")])
+def test_every_setting_says_what_it_means(schema: type) -> None:
+    assert {field.name for field in dataclasses.fields(schema)} == set(field_docstrings(schema))
