@@ -1,16 +1,12 @@
 """`semrsm retrieve`: whose nearest neighbour shows the same things? (Section 4.2, Appendix D)."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from semrsm_cli import data, store
 from semrsm_cli.config import (
-    POOLED,
     CityscapesConfig,
     DatasetConfig,
     EgoobjectsConfig,
@@ -19,57 +15,20 @@ from semrsm_cli.config import (
     RetrieveConfig,
     ScenesConfig,
 )
-from semrsm_cli.data import LabelledImages, Metric, RetrievalSet
-from semrsm_cli.errors import ConfigError, SemrsmError
-from semrsm_cli.matching import Matching, match
-from semrsm_cli.measures.retrieval import (
-    best_of,
-    bootstrap_interval,
-    count_f1,
-    neighbour_scores,
-    neighbours,
-    presence_iou,
-)
-from semrsm_cli.models import Network
+from semrsm_cli.data import RetrievalSet
+from semrsm_cli.errors import ConfigError
+from semrsm_cli.measures.retrieval import best_of, bootstrap_interval
 from semrsm_cli.report import paper
-from semrsm_cli.report.figures.retrieve import (
-    MatchedPicture,
-    Picture,
-    matched_figure,
-    neighbours_figure,
-    scores_figure,
-)
 from semrsm_cli.report.folder import RunFolder
-from semrsm_cli.report.progress import say, tracked
-from semrsm_cli.rsm import Centered, Gram, Invariance, Kernel, gram, kernel, mean
+from semrsm_cli.report.progress import say
+from semrsm_cli.rsm import Centered, Invariance, mean
 from semrsm_cli.tasks.extract import filming_of, load_network, note_network, represent, selection_of
-from semrsm_cli.tasks.rsm import gram_in_store, matching_options
+from semrsm_cli.tasks.retrieve_pictures import draw_figures
+from semrsm_cli.tasks.retrieve_ranking import Embedded, Ranking, rank
 
 __all__ = ["retrieve"]
 
 PAPER_TABLE = {"egoobjects": (2, "f1_at_1"), "cityscapes": (3, "iou_at_1")}
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """Both sides of a retrieval set as centred concept vectors, and what their content is called in the store."""
-
-    network: Network
-    queries: Centered
-    database: Centered
-    key: str
-    grid: tuple[int, int] | None
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The k neighbours [q, k] of every query under one kernel and invariance, their similarities and scores."""
-
-    kernel: Kernel
-    invariance: str
-    neighbours: np.ndarray
-    similarities: np.ndarray
-    scores: np.ndarray | None
 
 
 def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
@@ -153,92 +112,6 @@ def embed(found: RetrievalSet, config: RetrieveConfig, folder: RunFolder) -> Emb
     return Embedded(network, Centered(queries, center), Centered(database, center), key, queries.grid)
 
 
-def rank(found: RetrievalSet, embedded: Embedded, config: RetrieveConfig) -> Iterator[Ranking]:
-    """The neighbours under every invariance and kernel; all kernels come from one matching."""
-    scores = score_all(found)
-    allowed = shortlisted(found, embedded, config) if config.shortlist else None
-    for invariance in config.invariances:
-        inner = inner_products(invariance, embedded, config, allowed)
-        for name in config.kernels:
-            similarity = kernel(inner, name, sigma=config.sigma, sigma_tile=config.sigma_tile)
-            if allowed is not None and invariance != POOLED:
-                similarity = np.where(allowed, similarity, -np.inf)
-            nearest = neighbours_of(similarity, found, config.k)
-            values = neighbour_scores(similarity, nearest)
-            yield Ranking(
-                name, invariance, nearest, values, None if scores is None else neighbour_scores(scores, nearest)
-            )
-
-
-def neighbours_of(similarity: np.ndarray, found: RetrievalSet, k: int) -> np.ndarray:
-    """The k nearest images that are of another video than the query."""
-    try:
-        return neighbours(similarity, k=k, query_groups=found.queries.videos, database_groups=found.database.videos)
-    except ValueError as error:
-        raise SemrsmError(f"{found.name}: {error}") from error
-
-
-def inner_products(invariance: str, embedded: Embedded, config: RetrieveConfig, allowed: np.ndarray | None) -> Gram:
-    """Matched inner products of queries and database."""
-    if invariance == POOLED:
-        return gram(pooled(embedded.queries), pooled(embedded.database), invariance=Invariance.none)
-    if Invariance(invariance) is Invariance.translation and embedded.grid is None:
-        raise ConfigError("invariances holds translation, which needs a CNN's map; leave it out for this layer")
-    if allowed is not None and Invariance(invariance) is Invariance.permutation:
-        return rerank(embedded, allowed, config)
-    return gram_in_store(
-        embedded.queries,
-        embedded.database,
-        {"retrieval": embedded.key},
-        Invariance(invariance),
-        config.matching,
-        config.runtime,
-        grid=embedded.grid,
-        name="retrieval",
-    )
-
-
-def pooled(side: Centered, step: int = 256) -> np.ndarray:
-    """The mean vector of every image as a representation of one position [n, 1, c]."""
-    parts = [side[start : start + step].mean(axis=1, keepdims=True) for start in range(0, len(side), step)]
-    return np.concatenate(parts)
-
-
-def shortlisted(found: RetrievalSet, embedded: Embedded, config: RetrieveConfig) -> np.ndarray:
-    """For every query the database images [q, d] whose pooled vectors have the largest cosine with its own."""
-    similarity = kernel(inner_products(POOLED, embedded, config, None), Kernel.cosine)
-    chosen = neighbours_of(similarity, found, min(config.shortlist or 0, len(found.database)))
-    allowed = np.zeros(similarity.shape, bool)
-    for query, row in enumerate(chosen):
-        allowed[query, row[row >= 0]] = True
-    return allowed
-
-
-def rerank(embedded: Embedded, allowed: np.ndarray, config: RetrieveConfig) -> Gram:
-    """Matched inner products of every query with its shortlist alone; the rest stays 0 and is never returned."""
-    q, d = allowed.shape
-    inner, bound = np.zeros((q, d)), np.zeros((q, d))
-    sq_x, sq_y = np.zeros(q), np.zeros(d)
-    options = matching_options(config.matching)
-    with tracked("match the shortlist", q) as advance:
-        for query in range(q):
-            columns = np.flatnonzero(allowed[query])
-            candidates = np.concatenate([embedded.database[j : j + 1] for j in columns])
-            part = gram(embedded.queries[query : query + 1], candidates, workers=config.runtime.workers, **options)
-            inner[query, columns], bound[query, columns] = part.inner[0], part.bound[0]
-            sq_x[query], sq_y[columns] = part.sq_x[0], part.sq_y
-            advance(1)
-    return Gram(inner, bound, sq_x, sq_y, False)
-
-
-def score_all(found: RetrievalSet) -> np.ndarray | None:
-    """The score of every database image as an answer to every query [q, d]; None where nothing is known of them."""
-    if found.metric is None or found.queries.counts is None or found.database.counts is None:
-        return None
-    measure = count_f1 if found.metric is Metric.count_f1 else presence_iou
-    return measure(found.queries.counts, found.database.counts)
-
-
 def scores_table(rankings: list[Ranking], found: RetrievalSet, config: RetrieveConfig) -> pd.DataFrame:
     """Mean score at the first neighbour with its interval over queries, and the best of five."""
     rows = []
@@ -301,70 +174,3 @@ def draw_table(found: RetrievalSet) -> pd.DataFrame:
     """The ids that were drawn, as `dataset.draw=` reads them."""
     sides = (("query", found.draw.queries), ("database", found.draw.database))
     return pd.DataFrame([(role, image) for role, ids in sides for image in ids], columns=["role", "image"])
-
-
-def draw_figures(
-    folder: RunFolder,
-    rankings: list[Ranking],
-    table: pd.DataFrame,
-    found: RetrievalSet,
-    embedded: Embedded,
-    config: RetrieveConfig,
-) -> None:
-    """Bars (Figure 3), neighbours of some queries (Figures 4, 8 to 12), and what was matched to what."""
-    if found.metric is not None:
-        folder.figure("scores", scores_figure(table, metric=str(found.metric)))
-    drawn = {r.invariance: r for r in rankings if r.kernel == config.kernels[0] and r.invariance != POOLED}
-    shown = telling_queries(drawn, config.n_pictures)
-    for number, query in enumerate(shown, start=1):
-        rows = {
-            invariance: [
-                picture(found.database, j, None if r.scores is None else float(r.scores[query, rank]))
-                for rank, j in enumerate(r.neighbours[query])
-                if j >= 0
-            ]
-            for invariance, r in drawn.items()
-        }
-        title = f"{config.model.label}, {config.kernels[0]} kernel"
-        folder.figure(f"neighbours_{number}", neighbours_figure(picture(found.queries, query, None), rows, title=title))
-        if str(Invariance.permutation) in drawn and embedded.grid is not None:
-            nearest = int(drawn[str(Invariance.permutation)].neighbours[query, 0])
-            folder.figure(f"matched_{number}", matched_figure(matched_picture(found, embedded, query, nearest)))
-
-
-def telling_queries(drawn: dict[str, Ranking], n: int) -> list[int]:
-    """The first queries at which permutation invariance changes the first neighbour's score, then the first others."""
-    semantic, plain = drawn.get(str(Invariance.permutation)), drawn.get(str(Invariance.none))
-    n_queries = len(next(iter(drawn.values())).neighbours) if drawn else 0
-    if semantic is None or plain is None:
-        return list(range(min(n, n_queries)))
-    if semantic.scores is not None and plain.scores is not None:
-        changed = semantic.scores[:, 0] != plain.scores[:, 0]
-    else:
-        changed = semantic.neighbours[:, 0] != plain.neighbours[:, 0]
-    return [int(query) for query in np.argsort(~changed, kind="stable")[:n]]
-
-
-def picture(side: LabelledImages, index: int, score: float | None) -> Picture:
-    """An image with its objects and its score."""
-    return Picture(side.images[index], side.objects(index), score)
-
-
-def matched_picture(found: RetrievalSet, embedded: Embedded, query: int, neighbour: int) -> MatchedPicture:
-    """Which position of the query the matching gave to which position of its neighbour, and what each pair is worth."""
-    x, y = embedded.queries[query : query + 1][0], embedded.database[neighbour : neighbour + 1][0]
-    affinity = x @ y.T
-    matching: Matching = match(affinity)
-    worth = affinity[np.arange(len(affinity)), matching.col_of_row]
-    assert embedded.grid is not None
-    seen = [
-        as_seen(embedded.network, image) for image in (found.queries.images[query], found.database.images[neighbour])
-    ]
-    return MatchedPicture(seen[0], seen[1], embedded.grid, matching.col_of_row, worth)
-
-
-def as_seen(network: Network, image: Image.Image) -> np.ndarray:
-    """The image as the network's preprocessing leaves it [h, w, 3], brought back to the range 0 to 1."""
-    pixels: np.ndarray = network.preprocess(image).permute(1, 2, 0).numpy()
-    seen: np.ndarray = (pixels - pixels.min()) / max(float(np.ptp(pixels)), 1e-12)
-    return seen
