@@ -17,6 +17,7 @@ __all__ = [
     "POOLED",
     "BenchConfig",
     "CityscapesConfig",
+    "CorrelateConfig",
     "DatasetConfig",
     "EgoobjectsConfig",
     "ExtractConfig",
@@ -409,10 +410,7 @@ class RetrieveConfig(TaskConfig):
     """Queries to draw with their neighbours."""
 
     def __post_init__(self) -> None:
-        require(bool(self.kernels), "kernels is empty; give some of cosine, linear, rbf")
-        known = [*(str(invariance) for invariance in Invariance), POOLED]
-        wrong = [name for name in self.invariances if name not in known]
-        require(not wrong and bool(self.invariances), f"invariances must be some of {', '.join(known)}, got {wrong}")
+        require_comparisons(self.kernels, self.invariances)
         require(self.k >= 1, f"k must be at least 1, got {self.k}")
         require(
             self.shortlist is None or self.shortlist >= self.k,
@@ -420,6 +418,56 @@ class RetrieveConfig(TaskConfig):
         )
         require(self.n_pictures >= 0, f"n_pictures must be 0 or more, got {self.n_pictures}")
         require(self.sigma is None or self.sigma > 0, f"sigma must be above 0, got {self.sigma}")
+
+
+@dataclass(kw_only=True, slots=True)
+class CorrelateConfig(ExtractConfig):
+    """Settings of `semrsm correlate`."""
+
+    x: str | None = None
+    """File of representations [n, s, c] to use instead of a model and images: .npy, .npz, .safetensors or Zarr."""
+    logits: str | None = None
+    """File of the logits [n, classes] that belong to x."""
+    matching: MatchingConfig = MISSING
+    """Method of the matching."""
+    kernels: list[Kernel] = field(default_factory=lambda: [Kernel.cosine, Kernel.linear, Kernel.rbf])
+    """Kernels, all from one matching."""
+    sigma: float | None = None
+    """Width of the RBF kernel; by default the root of the median non-zero squared distance."""
+    sigma_tile: int | None = None
+    """Take that median within each mini-batch of so many images a side (the paper: 100), not over everything."""
+    invariances: list[str] = field(default_factory=lambda: ["none", "pooled", "permutation"])
+    """`none`, `translation` (CNN maps only), `permutation`, and `pooled`: one mean vector per image."""
+    centering: Centering = Centering.sample
+    """Subtract the mean over the samples at each position (`sample`, the paper), per `channel`, or `none`."""
+    n_resamples: int = 1000
+    """Resamples of the images for confidence intervals; 0 for none."""
+    n_permutations: int = 1000
+    """Permutations for the test of `permutation` against `none`; 0 for none."""
+    arrays: bool = True
+    """Whether RSMs and divergences are written too, 4 bytes a pair."""
+
+    def __post_init__(self) -> None:
+        require(self.n_images is None or self.n_images >= 3, f"n_images must be at least 3, got {self.n_images}")
+        require((self.x is None) == (self.logits is None), "x and logits belong together; give both or neither")
+        require_comparisons(self.kernels, self.invariances)
+        require(self.sigma is None or self.sigma > 0, f"sigma must be above 0, got {self.sigma}")
+        require(
+            self.sigma_tile is None or self.sigma_tile >= 1, f"sigma_tile must be at least 1, got {self.sigma_tile}"
+        )
+        require(
+            self.sigma is None or self.sigma_tile is None, "sigma and sigma_tile exclude each other; give one of them"
+        )
+        require(self.n_resamples >= 0, f"n_resamples must be 0 or more, got {self.n_resamples}")
+        require(self.n_permutations >= 0, f"n_permutations must be 0 or more, got {self.n_permutations}")
+
+
+def require_comparisons(kernels: list[Kernel], invariances: list[str]) -> None:
+    """Raise ValueError unless there are kernels, and invariances that are known."""
+    require(bool(kernels), "kernels is empty; give some of cosine, linear, rbf")
+    known = [*(str(invariance) for invariance in Invariance), POOLED]
+    wrong = [name for name in invariances if name not in known]
+    require(not wrong and bool(invariances), f"invariances must be some of {', '.join(known)}, got {wrong}")
 
 
 DATASETS = {
@@ -433,6 +481,7 @@ DATASETS = {
 }
 TASKS = {
     "bench": BenchConfig,
+    "correlate": CorrelateConfig,
     "extract": ExtractConfig,
     "retrieve": RetrieveConfig,
     "rsm": RsmConfig,

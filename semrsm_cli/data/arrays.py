@@ -12,16 +12,17 @@ from semrsm_cli.errors import SemrsmError
 
 __all__ = ["content_of", "read_array"]
 
+CONCEPT_VECTORS = ("n", "s", "c")
 HASHED_BYTES = 64 * 2**20
 
 
-def read_array(name: str) -> Any:
-    """Concept vectors [n, s, c] in a file of the user's, read when sliced: .npy, .npz, .safetensors or Zarr.
+def read_array(name: str, *, axes: tuple[str, ...] = CONCEPT_VECTORS) -> Any:
+    """Numbers in a file of the user's, by default concept vectors [n, s, c]: .npy, .npz, .safetensors or Zarr.
 
-    A file with several arrays needs the name of one behind a `#`: `features.npz#layer4`.
+    They are read when sliced. A file with several arrays needs the name of one behind a `#`: `features.npz#layer4`.
 
     Raises:
-        SemrsmError: No such file, no such array, another kind of file, or not three axes of numbers.
+        SemrsmError: No such file, no such array, another kind of file, or not these axes of numbers.
     """
     location, _, chosen = name.partition("#")
     path = Path(location).expanduser()
@@ -31,10 +32,11 @@ def read_array(name: str) -> Any:
         array = open_given(path, chosen)
     except (OSError, ValueError, KeyError, SafetensorError, zarr.errors.BaseZarrError) as error:
         raise SemrsmError(f"cannot read {location}: {str(error).splitlines()[0] if str(error) else error!r}") from error
-    if len(array.shape) != 3 or np.dtype(array.dtype).kind not in "fiu":
+    if len(array.shape) != len(axes) or np.dtype(array.dtype).kind not in "fiu":
+        remedy = "; a map [n, c, h, w] becomes that by map.reshape(n, c, h * w).swapaxes(1, 2)"
         raise SemrsmError(
-            f"{location} must hold numbers [n, s, c], got {array.dtype} {list(array.shape)}; "
-            "a map [n, c, h, w] becomes that by map.reshape(n, c, h * w).swapaxes(1, 2)"
+            f"{location} must hold numbers [{', '.join(axes)}], got {array.dtype} {list(array.shape)}"
+            + (remedy if axes == CONCEPT_VECTORS else "")
         )
     return array
 
