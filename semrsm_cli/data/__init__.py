@@ -1,6 +1,6 @@
 """Sets of images in their native layouts."""
 
-from semrsm_cli.data.cityscapes import ClassSet, cityscapes
+from semrsm_cli.data.cityscapes import ClassSet, cityscapes, cityscapes_images
 from semrsm_cli.data.crops import batches_of_unrelated, crop_pairs, overlapping_crops, resized_squares
 from semrsm_cli.data.egoobjects import AspectRatio, Selection, egoobjects, egoobjects_images
 from semrsm_cli.data.folders import folder
@@ -24,6 +24,7 @@ __all__ = [
     "Selection",
     "batches_of_unrelated",
     "cityscapes",
+    "cityscapes_images",
     "crop_pairs",
     "egoobjects",
     "egoobjects_images",

@@ -1,6 +1,7 @@
 """Cityscapes in its native files: streets of the validation set, looked for among those of the training set."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -10,11 +11,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from semrsm_cli.data.folders import image_paths
-from semrsm_cli.data.images import Files, Images, OnError, dataset_root, naming
+from semrsm_cli.data.images import Files, Images, OnError, dataset_root, naming, with_readable
 from semrsm_cli.data.retrieval import Draw, LabelledImages, Metric, RetrievalSet, drawn, read_draw
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["ClassSet", "cityscapes"]
+__all__ = ["ClassSet", "cityscapes", "cityscapes_images"]
 
 CLASSES = (
     *("unlabeled", "ego vehicle", "rectification border", "out of roi", "static", "dynamic", "ground", "road"),
@@ -84,6 +85,18 @@ def cityscapes(
     wanted = {*ids.queries, *ids.database}
     chosen = [image_id for image_id in (*queries.ids, *database.ids) if image_id in wanted]
     return drawn(with_classes(place, chosen, class_set, min_pixels), ids, Metric.presence_iou, on_error=on_error)
+
+
+def cityscapes_images(root: Path | str | None, *, on_error: OnError = OnError.stop) -> Images:
+    """The validation and the training images without their labels; each belongs to its city.
+
+    Raises:
+        SemrsmError: Images are missing.
+    """
+    place = dataset_root(root, "cityscapes", "CITYSCAPES_DATASET")
+    first, second = (street_images(place, split) for split in ("val", "train"))
+    both = replace(first, ids=first.ids + second.ids, groups=first.groups + second.groups)
+    return with_readable(both, on_error)
 
 
 def some(images: Images, n: int | None, seed: int) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from semrsm_cli import data, store
 from semrsm_cli.config import (
+    CityscapesConfig,
     DatasetConfig,
     EgoobjectsConfig,
     ExtractConfig,
@@ -80,6 +81,8 @@ def open_images(config: DatasetConfig) -> Images:
             images = data.folder(config.root, on_error=config.on_error)
         case EgoobjectsConfig():
             images = data.egoobjects_images(config.root, selection_of(config)).images
+        case CityscapesConfig():
+            images = data.cityscapes_images(config.root, on_error=config.on_error)
         case ScenesConfig():
             images = data.scenes_images(store.cache_folder() / "scenes", filming_of(config)).images
         case ImagenetConfig():
@@ -87,7 +90,7 @@ def open_images(config: DatasetConfig) -> Images:
         case TinyImagenetConfig():
             images = data.tiny_imagenet(config.root, split=config.split, hub=config.hub, on_error=config.on_error)
         case _:
-            raise ConfigError(f"dataset={config.name} is a set for `semrsm retrieve`; choose another")
+            raise ConfigError(f"dataset={config.name} is of a kind that no task knows; choose another")
     if images.skipped:
         say(f"{images.name}: skipped {len(images.skipped)} unreadable images, the first is {images.skipped[0]}")
     return images

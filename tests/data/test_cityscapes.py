@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semrsm_cli.data.cityscapes import CLASSES, IDS_EVALUATED, ClassSet, cityscapes
+from semrsm_cli.data.cityscapes import CLASSES, IDS_EVALUATED, ClassSet, cityscapes, cityscapes_images
 from semrsm_cli.data.images import OnError
 from semrsm_cli.data.retrieval import Metric, write_draw
 from semrsm_cli.errors import SemrsmError
@@ -124,6 +124,16 @@ def test_missing_files_say_which_archive_holds_them(root):
     (root / "leftImg8bit/val").rename(root / "leftImg8bit/valid")
     with pytest.raises(SemrsmError, match=r"leftImg8bit/val does not exist; unpack leftImg8bit_trainvaltest\.zip"):
         cityscapes(root)
+
+
+def test_pictures_alone_need_no_labels(root):
+    for labels in root.glob("gtFine/*/*/*_labelIds.png"):
+        labels.unlink()
+    images = cityscapes_images(root)
+    assert [image_id.split("/")[1] for image_id in images.ids] == ["val", "val", "train", "train", "train"]
+    assert images.groups == ("frankfurt", "munster", "aachen", "aachen", "ulm")
+    (root / images.ids[3]).write_bytes(b"")
+    assert cityscapes_images(root, on_error=OnError.skip).skipped == (images.ids[3],)
 
 
 def test_broken_pictures_are_left_out_when_asked_for(root):
