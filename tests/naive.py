@@ -1,9 +1,10 @@
 """Slow, obvious twins of the fast paths, for comparison in tests."""
 
 import math
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 
 def separation(overlapping, unrelated):
@@ -70,3 +71,89 @@ def exchanged_difference(x, baseline, y, kept):
     second = [baseline[i, j] if kept[i] else x[i, j] for i, j in pairs]
     target = [y[pair] for pair in pairs]
     return np.corrcoef(first, target)[0, 1] - np.corrcoef(second, target)[0, 1]
+
+
+def best_matching(affinity: np.ndarray) -> float:
+    """The largest sum over all permutations."""
+    exact = affinity.astype(np.float64)
+    rows = np.arange(len(exact))
+    return max(exact[rows, list(columns)].sum() for columns in permutations(range(len(exact))))
+
+
+def optimum(affinity: np.ndarray) -> float:
+    """The same by SciPy, for more positions."""
+    exact = affinity.astype(np.float64)
+    return float(exact[linear_sum_assignment(exact, maximize=True)].sum())
+
+
+def by_norm(x: np.ndarray) -> list[int]:
+    """Positions in ascending order of their norms."""
+    return sorted(range(len(x)), key=lambda i: float(np.linalg.norm(x[i].astype(np.float64))))
+
+
+def batch_optimal(x: np.ndarray, y: np.ndarray, batch: int) -> float:
+    """Optimal matchings of batches of ascending norm (Appendix F)."""
+    rows, columns = by_norm(x), by_norm(y)
+    starts = range(0, len(x), batch)
+    return sum(optimum(x[rows[at : at + batch]] @ y[columns[at : at + batch]].T) for at in starts)
+
+
+def greedy(x: np.ndarray, y: np.ndarray) -> list[int]:
+    """Rows by descending norm, each takes its best free column (Appendix F)."""
+    col_of_row = [-1] * len(x)
+    for row in reversed(by_norm(x)):
+        free = [column for column in range(len(y)) if column not in col_of_row]
+        col_of_row[row] = max(free, key=lambda column: float(x[row] @ y[column]))
+    return col_of_row
+
+
+def topk_greedy(x: np.ndarray, y: np.ndarray, k: int) -> float:
+    """The k largest norms optimally, the rest greedily (Appendix F)."""
+    rows, columns = by_norm(x)[::-1], by_norm(y)[::-1]
+    value = optimum(x[rows[:k]] @ y[columns[:k]].T) if k else 0.0
+    free = columns[k:]
+    for row in rows[k:]:
+        best = max(free, key=lambda column: float(x[row] @ y[column]))
+        free.remove(best)
+        value += float(x[row] @ y[best])
+    return value
+
+
+def greedy_upstream(affinity: np.ndarray) -> dict[int, int]:
+    """What the authors' breadth-first matching pairs, rows that it leaves alone excluded."""
+    ranked = np.argsort(affinity, axis=0)[::-1]
+    best = [affinity[row, ranked[0][row]] for row in range(len(affinity))]
+    taken: dict[int, int] = {}
+    for row in np.argsort(best)[::-1]:
+        for column in ranked[row]:
+            if column not in taken.values():
+                taken[int(row)] = int(column)
+                break
+    return taken
+
+
+def gram(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Optimally matched inner products of all pairs of images."""
+    exact_x, exact_y = x.astype(np.float64), y.astype(np.float64)
+    return np.array([[optimum(a @ b.T) for b in exact_y] for a in exact_x])
+
+
+def best_shift(x: np.ndarray, y: np.ndarray, grid: tuple[int, int]) -> float:
+    """The largest inner product over all circular shifts of y's grid."""
+    a, b = x.reshape(*grid, -1), y.reshape(*grid, -1)
+    shifts = product(range(grid[0]), range(grid[1]))
+    return max(float((a * np.roll(b, shift, axis=(0, 1))).sum()) for shift in shifts)
+
+
+def semantic_rsm(x: np.ndarray, y: np.ndarray, kernel: str, sigma: float) -> np.ndarray:
+    """Algorithm 1 as it stands: permute one image to the other, then compare all values."""
+    found = np.empty((len(x), len(y)))
+    for i, a in enumerate(x.astype(np.float64)):
+        for j, b in enumerate(y.astype(np.float64)):
+            v, w = a.ravel(), b[linear_sum_assignment(a @ b.T, maximize=True)[1]].ravel()
+            found[i, j] = {
+                "linear": v @ w,
+                "cosine": v @ w / np.linalg.norm(v) / np.linalg.norm(w),
+                "rbf": np.exp(-np.sum((v - w) ** 2) / (2 * sigma**2)),
+            }[kernel]
+    return found

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from semrsm_cli.matching import approximate, auction, solvers
+from semrsm_cli.matching import approximate, solvers
+from semrsm_cli.matching.optimal import optimal, optimal_of_vectors
 from semrsm_cli.matching.result import Matching
 
 __all__ = ["Method", "match"]
@@ -65,45 +66,64 @@ def match(
         y: The same of the second image.
 
     Raises:
-        ValueError: If the affinity is not square and finite, or x and y are missing or do not fit.
+        ValueError: If the affinity is not square and finite, x and y are missing or do not fit, or a setting is off.
     """
     name = Method(method)
+    if not tolerance >= 0:
+        raise ValueError(f"tolerance must be 0 or more, got {tolerance}")
     a = None if affinity is None else checked(affinity, "affinity")
-    if x is None or y is None:
-        if name in BY_NORM:
-            raise ValueError(f"{name} goes by the norms of the concept vectors: give x and y [s, c]")
-        if a is None:
-            raise ValueError("there is nothing to match: give an affinity [s, s], or x and y [s, c]")
-        left = right = np.empty((len(a), 0), np.float32)
-    else:
-        left, right = checked(x, "x"), checked(y, "y")
-        if left.shape != right.shape:
-            raise ValueError(f"x and y must have the same positions and channels, got {left.shape} and {right.shape}")
-    if a is not None and a.shape != (len(left), len(left)):
-        raise ValueError(f"the affinity must be square with one row per position, got {a.shape} for {len(left)}")
-    if name is Method.batch_optimal:
-        return approximate.batch_optimal(a, left, right, batch=batch, tolerance=tolerance)
-    if name is Method.topk_greedy:
-        return approximate.topk_greedy(a, left, right, k=k, tolerance=tolerance)
-    if name is Method.greedy:
-        return approximate.greedy(a, left, right)
-    if a is None:
-        a = left @ right.T
+    left, right = vectors(name, a, x, y)
     if name is Method.optimal:
-        return auction.optimal(a, tolerance)
+        return optimal_of_vectors(left, right, tolerance) if a is None else optimal(a, tolerance)
+    if name is Method.batch_optimal:
+        return approximate.batch_optimal(a, left, right, batch=positive(batch, "batch"), tolerance=tolerance)
+    if name is Method.topk_greedy:
+        return approximate.topk_greedy(a, left, right, k=positive(k, "k"), tolerance=tolerance)
+    if name is Method.greedy:
+        return approximate.topk_greedy(a, left, right, k=0, tolerance=tolerance)
     if name is Method.diagonal:
-        return approximate.diagonal(a)
+        return approximate.diagonal(a, left, right)
+    a = left @ right.T if a is None else a
     columns = SOLVERS[name](a)
     value = float(a[np.arange(len(a)), columns].sum(dtype=np.float64))
     return Matching(columns, value, value if name in EXACT else max(value, approximate.max_similarity(a)))
 
 
+def vectors(
+    method: Method, affinity: NDArray[Any] | None, x: ArrayLike | None, y: ArrayLike | None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The concept vectors x and y [s, c], checked; without channels where they are not given and not needed."""
+    if x is None or y is None:
+        if method in BY_NORM:
+            raise ValueError(f"{method} goes by the norms of the concept vectors: give x and y [s, c]")
+        if affinity is None:
+            raise ValueError("there is nothing to match: give an affinity [s, s], or x and y [s, c]")
+        left = right = np.empty((len(affinity), 0), affinity.dtype)
+    else:
+        left, right = checked(x, "x"), checked(y, "y")
+        left, right = (v.astype(np.result_type(left, right), copy=False) for v in (left, right))
+        if left.shape != right.shape:
+            raise ValueError(f"x and y must have the same positions and channels, got {left.shape} and {right.shape}")
+    if affinity is not None and affinity.shape != (len(left), len(left)):
+        raise ValueError(f"the affinity must be square with a row per position, got {affinity.shape} for {len(left)}")
+    return left, right
+
+
+def positive(number: int, name: str) -> int:
+    """The number, which must be at least 1."""
+    if number < 1:
+        raise ValueError(f"{name} must be at least 1, got {number}")
+    return number
+
+
 def checked(array: ArrayLike, name: str) -> NDArray[Any]:
-    """A two-dimensional, finite, not empty array of float32 or float64."""
+    """A two-dimensional, finite, not empty array of float32 or, for float64 and integers, float64."""
     a = np.asarray(array)
     a = a.astype(np.float64 if a.dtype == np.float64 or a.dtype.kind in "iub" else np.float32, copy=False)
     if a.ndim != 2 or 0 in a.shape:
         raise ValueError(f"{name} must have two dimensions, none of them empty, got shape {a.shape}")
-    if not np.isfinite(a).all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspect = not np.isfinite(a.sum())  # quicker than looking at each; a sum of large values may overflow, too
+    if suspect and not np.isfinite(a).all():
         raise ValueError(f"{name} must be finite, but {np.count_nonzero(~np.isfinite(a))} of {a.size} values are not")
     return a

@@ -2,36 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semrsm_cli.matching import Method, match
+from semrsm_cli.matching import Method
 from semrsm_cli.rsm.centering import Representations
+from semrsm_cli.rsm.pairs import Invariance, Rule
+from semrsm_cli.rsm.tiles import Plan, Tile, TileStore, images, squared_norms
+from semrsm_cli.rsm.workers import run, single_threaded_blas
 
-__all__ = ["Gram", "Invariance", "TileStore", "gram"]
-
-
-class Invariance(StrEnum):
-    """Which rearrangements of the positions an RSM does not see."""
-
-    none = "none"
-    translation = "translation"
-    permutation = "permutation"
-
-
-class TileStore(Protocol):
-    """Where finished tiles are kept, so that a run that was killed goes on from there."""
-
-    def load(self, row: int, col: int) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-        """The inner products and bounds of a tile, or None where it is not finished."""
-        ...
-
-    def save(self, row: int, col: int, inner: NDArray[np.float64], bound: NDArray[np.float64]) -> None:
-        """Keep a finished tile."""
-        ...
+__all__ = ["Gram", "gram"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,42 +41,68 @@ def gram(
     tiles: TileStore | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Gram:
-    """Inner products of all pairs of images x [n, s, c], y [m, s, c], each after the best rearrangement."""
-    rule = Invariance(invariance)
-    symmetric = y is None
-    left = np.asarray(x[0 : x.shape[0]]).astype(np.float32)
-    right = left if y is None else np.asarray(y[0 : y.shape[0]]).astype(np.float32)
-    if left.ndim != 3 or right.ndim != 3 or left.shape[1:] != right.shape[1:] or 0 in left.shape + right.shape:
-        raise ValueError(f"x and y must be [n, s, c] with the same s and c, got {left.shape} and {right.shape}")
-    for name, part in (("x", left), ("y", right)):
-        bad = np.flatnonzero(~np.isfinite(part).all(axis=(1, 2)))
-        if len(bad):
-            raise ValueError(f"{name} must be finite, but sample {bad[0]} holds NaN or infinity")
-    if rule is Invariance.translation and (grid is None or grid[0] * grid[1] != left.shape[1]):
-        raise ValueError(f"translation needs the grid of the {left.shape[1]} positions, got {grid}")
-    n, m = len(left), len(right)
-    inner, bound = np.empty((n, m)), np.empty((n, m))
-    for i in range(n):
-        for j in range(i if symmetric else 0, m):
-            if rule is Invariance.permutation:
-                found = match(
-                    left[i] @ right[j].T, method=matching, tolerance=tolerance, batch=batch, k=k, x=left[i], y=right[j]
-                )
-                inner[i, j], bound[i, j] = found.value, found.bound
-            elif rule is Invariance.none:
-                inner[i, j] = bound[i, j] = np.vdot(left[i], right[j])
-            else:
-                assert grid is not None
-                inner[i, j] = bound[i, j] = best_shift(left[i], right[j], grid)
-            if symmetric:
-                inner[j, i], bound[j, i] = inner[i, j], bound[i, j]
+    """Inner products of all pairs of images, each after the best rearrangement of positions (Algorithm 1).
+
+    Products are computed in float32 and summed in float64. The result does not depend on the number of workers, nor on
+    whether tiles were taken from a store.
+
+    Args:
+        x: Representations [n, s, c]: an array, or anything with shape, dtype and slices that `np.asarray` takes.
+        y: Representations [m, s, c]; None: x with itself, of which only one half is computed, and no diagonal.
+        invariance: Which rearrangements are allowed.
+        matching: How `permutation` is solved.
+        tolerance: The largest certified gap of `optimal`, relative to the value.
+        batch: Positions in a batch of `batch_optimal`.
+        k: Positions that `topk_greedy` matches optimally.
+        grid: Height and width of the positions, which `translation` needs.
+        workers: Threads; None: one per core that this process may use.
+        memory_gib: Memory that all workers together may take beside x and y; None: half of what is free.
+        tiles: Where finished tiles are kept, and taken from.
+        progress: Called after each tile with the number of its pairs.
+
+    Raises:
+        ValueError: If x and y are empty, not finite or do not fit together, or a setting does not fit them.
+    """
+    rule = Rule(Invariance(invariance), Method(matching), tolerance, batch, k, grid)
+    plan = Plan.of(x, y, rule, workers, memory_gib)
+    sq_x = squared_norms(x, "x")
+    sq_y = sq_x if y is None else squared_norms(y, "y")
+    result = Gram(np.empty((plan.n, plan.m)), np.empty((plan.n, plan.m)), sq_x, sq_y, y is None)
+
+    def finish(tile: Tile, inner: NDArray[np.float64], bound: NDArray[np.float64]) -> None:
+        place(result, tile, inner, bound)
         if progress is not None:
-            progress(m - i if symmetric else m)
-    sq_x, sq_y = (np.einsum("nsc,nsc->n", part, part, dtype=np.float64) for part in (left, right))
-    return Gram(inner, bound, sq_x, sq_y, symmetric)
+            progress(tile.n_pairs)
+
+    missing = []
+    for tile in plan.tiles():
+        known = None if tiles is None else tiles.load(tile.row, tile.col)
+        if known is None or known[0].shape != tile.shape:  # of another shape: from a plan for other settings
+            missing.append(tile)
+        else:
+            finish(tile, *known)
+
+    def compute(tile: Tile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        left = images(x, tile.row, tile.shape[0])
+        right = images(x if y is None else y, tile.col, tile.shape[1])
+        return rule.products(left, right, tile.wanted())
+
+    with single_threaded_blas():
+        for tile, (inner, bound) in run(compute, missing, plan.workers):
+            if tiles is not None:
+                tiles.save(tile.row, tile.col, inner, bound)
+            finish(tile, inner, bound)
+    if y is None:
+        np.fill_diagonal(result.inner, sq_x)
+        np.fill_diagonal(result.bound, sq_x)
+    return result
 
 
-def best_shift(x: NDArray[Any], y: NDArray[Any], grid: tuple[int, int]) -> float:
-    """The largest inner product over all circular shifts of the grid."""
-    spectra = [np.fft.rfft2(v.reshape(*grid, -1), axes=(0, 1)) for v in (x, y)]
-    return float(np.fft.irfft2((spectra[0] * spectra[1].conj()).sum(-1), s=grid).max())
+def place(result: Gram, tile: Tile, inner: NDArray[np.float64], bound: NDArray[np.float64]) -> None:
+    """Put a finished tile where it belongs, and its mirror image where x is compared with itself."""
+    rows, columns = slice(tile.row, tile.row + tile.shape[0]), slice(tile.col, tile.col + tile.shape[1])
+    wanted = tile.wanted()
+    for target, part in ((result.inner, inner), (result.bound, bound)):
+        target[rows, columns][wanted] = part[wanted]
+        if tile.symmetric:
+            target[columns, rows][wanted.T] = part.T[wanted.T]

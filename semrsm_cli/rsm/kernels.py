@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from semrsm_cli.matching import Method
 from semrsm_cli.rsm.centering import Representations
-from semrsm_cli.rsm.gram import Gram, Invariance, gram
+from semrsm_cli.rsm.gram import Gram, gram
+from semrsm_cli.rsm.pairs import Invariance
 
 __all__ = ["Kernel", "kernel", "rsm"]
 

@@ -1,0 +1,114 @@
+import os
+import re
+import subprocess
+import sys
+
+import numba
+import numpy as np
+import pytest
+
+from semrsm_cli.matching import vectors
+from semrsm_cli.matching.vectors import BLOCK, LANES, lowest_bit, multiply, two_best, two_best_remembered
+
+
+@numba.njit
+def compiled_two_best(affinity, start, price, begin, end):
+    return two_best(affinity, start, price, begin, end)
+
+
+@numba.njit
+def compiled_remembered(columns, memory, row, price):
+    return two_best_remembered(columns, memory, row, price)
+
+
+@numba.njit
+def compiled_multiply(x, row, packed, begin, end, out):
+    multiply(x, row, packed, begin, end, out)
+
+
+@numba.njit
+def compiled_lowest_bit(bits):
+    return lowest_bit(bits)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("begin", "end"), [(0, 16), (0, 96), (32, 48), (16, 96)])
+def test_two_best_is_its_plain_twin(begin: int, end: int, dtype: type, rng: np.random.Generator) -> None:
+    affinity, price = rng.integers(0, 9, 200).astype(dtype), rng.random(96).astype(dtype)
+    assert compiled_two_best(affinity, 7, price, begin, end) == vectors.two_best_plain(affinity, 7, price, begin, end)
+
+
+def test_two_best_passes_over_what_has_an_infinite_price(rng: np.random.Generator) -> None:
+    affinity, price = np.arange(32, dtype=np.float32), np.zeros(32, np.float32)
+    price[9:] = np.inf
+    assert compiled_two_best(affinity, 0, price, 0, 32) == (8, 7, 8)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_remembered_is_its_plain_twin(dtype: type, rng: np.random.Generator) -> None:
+    columns = rng.integers(0, 50, (20, LANES)).astype(np.int32)
+    memory, price = rng.random((20, 2, LANES)).astype(dtype), rng.random(50).astype(dtype)
+    for row in range(20):
+        expected = vectors.remembered_plain(columns, memory, row, price)
+        assert compiled_remembered(columns, memory, row, price) == expected
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_multiply_computes_the_columns_asked_for(dtype: type, rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(3, 7)).astype(dtype), rng.normal(size=(4 * BLOCK, 7)).astype(dtype)
+    packed = np.ascontiguousarray(y.reshape(4, BLOCK, 7).transpose(0, 2, 1))
+    out, twin = np.zeros(4 * BLOCK, dtype), np.zeros(4 * BLOCK, dtype)
+    compiled_multiply(x, 2, packed, BLOCK, 3 * BLOCK, out)
+    vectors.multiply_plain(x, 2, packed, BLOCK, 3 * BLOCK, twin)
+    expected = y @ x[2]
+    np.testing.assert_allclose(out[BLOCK : 3 * BLOCK], expected[BLOCK : 3 * BLOCK], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(twin, out, rtol=1e-4, atol=1e-5)
+    assert not out[:BLOCK].any()
+    assert not out[3 * BLOCK :].any()
+
+
+def test_lowest_bit() -> None:
+    assert [compiled_lowest_bit(b) for b in (1, 2, 12, 1 << 15)] == [0, 1, 2, 15]
+    assert [vectors.lowest_bit_plain(b) for b in (1, 2, 12, 1 << 15)] == [0, 1, 2, 15]
+
+
+@pytest.mark.skipif(vectors.PLAIN, reason="nothing is compiled")
+def test_the_scan_is_vector_code() -> None:
+    compiled_two_best(np.zeros(32, np.float32), 0, np.zeros(32, np.float32), 0, 32)
+    assembly = "".join(compiled_two_best.inspect_asm().values())
+    if "xmm" not in assembly:
+        pytest.skip("not an x86 processor")
+    wide = "zmm" if "avx512f" in numba_features() else "ymm" if "avx2" in numba_features() else "xmm"
+    assert re.search(rf"vmaxps.*{wide}", assembly) or wide == "xmm"
+
+
+def numba_features() -> str:
+    from llvmlite import binding
+
+    return ",".join(name for name, has in binding.get_host_cpu_features().items() if has)
+
+
+def test_runs_uncompiled() -> None:
+    """The plain twins give valid matchings and RSMs, and no warning."""
+    code = """
+import numpy as np
+from semrsm_cli.matching import match, optimal
+from semrsm_cli.rsm import gram
+rng = np.random.default_rng(0)
+for s in (2, 5, 20):
+    x, y = rng.normal(size=(2, s, 3)).astype(np.float32)
+    found = match(x @ y.T)
+    exact = match(x @ y.T, method="scipy")
+    assert found.value <= exact.value + 1e-5 and exact.value <= found.bound + 1e-5
+    assert found.bound - found.value < 1e-2
+    for method in ("batch_optimal", "topk_greedy", "greedy"):
+        assert sorted(match(None, method=method, x=x, y=y, batch=4, k=3).col_of_row) == list(range(s))
+    from semrsm_cli.matching import optimal
+    optimal.LARGEST_MATRIX = 0
+    computed = match(None, x=x, y=y)
+    assert abs(computed.value - exact.value) < 1e-2
+    optimal.LARGEST_MATRIX = 2**28
+assert gram(rng.normal(size=(3, 4, 2)), workers=1).inner.shape == (3, 3)
+"""
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, env=environment, timeout=120)

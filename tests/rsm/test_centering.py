@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from semrsm_cli.rsm import Centered, mean
+from semrsm_cli.rsm import centering as centering_module
+
+
+@pytest.fixture
+def x(rng: np.random.Generator) -> np.ndarray:
+    return rng.normal(size=(10, 4, 3)).astype(np.float32) + 100
+
+
+def test_means(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(centering_module, "CHUNK_BYTES", 300)  # three images at a time
+    np.testing.assert_allclose(mean(x, "sample"), x.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(mean(x, "channel"), x.mean((0, 1))[None], rtol=1e-6)
+    assert mean(x, "none") is None
+
+
+@pytest.mark.parametrize("how", ["sample", "channel", "none"])
+def test_centered_reads_slices(x: np.ndarray, how: str) -> None:
+    center = mean(x, how)
+    view = Centered(x, center)
+    expected = x - center if center is not None else x
+    assert view.shape == x.shape
+    assert len(view) == 10
+    np.testing.assert_array_equal(view[2:5], expected[2:5])
+    np.testing.assert_array_equal(np.asarray(view[0:10]), expected)
+
+
+def test_centered_float16_is_subtracted_in_float32(x: np.ndarray) -> None:
+    view = Centered(x.astype(np.float16), mean(x, "sample"))
+    assert view.dtype == np.float32
+    assert view[0:2].dtype == np.float32
+
+
+def test_no_images() -> None:
+    with pytest.raises(ValueError, match=r"mean of no images, got shape \(0, 4, 3\)"):
+        mean(np.zeros((0, 4, 3)), "sample")

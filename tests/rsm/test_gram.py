@@ -1,0 +1,223 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semrsm_cli.matching import Method
+from semrsm_cli.matching import optimal as optimal_module
+from semrsm_cli.rsm import Invariance, gram, kernel
+from semrsm_cli.rsm import pairs as pairs_module
+from semrsm_cli.rsm import tiles as tiles_module
+from tests import naive
+
+APPROXIMATE = [Method.batch_optimal, Method.topk_greedy, Method.greedy, Method.diagonal]
+
+
+class Folder(dict):
+    """A store of tiles in memory."""
+
+    def load(self, row, col):
+        return self.get((row, col))
+
+    def save(self, row, col, inner, bound):
+        self[row, col] = inner, bound
+
+
+@pytest.fixture
+def x(rng: np.random.Generator) -> np.ndarray:
+    return rng.normal(size=(6, 9, 4)).astype(np.float32)
+
+
+@pytest.fixture
+def y(rng: np.random.Generator) -> np.ndarray:
+    return rng.normal(size=(5, 9, 4)).astype(np.float32)
+
+
+@pytest.fixture
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles of two images on a side, matched one pair at a time."""
+    monkeypatch.setattr(tiles_module, "MOST_IMAGES", 2)
+    monkeypatch.setattr(tiles_module, "TILES_ON_A_SIDE", 1)
+    monkeypatch.setattr(pairs_module, "PRODUCT_BYTES", 0)
+
+
+def test_is_the_optimum_of_every_pair(x: np.ndarray, y: np.ndarray) -> None:
+    g = gram(x, y, tolerance=1e-7)
+    np.testing.assert_allclose(g.inner, naive.gram(x, y), rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(g.sq_x, (x.astype(np.float64) ** 2).sum((1, 2)))
+    np.testing.assert_allclose(g.sq_y, (y.astype(np.float64) ** 2).sum((1, 2)))
+    assert (g.bound >= g.inner).all()
+    assert not g.symmetric
+
+
+def test_with_itself_is_symmetric_and_the_diagonal_is_the_norm(x: np.ndarray) -> None:
+    g = gram(x)
+    np.testing.assert_array_equal(g.inner, g.inner.T)
+    np.testing.assert_array_equal(np.diag(g.inner), g.sq_x)
+    np.testing.assert_allclose(g.inner, naive.gram(x, x), rtol=1e-4, atol=1e-3)
+    assert g.symmetric
+
+
+@pytest.mark.parametrize("matching", [Method.optimal, Method.scipy, Method.ortools, *APPROXIMATE])
+@pytest.mark.usefixtures("small_tiles")
+def test_small_tiles_and_several_workers_change_nothing(x: np.ndarray, y: np.ndarray, matching: Method) -> None:
+    for other in (None, y):
+        one = gram(x, other, matching=matching, batch=4, k=3, workers=1)
+        three = gram(x, other, matching=matching, batch=4, k=3, workers=3)
+        np.testing.assert_array_equal(one.inner, three.inner)
+        np.testing.assert_array_equal(one.bound, three.bound)
+
+
+def test_tile_size_does_not_change_the_result(
+    x: np.ndarray, y: np.ndarray, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    whole = gram(x, y)
+    request.getfixturevalue("small_tiles")
+    np.testing.assert_allclose(gram(x, y).inner, whole.inner, rtol=2e-4)
+
+
+@pytest.mark.parametrize("s", [9, 16, 50, 530])
+def test_pairs_that_share_a_product_do_not_mix(s: int, rng: np.random.Generator) -> None:
+    """A row is read in runs of 16, which may begin in one pair and end in the next."""
+    x, y = rng.normal(size=(2, 3, s, 4)).astype(np.float32)
+    np.testing.assert_allclose(gram(x, y).inner, naive.gram(x, y), rtol=1.1e-4)
+
+
+@pytest.mark.parametrize("matching", APPROXIMATE)
+def test_approximations_lie_below_the_optimum_and_bounds_above(x: np.ndarray, y: np.ndarray, matching: Method) -> None:
+    g, optimum = gram(x, y, matching=matching, batch=4, k=3), naive.gram(x, y)
+    assert (g.inner <= optimum + 1e-4).all()
+    assert (g.bound >= optimum - 1e-4).all()
+
+
+@pytest.mark.parametrize(
+    ("matching", "twin"),
+    [
+        (Method.batch_optimal, lambda a, b: naive.batch_optimal(a, b, 4)),
+        (Method.topk_greedy, lambda a, b: naive.topk_greedy(a, b, 3)),
+        (Method.greedy, lambda a, b: naive.topk_greedy(a, b, 0)),
+        (Method.diagonal, lambda a, b: float((a * b).sum())),
+    ],
+)
+def test_approximations_are_their_slow_twins(x: np.ndarray, y: np.ndarray, matching: Method, twin) -> None:
+    g = gram(x, y, matching=matching, batch=4, k=3, tolerance=1e-8)
+    expected = [[twin(a, b) for b in y] for a in x]
+    np.testing.assert_allclose(g.inner, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_batches_longer_than_the_map_are_the_optimum(x: np.ndarray, y: np.ndarray) -> None:
+    np.testing.assert_array_equal(gram(x, y, matching="batch_optimal").bound, gram(x, y).bound)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), s=st.integers(1, 20), c=st.integers(1, 6))
+def test_shuffled_positions_leave_the_semantic_rsm_unchanged(seed: int, s: int, c: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(2, 4, s, c)).astype(np.float32)
+    shuffled = np.stack([image[rng.permutation(s)] for image in x])
+    one, two = gram(x, y, tolerance=1e-6), gram(shuffled, y, tolerance=1e-6)
+    np.testing.assert_allclose(one.inner, two.inner, rtol=1e-5, atol=1e-5 * s * c)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), invariance=st.sampled_from(list(Invariance)))
+def test_a_rotation_of_the_channels_changes_no_inner_product(seed: int, invariance: Invariance) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(2, 3, 6, 5))
+    rotation = np.linalg.qr(rng.normal(size=(5, 5)))[0]
+    one = gram(x, y, invariance=invariance, grid=(2, 3), tolerance=1e-6)
+    two = gram(x @ rotation, y @ rotation, invariance=invariance, grid=(2, 3), tolerance=1e-6)
+    np.testing.assert_allclose(one.inner, two.inner, rtol=1e-4, atol=1e-4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), height=st.integers(1, 4), width=st.integers(1, 5))
+def test_more_freedom_gives_more_similarity(seed: int, height: int, width: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(2, 3, height * width, 3))
+    none, translation, permutation = (gram(x, y, invariance=how, grid=(height, width)) for how in Invariance)
+    room = 1e-4 * np.abs(permutation.inner) + 1e-4
+    assert (translation.inner >= none.inner - room).all()
+    assert (permutation.bound >= translation.inner - room).all()
+    assert (permutation.inner >= translation.inner - room - 1e-4 * permutation.bound).all()
+
+
+def test_takes_float16_lists_of_slices_and_memory_maps(x: np.ndarray, y: np.ndarray, tmp_path) -> None:
+    half = gram(x.astype(np.float16), y.astype(np.float16))
+    np.testing.assert_allclose(half.inner, gram(x, y).inner, rtol=1e-2, atol=0.1)
+    np.save(tmp_path / "x.npy", x)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    np.testing.assert_array_equal(gram(mapped, y).inner, gram(x, y).inner)
+
+
+def test_without_the_matrix(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = rng.normal(size=(2, 2, 70, 5)).astype(np.float32)
+    expected = gram(x, y)
+    for module in (pairs_module, optimal_module):
+        monkeypatch.setattr(module, "LARGEST_MATRIX", 0)
+    np.testing.assert_allclose(gram(x, y).inner, expected.inner, rtol=2e-4)
+
+
+def test_a_finer_tolerance_than_float32_allows(x: np.ndarray, y: np.ndarray) -> None:
+    g = gram(x, y, tolerance=1e-9)
+    assert (g.bound - g.inner <= 1e-9 * np.abs(g.inner) + 1e-9).all()
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_goes_on_with_the_tiles_that_are_finished(x: np.ndarray) -> None:
+    folder, counted = Folder(), []
+    whole = gram(x, tiles=folder, progress=counted.append)
+    assert sum(counted) == 6 * 7 // 2
+    assert set(folder) == {(0, 0), (0, 2), (0, 4), (2, 2), (2, 4), (4, 4)}
+    del folder[0, 2], folder[4, 4]
+    kept = dict(folder)
+    computed = []
+    folder.save = lambda row, col, inner, bound: computed.append((row, col))
+    again = gram(x, tiles=folder, workers=2)
+    np.testing.assert_array_equal(again.inner, whole.inner)
+    np.testing.assert_array_equal(again.bound, whole.bound)
+    assert sorted(computed) == [(0, 2), (4, 4)]
+    assert dict(folder) == kept
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_tiles_of_another_plan_are_computed_anew(x: np.ndarray) -> None:
+    folder = Folder({(0, 0): (np.zeros((3, 3)), np.zeros((3, 3)))})
+    np.testing.assert_array_equal(gram(x, tiles=folder).inner, gram(x).inner)
+
+
+def test_every_kernel_from_one_matching(x: np.ndarray, y: np.ndarray) -> None:
+    """As computed from the vectors themselves, permuted by SciPy."""
+    g = gram(x, y, tolerance=1e-8)
+    for name in ("linear", "cosine", "rbf"):
+        np.testing.assert_allclose(kernel(g, name, sigma=3.0), naive.semantic_rsm(x, y, name, 3.0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e30])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_names_the_sample_that_is_not_finite(x: np.ndarray, y: np.ndarray, bad: float, workers: int) -> None:
+    y[3, 2, 1] = bad
+    with pytest.raises(ValueError, match="sample 3"):
+        gram(x, y, workers=workers)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "settings", "message"),
+    [
+        (((2, 9, 4), (2, 8, 4)), {}, r"same positions and channels, got \(9, 4\) and \(8, 4\)"),
+        (((2, 9, 4), (2, 9, 3)), {}, r"same positions and channels, got \(9, 4\) and \(9, 3\)"),
+        (((0, 9, 4), (2, 9, 4)), {}, r"x must be .* none of them 0, got \(0, 9, 4\)"),
+        (((2, 9, 4), (2, 9)), {}, r"y must be .*got \(2, 9\)"),
+        (((2, 9, 4), (2, 9, 4)), {"invariance": "translation"}, "the grid .* of the 9 positions, got grid=None"),
+        (((2, 9, 4), (2, 9, 4)), {"invariance": "translation", "grid": (2, 4)}, r"got grid=\(2, 4\)"),
+        (((2, 9, 4), (2, 9, 4)), {"batch": 0}, "batch must be at least 1, got 0"),
+        (((2, 9, 4), (2, 9, 4)), {"workers": 0}, "workers must be at least 1, got 0"),
+        (((2, 9, 4), (2, 9, 4)), {"memory_gib": 0}, "memory_gib must be above 0, got 0"),
+        (((2, 9, 4), (2, 9, 4)), {"memory_gib": 1e-7}, "with 9 positions needs .* MiB, but only 0.0 MiB"),
+        (((2, 9, 4), (2, 9, 4)), {"invariance": "rotation"}, "'rotation' is not a valid Invariance"),
+    ],
+)
+def test_bad_input_is_named(shapes, settings, message: str) -> None:
+    x, y = (np.ones(shape) for shape in shapes)
+    with pytest.raises(ValueError, match=message):
+        gram(x, y, **settings)
