@@ -18,6 +18,7 @@ INTERRUPTED = 130
 TASKS = {
     "translate": "Show how RSMs react when the same content stands elsewhere (Figures 2 and 7).",
     "retrieve": "Find the most similar images, and score what they show (Tables 2 and 3).",
+    "correlate": "Tell whether similar representations mean similar predictions (Tables 1 and 4).",
     "rsm": "Write the RSM of a model's layers, or of arrays of your own.",
     "bench": "Time matching methods and what they reach (Table 5, Figures 5 and 6).",
     "extract": "Fill the store with the representations of a model's layers.",

@@ -1,0 +1,199 @@
+"""Similarity of representations against divergence of predictions, and their correlation over the depth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from semrsm_cli.report.figures.style import COLOR, INVARIANCE_TITLE, PAGE_WIDTH, SEQUENTIAL, paper_style, short_layer
+
+__all__ = ["Density", "density_figure", "depth_figure", "intervals_figure"]
+
+KERNEL_TITLE = {"cosine": "cosine similarity", "linear": "inner product", "rbf": "RBF kernel"}
+STATISTIC_TITLE = {"pearson": "Pearson's $r$", "spearman": r"Spearman's $\rho$"}
+DIVERGENCE = "Jensen-Shannon divergence of predictions (nats)"
+LOG_2 = float(np.log(2))
+N_BINS = (72, 54)  # of similarity and of divergence
+SHOWN = (0.0005, 0.9995)  # quantiles of the similarity between which pairs are drawn
+BINS_OF_A_MEAN = 3
+FEWEST_PAIRS = 30  # whose mean is drawn
+
+
+@dataclass(frozen=True)
+class Density:
+    """Numbers of pairs `counts` [similarity, divergence] within bins, whose edges are given."""
+
+    kernel: str
+    invariance: str
+    counts: np.ndarray
+    similarity_edges: np.ndarray
+    divergence_edges: np.ndarray
+
+    @classmethod
+    def of(cls, kernel: str, invariance: str, similarity: np.ndarray, divergence: np.ndarray) -> Self:
+        """Count pairs; the few of extreme similarity are left out, since they would squeeze all others."""
+        low, high = np.quantile(similarity, SHOWN)
+        limits = [[float(low), float(high) if high > low else float(low) + 1.0], [0.0, LOG_2]]
+        counts, *edges = np.histogram2d(similarity, np.minimum(divergence, LOG_2), bins=N_BINS, range=limits)
+        return cls(kernel, invariance, counts, *edges)
+
+    def table(self) -> pd.DataFrame:
+        """Bins that hold pairs: kernel, invariance, the bin's middle, pairs."""
+        i, j = np.nonzero(self.counts)
+        return pd.DataFrame(
+            {
+                "kernel": self.kernel,
+                "invariance": self.invariance,
+                "similarity": middles(self.similarity_edges)[i],
+                "divergence": middles(self.divergence_edges)[j],
+                "pairs": self.counts[i, j].astype(int),
+            }
+        )
+
+
+def middles(edges: np.ndarray) -> np.ndarray:
+    """The middle of every bin."""
+    middle: np.ndarray = (edges[1:] + edges[:-1]) / 2
+    return middle
+
+
+def density_figure(densities: Sequence[Density], table: pd.DataFrame) -> Figure:
+    """A column for each kernel, a row for each invariance: share of pairs, mean divergence, correlations.
+
+    Args:
+        densities: One for each kernel and invariance.
+        table: `correlation.csv`.
+    """
+    kernels = list(dict.fromkeys(density.kernel for density in densities))
+    invariances = list(dict.fromkeys(density.invariance for density in densities))
+    numbers = table.set_index(["kernel", "invariance"])
+    with paper_style():
+        size = (PAGE_WIDTH * (0.1 + 0.27 * len(kernels)), PAGE_WIDTH * (0.04 + 0.2 * len(invariances)))
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(len(invariances), len(kernels), squeeze=False, sharey=True)
+        largest = max((density.counts / density.counts.sum()).max() for density in densities)
+        smallest = min(1 / density.counts.sum() for density in densities)
+        norm = LogNorm(smallest, max(largest, 2 * smallest))
+        for density in densities:
+            axes = grid[invariances.index(density.invariance), kernels.index(density.kernel)]
+            picture = draw_density(axes, density, norm)
+            axes.set_title(correlations_text(numbers.loc[(density.kernel, density.invariance)]), fontsize=7)
+        for axes, name in zip(grid[-1], kernels, strict=True):
+            axes.set_xlabel(KERNEL_TITLE[name])
+        for axes, invariance in zip(grid[:, 0], invariances, strict=True):
+            axes.set_ylabel(INVARIANCE_TITLE[invariance])
+        figure.supylabel(DIVERGENCE, fontsize=8)
+        colorbar = figure.colorbar(picture, ax=grid, aspect=40, pad=0.01)
+        colorbar.set_label("share of pairs in a bin")
+        colorbar.outline.set_visible(False)
+    return figure
+
+
+def draw_density(axes: Axes, density: Density, norm: LogNorm) -> Any:
+    """Share of pairs in every bin, and the mean divergence of the pairs of a similarity."""
+    share = np.ma.masked_equal(density.counts / density.counts.sum(), 0)
+    picture = axes.pcolormesh(
+        density.similarity_edges, density.divergence_edges, share.T, cmap=SEQUENTIAL, norm=norm, rasterized=True
+    )
+    outline = [patheffects.withStroke(linewidth=2.8, foreground="white")]
+    axes.plot(*mean_divergence(density), color=COLOR["permutation"], linewidth=1.4, path_effects=outline)
+    axes.ticklabel_format(axis="x", scilimits=(-3, 4), useMathText=True)
+    axes.set(ylim=(0, LOG_2))
+    return picture
+
+
+def mean_divergence(density: Density) -> tuple[np.ndarray, np.ndarray]:
+    """Mean divergence of the pairs in a few bins at a time, over the bins' mean similarity."""
+    groups = density.counts.reshape(-1, BINS_OF_A_MEAN, density.counts.shape[1])
+    of_bin = groups.sum(axis=2)
+    pairs = of_bin.sum(axis=1)
+    similarity = (of_bin * middles(density.similarity_edges).reshape(-1, BINS_OF_A_MEAN)).sum(axis=1)
+    divergence = groups.sum(axis=1) @ middles(density.divergence_edges)
+    enough = pairs >= FEWEST_PAIRS
+    return similarity[enough] / pairs[enough], divergence[enough] / pairs[enough]
+
+
+def correlations_text(row: pd.Series) -> str:
+    """Both correlations with their intervals, on two lines."""
+    lines = []
+    for statistic, symbol in (("pearson", "$r$"), ("spearman", r"$\rho$")):
+        low, high = row[f"{statistic}_low"], row[f"{statistic}_high"]
+        interval = "" if np.isnan(low) else f"  [{low:.2f}, {high:.2f}]"
+        lines.append(f"{symbol} = {row[statistic]:.2f}{interval}".replace("-", "\N{MINUS SIGN}"))
+    return "\n".join(lines)
+
+
+def intervals_figure(table: pd.DataFrame) -> Figure:
+    """Both correlations with their 95 % intervals for each kernel and invariance; diamonds are the paper's.
+
+    Args:
+        table: `correlation.csv`.
+    """
+    kernels, invariances = (list(dict.fromkeys(table[column])) for column in ("kernel", "invariance"))
+    with paper_style():
+        size = (PAGE_WIDTH * 0.8, PAGE_WIDTH * (0.1 + 0.02 * len(kernels) * (len(invariances) + 1)))
+        figure = Figure(figsize=size, layout="constrained")
+        both: Any = figure.subplots(1, 2, sharey=True, sharex=True)
+        for axes, statistic in zip(both, STATISTIC_TITLE, strict=True):
+            for i, invariance in enumerate(invariances):
+                rows = table[table["invariance"] == invariance].set_index("kernel").loc[kernels]
+                y = np.arange(len(kernels)) + (i - (len(invariances) - 1) / 2) * 0.8 / len(invariances)
+                draw_intervals(axes, y, rows, statistic, invariance)
+            axes.axvline(0, color="#999999", linewidth=0.6)
+            axes.set(xlabel=f"{STATISTIC_TITLE[statistic]} of similarity and divergence of predictions")
+            axes.tick_params(axis="y", length=0)
+        both[0].set_yticks(range(len(kernels)), [KERNEL_TITLE[name] for name in kernels])
+        both[0].invert_yaxis()
+        handles, labels = both[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(invariances))
+    return figure
+
+
+def draw_intervals(axes: Axes, y: np.ndarray, rows: pd.DataFrame, statistic: str, invariance: str) -> None:
+    """Points with their intervals, and the paper's numbers."""
+    value, low, high = (rows[f"{statistic}{end}"].to_numpy(float) for end in ("", "_low", "_high"))
+    reach = np.nan_to_num(np.abs([value - low, high - value]))
+    style: dict[str, Any] = {"color": COLOR[invariance], "markersize": 5, "linewidth": 1.4}
+    axes.errorbar(value, y, xerr=reach, fmt="o", capsize=2.5, label=INVARIANCE_TITLE[invariance], **style)
+    axes.plot(rows[f"paper_{statistic}"].to_numpy(float), y, "D", color="black", markersize=4)
+
+
+def depth_figure(depth: pd.DataFrame) -> Figure:
+    """Correlation over the layers: a column for each kernel, a line with its interval for each invariance.
+
+    Args:
+        depth: `depth.csv`.
+    """
+    layers, kernels, invariances = (list(dict.fromkeys(depth[column])) for column in ("layer", "kernel", "invariance"))
+    with paper_style():
+        size = (PAGE_WIDTH * (0.1 + 0.3 * len(kernels)), PAGE_WIDTH * 0.5)
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(2, len(kernels), squeeze=False, sharex=True, sharey=True)
+        for places, statistic in zip(grid, STATISTIC_TITLE, strict=True):
+            for axes, name in zip(places, kernels, strict=True):
+                for invariance in invariances:
+                    chosen = depth[(depth["kernel"] == name) & (depth["invariance"] == invariance)]
+                    draw_depth(axes, chosen.set_index("layer").loc[layers], statistic, invariance)
+                axes.axhline(0, color="#999999", linewidth=0.6)
+            places[0].set_ylabel(f"{STATISTIC_TITLE[statistic]} of similarity\nand divergence of predictions")
+        for axes, name in zip(grid[0], kernels, strict=True):
+            axes.set_title(KERNEL_TITLE[name])
+        for axes in grid[-1]:
+            axes.set_xticks(range(len(layers)), [short_layer(layer) for layer in layers], rotation=30, ha="right")
+        handles, labels = grid[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(invariances))
+    return figure
+
+
+def draw_depth(axes: Axes, rows: pd.DataFrame, statistic: str, invariance: str) -> None:
+    """One line over the layers with its band."""
+    value, low, high = (rows[f"{statistic}{end}"].to_numpy(float) for end in ("", "_low", "_high"))
+    places, color = np.arange(len(rows)), COLOR[invariance]
+    axes.fill_between(places, low, high, color=color, alpha=0.2, linewidth=0)
+    axes.plot(places, value, "o-", color=color, markersize=3, label=INVARIANCE_TITLE[invariance])
