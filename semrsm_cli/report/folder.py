@@ -20,12 +20,14 @@ from semrsm_cli.report.tables import FORMATS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from PIL.Image import Image
 
 __all__ = ["RunFolder"]
 
 LIBRARIES = ("semrsm", "numpy", "scipy", "numba", "torch", "torchvision", "timm", "transformers", "hydra-core", "zarr")
 FIGURE_FORMATS: dict[str, dict[str, Any]] = {"png": {}, "pdf": {"CreationDate": None}}
 FIGURE_DPI = 200
+THUMBNAIL_QUALITY = 85
 
 
 class RunFolder:
@@ -53,20 +55,24 @@ class RunFolder:
         yield
         self.seconds[step] = round(self.seconds.get(step, 0.0) + time.perf_counter() - start, 3)
 
-    def table(self, name: str, frame: pd.DataFrame) -> None:
-        """Write tables/NAME.csv with its Markdown and LaTeX twins."""
+    def table(self, name: str, frame: pd.DataFrame, *, note: str = "") -> None:
+        """Write tables/NAME.csv with its Markdown and LaTeX twins, which have the note below."""
         for suffix in FORMATS:
-            self._write_table(name, frame, suffix)
+            self._write_table(name, frame, suffix, note)
 
     def data(self, name: str, frame: pd.DataFrame) -> None:
         """Write tables/NAME.csv alone: the numbers behind a figure, too many to print."""
-        self._write_table(name, frame, "csv")
+        self._write_table(name, frame, "csv", "")
 
     def figure(self, name: str, figure: "Figure") -> None:
         """Write figures/NAME.png and .pdf; the bytes depend on the picture alone."""
         for suffix, metadata in FIGURE_FORMATS.items():
             save = partial(figure.savefig, format=suffix, dpi=FIGURE_DPI, bbox_inches="tight", metadata=metadata)
             self._write(f"figures/{name}.{suffix}", save)
+
+    def thumbnail(self, name: str, image: "Image") -> None:
+        """Write thumbnails/NAME.jpg."""
+        self._write(f"thumbnails/{name}.jpg", lambda path: image.save(path, format="JPEG", quality=THUMBNAIL_QUALITY))
 
     def array(self, name: str, array: np.ndarray) -> None:
         """Write arrays/NAME.npy."""
@@ -108,8 +114,8 @@ class RunFolder:
                 folder.rmdir()
                 folder = folder.parent
 
-    def _write_table(self, name: str, frame: pd.DataFrame, suffix: str) -> None:
-        text = FORMATS[suffix](frame)
+    def _write_table(self, name: str, frame: pd.DataFrame, suffix: str, note: str) -> None:
+        text = FORMATS[suffix](frame, note)
         self._write(f"tables/{name}.{suffix}", lambda path: path.write_text(text, encoding="utf-8"))
 
     def _write(self, name: str, write: Callable[[Path], object]) -> None:

@@ -11,24 +11,28 @@ DIGITS = 3
 NARROWEST = 80
 
 
-def to_csv(frame: pd.DataFrame) -> str:
-    """The table with ten significant digits: the last bits of a float depend on the machine."""
-    return frame.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+def to_csv(frame: pd.DataFrame, note: str = "") -> str:
+    """The table with ten significant digits: the last bits of a float depend on the machine; a CSV has no notes."""
+    return flat(frame).to_csv(index=False, float_format="%.10g", lineterminator="\n")
 
 
-def to_markdown(frame: pd.DataFrame) -> str:
-    """The table for a README."""
-    return rounded(frame).to_markdown(index=False, disable_numparse=True) + "\n"
+def to_markdown(frame: pd.DataFrame, note: str = "") -> str:
+    """The table for a README, and a note below."""
+    below = f"\n{note}\n" if note else ""
+    return flat(without_repeats(rounded(frame))).to_markdown(index=False, disable_numparse=True) + "\n" + below
 
 
-def to_latex(frame: pd.DataFrame) -> str:
-    """The table for a paper, with booktabs rules."""
-    style = rounded(frame).style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
-    return str(style.to_latex(hrules=True))
+def to_latex(frame: pd.DataFrame, note: str = "") -> str:
+    """The table for a paper, with booktabs rules and columns in groups where it has groups, and a note below."""
+    style = without_repeats(rounded(frame)).style.hide(axis="index")
+    style = style.format(escape="latex").format_index(escape="latex", axis="columns")
+    below = f"\n\\smallskip\\par{{\\footnotesize {escaped(note)}}}\n" if note else ""
+    return str(style.to_latex(hrules=True, multicol_align="c")) + below
 
 
 def to_terminal(frame: pd.DataFrame) -> str:
     """The table as aligned lines; columns that hold one value only become a line above it."""
+    frame = flat(frame)
     constant = [column for column in frame if len(frame) > 1 and frame[column].nunique(dropna=False) == 1]
     shown = rounded(frame)
     head = [f"{column} {shown[column].iloc[0]}" for column in constant if shown[column].iloc[0]]
@@ -49,6 +53,31 @@ def wrapped(words: list[str], width: int) -> list[str]:
     return lines
 
 
+def flat(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with one line of column names: `5000 none` where `none` stood in the group 5000."""
+    if frame.columns.nlevels == 1:
+        return frame
+    return frame.set_axis([" ".join(filter(None, map(str, levels))) for levels in frame.columns], axis="columns")
+
+
+def without_repeats(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table with groups of columns, whose leading columns, those without a group, say a name once and not below."""
+    if frame.columns.nlevels == 1:
+        return frame
+    shown = frame.copy()
+    leading = frame.columns[frame.columns.get_level_values(1) == ""]
+    same = pd.Series(True, index=frame.index)
+    for column in leading:
+        same &= frame[column] == frame[column].shift()
+        shown[column] = frame[column].mask(same, "")
+    return shown
+
+
+def escaped(text: str) -> str:
+    """A text with the characters that LaTeX takes for commands escaped."""
+    return "".join(f"\\{character}" if character in "&%$#_{}" else character for character in text)
+
+
 def rounded(frame: pd.DataFrame) -> pd.DataFrame:
     """Every cell as text: floats with three significant digits (at least three decimals where below one)."""
     return frame.map(cell)
@@ -65,4 +94,4 @@ def cell(value: object) -> str:
     return f"{value:.{DIGITS}g}"
 
 
-FORMATS: dict[str, Callable[[pd.DataFrame], str]] = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
+FORMATS: dict[str, Callable[[pd.DataFrame, str], str]] = {"csv": to_csv, "md": to_markdown, "tex": to_latex}

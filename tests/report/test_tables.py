@@ -34,3 +34,29 @@ def test_terminal_names_constants_once_and_fits_the_width(monkeypatch) -> None:
     assert text.splitlines()[0] == "model A_1"
     assert text.count("A_1") == 1
     assert max(map(len, text.splitlines())) <= 80
+
+
+GROUPED = pd.DataFrame(
+    [["A", "here", 0.5, 0.75], ["A", "paper", 0.25, 0.5], ["B", "here", 1.0, np.nan]],
+    columns=pd.MultiIndex.from_tuples([("model", ""), ("source", ""), ("50", "none"), ("50", "PI")]),
+)
+
+
+def test_groups_of_columns_are_one_line_in_csv_and_two_in_latex() -> None:
+    assert to_csv(GROUPED).splitlines()[:3] == ["model,source,50 none,50 PI", "A,here,0.5,0.75", "A,paper,0.25,0.5"]
+    latex = to_latex(GROUPED)
+    assert r"\multicolumn{2}{c}{50}" in latex
+    assert "none & PI" in latex
+    assert to_terminal(GROUPED).splitlines()[0].split() == ["model", "source", "50", "none", "50", "PI"]
+
+
+def test_leading_columns_of_a_grouped_table_name_a_row_once() -> None:
+    lines = [[cell.strip() for cell in line.split("|")[1:3]] for line in to_markdown(GROUPED).splitlines()[2:]]
+    assert lines == [["A", "here"], ["", "paper"], ["B", "here"]]
+    assert "\n & paper" in to_latex(GROUPED)
+
+
+def test_notes_stand_below_where_there_is_a_place_for_them() -> None:
+    assert to_markdown(FRAME, "50 % of a_b").endswith("|\n\n50 % of a_b\n")
+    assert r"{\footnotesize 50 \% of a\_b}" in to_latex(FRAME, "50 % of a_b")
+    assert to_csv(FRAME, "50 % of a_b") == to_csv(FRAME)

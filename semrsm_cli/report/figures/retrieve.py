@@ -13,10 +13,10 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from semrsm_cli.report.figures.style import COLOR, INVARIANCE_TITLE, PAGE_WIDTH, bare, paper_style
+from semrsm_cli.report.layout import METRIC_TITLE
 
 __all__ = ["MatchedPicture", "Picture", "matched_figure", "neighbours_figure", "scores_figure"]
 
-METRIC_TITLE = {"count_f1": "F1 of instance counts", "presence_iou": "IoU of classes present"}
 N_OBJECTS = 4
 N_LINES = 12
 COLUMN, TEXT = 1.5, 0.6  # inches: width of a picture, height of what stands below it

@@ -1,0 +1,102 @@
+"""The tables of many runs, joined: a sweep leaves one folder for each of its jobs."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from semrsm_cli.errors import SemrsmError
+
+__all__ = ["TABLES", "Run", "find_runs", "joined"]
+
+TABLES = {
+    "retrieval": ("model", "dataset", "n_database", "metric", "kernel", "invariance"),
+    "correlation": ("model", "dataset", "n_samples", "kernel", "invariance"),
+    "matching": ("method", "batch", "positions"),
+    "separation": ("model", "dataset", "layer", "kernel", "invariance"),
+    "cka": ("model_a", "layer_a", "model_b", "layer_b", "kernel", "invariance_a", "invariance_b", "estimator"),
+}
+"""The result of each task, and the columns that tell one of its rows from another."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of one run, as it was named or found, and the results that it holds."""
+
+    path: Path
+    tables: tuple[str, ...]
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Table `name` with the run's folder and seed before its own columns.
+
+        Raises:
+            SemrsmError: The file is no table of that kind.
+        """
+        frame = read_table(self.path / "tables" / f"{name}.csv", TABLES[name])
+        frame.insert(0, "run", self.path.as_posix())
+        frame.insert(1, "seed", self.facts().get("seed", 0))
+        return frame
+
+    def facts(self) -> dict[str, Any]:
+        """What run.json tells; nothing where the run did not come to its end."""
+        try:
+            facts: dict[str, Any] = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return facts
+
+    def written(self) -> float:
+        """When its newest result was written."""
+        return max((self.path / "tables" / f"{name}.csv").stat().st_mtime for name in self.tables)
+
+
+def find_runs(places: Sequence[Path]) -> list[Run]:
+    """All runs in the folders `places` and below, the newest last.
+
+    Raises:
+        SemrsmError: A place is no folder, or there is no result in any.
+    """
+    for place in places:
+        if not place.is_dir():
+            raise SemrsmError(f"there is no folder {place}; set runs= to a folder that runs were written to")
+    folders = {path.parent.parent for place in places for name in TABLES for path in place.rglob(f"tables/{name}.csv")}
+    runs = [Run(folder, tuple(n for n in TABLES if (folder / "tables" / f"{n}.csv").is_file())) for folder in folders]
+    if not runs:
+        raise SemrsmError(
+            f"no run in {', '.join(map(str, places))} left a table: none of {', '.join(TABLES)}.csv in a folder named "
+            "tables; run `semrsm retrieve` or another task first, or set runs= to where it wrote"
+        )
+    return sorted(runs, key=lambda run: (run.written(), run.path))
+
+
+def joined(runs: Iterable[Run], name: str) -> tuple[pd.DataFrame, int]:
+    """The rows of table `name` of all runs, and how many are left out since a newer run has the same row.
+
+    Rows are the same where the columns in `TABLES` and the seed are.
+    """
+    frames = [run.table(name) for run in runs if name in run.tables]
+    if not frames:
+        return pd.DataFrame(), 0
+    everything = pd.concat(frames, ignore_index=True)
+    newest = everything.drop_duplicates(["seed", *TABLES[name]], keep="last")
+    return newest.reset_index(drop=True), len(everything) - len(newest)
+
+
+def read_table(path: Path, required: Sequence[str]) -> pd.DataFrame:
+    """A table that a run left.
+
+    Raises:
+        SemrsmError: It cannot be read, or lacks a column.
+    """
+    try:
+        frame = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except (OSError, ValueError) as error:  # what pandas raises on broken files are ValueErrors
+        reason = str(error).strip().splitlines()[0]
+        raise SemrsmError(f"{path} cannot be read as a table: {reason}; remove it or run its task again") from error
+    lacking = [column for column in required if column not in frame]
+    if lacking:
+        raise SemrsmError(f"{path} lacks the column {lacking[0]!r}; remove it or run its task again")
+    return frame

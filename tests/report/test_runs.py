@@ -1,0 +1,76 @@
+"""Tables of many runs, joined."""
+
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from semrsm_cli.errors import SemrsmError
+from semrsm_cli.report.runs import find_runs, joined
+
+COLUMNS = ("model", "dataset", "n_database", "metric", "kernel", "invariance")
+
+
+def run(folder: Path, *, at: float, score: float, seed: int | None = None, **changes: object) -> Path:
+    """A run of one row, written at second `at`."""
+    row = dict(zip(COLUMNS, ("A", "scenes", 8, "count_f1", "cosine", "none"), strict=True)) | changes
+    (folder / "tables").mkdir(parents=True)
+    path = folder / "tables" / "retrieval.csv"
+    pd.DataFrame([row | {"at_1": score}]).to_csv(path, index=False)
+    os.utime(path, (at, at))
+    if seed is not None:
+        (folder / "run.json").write_text(json.dumps({"seed": seed}))
+    return folder
+
+
+def test_runs_are_found_at_any_depth_and_other_files_are_passed_over(tmp_path: Path) -> None:
+    run(tmp_path / "a" / "model=clip,seed=0", at=2, score=0.5)
+    run(tmp_path / "b", at=1, score=0.25)
+    (tmp_path / "c" / "tables").mkdir(parents=True)
+    (tmp_path / "c" / "tables" / "draw.csv").write_text("role,image\n")
+    (tmp_path / "retrieval.csv").write_text("not,in,tables\n")
+    found = find_runs([tmp_path])
+    assert [item.path.relative_to(tmp_path).as_posix() for item in found] == ["b", "a/model=clip,seed=0"]
+    assert [item.tables for item in found] == [("retrieval",)] * 2
+    assert find_runs([tmp_path, tmp_path / "a", tmp_path / "b"]) == found
+
+
+def test_the_newest_of_equal_rows_counts_and_seeds_stay_apart(tmp_path: Path) -> None:
+    run(tmp_path / "old", at=1, score=0.1, seed=0)
+    run(tmp_path / "new", at=3, score=0.3, seed=0)
+    run(tmp_path / "other seed", at=2, score=0.2, seed=1)
+    run(tmp_path / "other model", at=2, score=0.4, model="B")
+    rows, left_out = joined(find_runs([tmp_path]), "retrieval")
+    assert left_out == 1
+    assert sorted(rows["at_1"]) == [0.2, 0.3, 0.4]
+    assert rows.set_index("at_1").loc[0.3, "run"] == (tmp_path / "new").as_posix()
+    assert sorted(rows["seed"]) == [0, 0, 1]
+
+
+def test_a_table_that_no_run_has_is_empty(tmp_path: Path) -> None:
+    run(tmp_path / "a", at=1, score=0.1)
+    assert joined(find_runs([tmp_path]), "matching")[0].empty
+
+
+def test_a_name_that_looks_like_a_missing_value_stays_a_name(tmp_path: Path) -> None:
+    run(tmp_path / "a", at=1, score=0.1, model="NA")
+    rows, _ = joined(find_runs([tmp_path]), "retrieval")
+    assert rows[["model", "invariance"]].to_numpy().tolist() == [["NA", "none"]]
+
+
+def test_no_folder_no_run_or_a_broken_table_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SemrsmError, match=r"there is no folder .*nowhere; set runs="):
+        find_runs([tmp_path / "nowhere"])
+    with pytest.raises(SemrsmError, match=r"left a table: none of retrieval, .* in a folder named tables") as raised:
+        find_runs([tmp_path])
+    assert "\n" not in str(raised.value)
+    path = run(tmp_path / "a", at=1, score=0.1) / "tables" / "retrieval.csv"
+    path.write_text("model,dataset\nA,scenes\n")
+    with pytest.raises(SemrsmError, match=r"retrieval\.csv lacks the column 'n_database'"):
+        joined(find_runs([tmp_path]), "retrieval")
+    path.write_text('"')
+    with pytest.raises(SemrsmError, match=r"retrieval\.csv cannot be read as a table: ") as raised:
+        joined(find_runs([tmp_path]), "retrieval")
+    assert "\n" not in str(raised.value)
