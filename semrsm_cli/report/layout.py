@@ -164,7 +164,7 @@ def wide(cells: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
 def with_gain(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the gain of permutation invariance behind each group that has both, as Table 2 has it."""
     parts: dict[tuple[str, str], pd.Series[Any]] = {}
-    pairs: list[tuple[str, str]] = table.columns.to_list()
+    pairs: list[Any] = table.columns.to_list()
     for group, column in pairs:
         parts[group, column] = table[(group, column)]
         if column == PERMUTATION_INVARIANT and (group, "none") in table.columns:
