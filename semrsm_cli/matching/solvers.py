@@ -10,7 +10,8 @@ from semrsm_cli.errors import SemrsmError
 
 __all__ = ["greedy_upstream", "lapcpp", "lapjv", "lapx", "ortools", "ortools_x1000", "scipy"]
 
-INTEGER_RANGE = 2**52  # OR-Tools multiplies costs by s + 1 inside; see `ortools`
+FINE = 2**30  # integers that the largest affinity is scaled to; finer ones take OR-Tools longer and find nothing better
+OVERFLOW = 2**60  # OR-Tools' prices reach the largest cost times s + 1, squared
 
 
 def optional(module: str, package: str) -> Any:
@@ -61,7 +62,7 @@ def solve_integers(cost: NDArray[np.int64]) -> NDArray[np.int64]:
 def ortools(affinity: NDArray[Any]) -> NDArray[np.int64]:
     """OR-Tools on the affinity [s, s], scaled to the integers that it takes."""
     largest = float(np.abs(affinity).max()) or 1.0
-    scale = INTEGER_RANGE / (len(affinity) + 1) / largest
+    scale = min(FINE, OVERFLOW / (len(affinity) + 1) ** 2) / largest
     return solve_integers(np.rint(-affinity.astype(np.float64) * scale).astype(np.int64))
 
 
