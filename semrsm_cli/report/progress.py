@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-__all__ = ["say", "tracked"]
+__all__ = ["duration", "say", "size", "tracked"]
 
 SECONDS_BETWEEN_LINES = 20.0
 
@@ -17,6 +17,18 @@ def say(line: str) -> None:
     """Write a line on standard error, where progress goes."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
+
+
+def duration(seconds: float) -> str:
+    """A time in words: `40 s`, `12 min`, `3.4 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def size(n_bytes: float) -> str:
+    """An amount of memory in words: `12 MiB`, `3.4 GiB`."""
+    return f"{n_bytes / 2**20:.0f} MiB" if n_bytes < 2**30 else f"{n_bytes / 2**30:.1f} GiB"
 
 
 @contextmanager
@@ -53,6 +65,6 @@ def lines(step: str, total: int, done: int, console: Console) -> Iterator[Callab
         if now - last >= SECONDS_BETWEEN_LINES and finished < total:
             last = now
             left = (now - start) / max(finished - done, 1) * (total - finished)
-            say(f"{step}: {finished} of {total}, {left:.0f} s left")
+            say(f"{step}: {finished} of {total}, {duration(left)} left")
 
     yield advance

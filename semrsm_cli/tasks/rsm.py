@@ -11,13 +11,15 @@ from semrsm_cli.config import MatchingConfig, RsmConfig, RuntimeConfig
 from semrsm_cli.data.arrays import content_of, read_array
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.report.folder import RunFolder
-from semrsm_cli.report.progress import tracked
-from semrsm_cli.rsm import Centered, Gram, Invariance, gram, kernel, mean
-from semrsm_cli.rsm.centering import Representations
+from semrsm_cli.report.progress import duration, say, size, tracked
+from semrsm_cli.rsm import Centered, Gram, Invariance, Representations, forecast, gram, kernel, mean
 from semrsm_cli.store import TileFolder, digest
 from semrsm_cli.tasks.extract import draw, load_network, note_images, note_network, open_images, represent
 
 __all__ = ["gram_in_store", "matching_options", "rsm"]
+
+WORK_TO_FORETELL = 1e8  # pairs of positions: below, the forecast would take longer than the work
+SECONDS_TO_FORETELL = 5
 
 
 @dataclass(frozen=True)
@@ -116,18 +118,29 @@ def gram_in_store(
     """Matched inner products by tiles that are kept in the store, so that a run goes on where another stopped."""
     options = matching_options(matching)
     tiles = TileFolder(settings | options | {"invariance": str(invariance), "memory_gib": runtime.memory_gib})
+    options |= {
+        "invariance": invariance,
+        "grid": grid,
+        "workers": runtime.workers,
+        "memory_gib": runtime.memory_gib,
+    }
     n, m = x.shape[0], x.shape[0] if y is None else y.shape[0]
-    with tracked(f"{invariance} {name}", n * (n + 1) // 2 if y is None else n * m) as advance:
-        return gram(
-            x,
-            y,
-            invariance=invariance,
-            **options,
-            grid=grid,
-            workers=runtime.workers,
-            memory_gib=runtime.memory_gib,
-            tiles=tiles,
-            progress=advance,
+    n_pairs = n * (n + 1) // 2 if y is None else n * m
+    step = f"{invariance} {name}"
+    if n_pairs * x.shape[1] ** 2 > WORK_TO_FORETELL:
+        foretell(step, x, y, options)
+    with tracked(step, n_pairs) as advance:
+        return gram(x, y, **options, tiles=tiles, progress=advance)
+
+
+def foretell(step: str, x: Representations, y: Representations | None, options: dict[str, Any]) -> None:
+    """Say what the inner products will cost, unless they are a matter of seconds."""
+    cost = forecast(x, y, **options)
+    if cost.seconds > SECONDS_TO_FORETELL:
+        memory, disk = size(cost.memory_bytes + cost.disk_bytes), size(cost.disk_bytes)
+        say(
+            f"{step}: {cost.pairs:,} pairs, about {duration(cost.seconds)}, {memory} of memory, {disk} in the store; "
+            "a run that is stopped goes on from there"
         )
 
 
