@@ -171,9 +171,11 @@ def align(
     only = {Contender(Method.optimal)} | {c for c in contenders(config, 1) if c.method in ALIGNED}
     found = {}
     for name, stored in layers.items():
+        if stored.shape[1] > config.largest_matrix:
+            continue
         if name in timed:
             found[name] = timed[name]
-        elif stored.shape[1] <= config.largest_matrix:
+        else:
             maps = Centered(stored, mean(stored, config.centering))[0 : len(stored)]
             cells: dict[Contender, Cell] = defaultdict(Cell)
             for i, j in pairs:
