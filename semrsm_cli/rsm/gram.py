@@ -38,6 +38,7 @@ def gram(
     grid: tuple[int, int] | None = None,
     workers: int | None = None,
     memory_gib: float | None = None,
+    pairs: NDArray[np.bool_] | None = None,
     tiles: TileStore | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Gram:
@@ -57,6 +58,7 @@ def gram(
         grid: Height and width of the positions, which `translation` needs.
         workers: Threads; None: one per core that this process may use.
         memory_gib: Memory that all workers together may take beside x and y; None: half of what is free.
+        pairs: Which pairs [n, m] of x and y to compute; None: all. The others have 0.
         tiles: Where finished tiles are kept, and taken from.
         progress: Called after each tile with the number of its pairs.
 
@@ -65,6 +67,9 @@ def gram(
     """
     rule = Rule(Invariance(invariance), Method(matching), tolerance, batch, k, grid)
     plan = Plan.of(x, y, rule, workers, memory_gib)
+    if pairs is not None and (y is None or pairs.shape != (plan.n, plan.m)):
+        shape = None if y is None else (plan.n, plan.m)
+        raise ValueError(f"pairs of x and y must be {shape or 'left out without y'}, got {pairs.shape}")
     sq_x = squared_norms(x, "x")
     sq_y = sq_x if y is None else squared_norms(y, "y")
     result = Gram(np.empty((plan.n, plan.m)), np.empty((plan.n, plan.m)), sq_x, sq_y, y is None)
@@ -85,7 +90,9 @@ def gram(
     def compute(tile: Tile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         left = images(x, tile.row, tile.shape[0])
         right = images(x if y is None else y, tile.col, tile.shape[1])
-        return rule.products(left, right, tile.wanted())
+        if pairs is None:
+            return rule.products(left, right, tile.wanted())
+        return products_of_some(rule, left, right, pairs[tile.slices])
 
     with single_threaded_blas():
         for tile, (inner, bound) in run(compute, missing, plan.workers):
@@ -100,9 +107,21 @@ def gram(
 
 def place(result: Gram, tile: Tile, inner: NDArray[np.float64], bound: NDArray[np.float64]) -> None:
     """Put a finished tile where it belongs, and its mirror image where x is compared with itself."""
-    rows, columns = slice(tile.row, tile.row + tile.shape[0]), slice(tile.col, tile.col + tile.shape[1])
+    rows, columns = tile.slices
     wanted = tile.wanted()
     for target, part in ((result.inner, inner), (result.bound, bound)):
         target[rows, columns][wanted] = part[wanted]
         if tile.symmetric:
             target[columns, rows][wanted.T] = part.T[wanted.T]
+
+
+def products_of_some(
+    rule: Rule, left: NDArray[np.float32], right: NDArray[np.float32], wanted: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Inner products and bounds of a few pairs of a tile, row by row; in blocks most would be multiplied in vain."""
+    inner, bound = np.zeros(wanted.shape), np.zeros(wanted.shape)
+    for i in np.flatnonzero(wanted.any(axis=1)):
+        columns = np.flatnonzero(wanted[i])
+        part = rule.products(left[i : i + 1], right[columns], np.ones((1, columns.size), bool))
+        inner[i, columns], bound[i, columns] = part[0][0], part[1][0]
+    return inner, bound

@@ -50,6 +50,11 @@ class Tile:
         return np.asarray(self.row + rows < self.col + columns)
 
     @property
+    def slices(self) -> tuple[slice, slice]:
+        """The rows and the columns of an [n, m] matrix that this tile covers."""
+        return slice(self.row, self.row + self.shape[0]), slice(self.col, self.col + self.shape[1])
+
+    @property
     def n_pairs(self) -> int:
         """Pairs that this tile finishes, those on the diagonal included."""
         on_diagonal = self.shape[0] if self.symmetric and self.row == self.col else 0

@@ -163,6 +163,23 @@ def test_a_finer_tolerance_than_float32_allows(x: np.ndarray, y: np.ndarray) -> 
     assert (g.bound - g.inner <= 1e-9 * np.abs(g.inner) + 1e-9).all()
 
 
+@pytest.mark.parametrize("matching", [Method.optimal, Method.batch_optimal, Method.scipy])
+def test_only_the_pairs_asked_for_are_computed(
+    x: np.ndarray, y: np.ndarray, matching: Method, rng: np.random.Generator, small_tiles: None
+) -> None:
+    pairs = rng.uniform(size=(6, 5)) < 0.4
+    pairs[2] = False
+    whole, some = (gram(x, y, matching=matching, batch=4, pairs=chosen) for chosen in (None, pairs))
+    np.testing.assert_allclose(some.inner[pairs], whole.inner[pairs], rtol=1e-5)
+    assert (some.bound[pairs] >= some.inner[pairs]).all()
+    assert not some.inner[~pairs].any()
+    np.testing.assert_array_equal(some.sq_y, whole.sq_y)
+    with pytest.raises(ValueError, match=r"must be \(6, 5\), got \(5, 6\)"):
+        gram(x, y, pairs=pairs.T)
+    with pytest.raises(ValueError, match="left out without y"):
+        gram(x, pairs=np.ones((6, 6), bool))
+
+
 @pytest.mark.usefixtures("small_tiles")
 def test_goes_on_with_the_tiles_that_are_finished(x: np.ndarray) -> None:
     folder, counted = Folder(), []
