@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from semrsm_cli.report import paper
 
-__all__ = ["METRIC_TITLE", "Layout", "lay_out", "wide"]
+__all__ = ["CITYSCAPES_DATABASE", "METRIC_TITLE", "Layout", "lay_out", "wide"]
 
 METRIC_TITLE = {"count_f1": "F1 of instance counts", "presence_iou": "IoU of classes present"}
 PERMUTATION_INVARIANT = "PI"

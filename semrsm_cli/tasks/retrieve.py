@@ -18,8 +18,10 @@ from semrsm_cli.config import (
 from semrsm_cli.data import RetrievalSet
 from semrsm_cli.errors import ConfigError
 from semrsm_cli.measures.retrieval import best_of, bootstrap_interval
+from semrsm_cli.models import resolve_layers
 from semrsm_cli.report import paper
 from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.report.layout import CITYSCAPES_DATABASE
 from semrsm_cli.report.progress import say
 from semrsm_cli.rsm import Centered, Invariance, mean
 from semrsm_cli.tasks.extract import filming_of, load_network, note_network, represent, selection_of
@@ -90,26 +92,28 @@ def embed(found: RetrievalSet, config: RetrieveConfig, folder: RunFolder) -> Emb
     """Representations of both sides, less the database's mean (Appendix D.1)."""
     network = load_network(config.model, config.runtime)
     note_network(folder, config.model, network)
+    layers = resolve_layers(network, config.model.layers, config.model.readout)
+    if len(layers) != 1:
+        raise ConfigError(f"retrieve reads one layer, got {len(layers)}: {', '.join(layers)}; name one of them")
     with folder.timed("extract"):
-        sides = [
-            represent(network, side.images, config.model, config.runtime).layers
+        queries, database = (
+            represent(network, side.images, config.model, config.runtime).layers[layers[0]]
             for side in (found.queries, found.database)
-        ]
-    if len(sides[0]) != 1:
-        raise ConfigError(f"retrieve reads one layer, got {len(sides[0])}: {', '.join(sides[0])}; name one of them")
-    queries, database = (next(iter(side.values())) for side in sides)
+        )
     folder.note(
         dataset=found.name,
         n_queries=len(queries),
         n_database=len(database),
-        layer=next(iter(sides[0])),
+        layer=layers[0],
         positions=queries.shape[1],
         channels=queries.shape[2],
         image_ids_hash=store.digest([found.draw.queries, found.draw.database]),
     )
     center = mean(database, config.centering)
     key = store.digest([queries.key, database.key, str(config.centering)])
-    return Embedded(network, Centered(queries, center), Centered(database, center), key, queries.grid)
+    x = Centered(queries, center)
+    y = x if queries.key == database.key else Centered(database, center)
+    return Embedded(network, x, y, key, queries.grid)
 
 
 def scores_table(rankings: list[Ranking], found: RetrievalSet, config: RetrieveConfig) -> pd.DataFrame:
@@ -144,7 +148,9 @@ def with_printed(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
         return table.assign(paper=np.nan)
     number, column = PAPER_TABLE[dataset]
     theirs = paper.printed(number).rename(columns={"database_size": "n_database"})
-    keys = [key for key in ("model", "n_database", "kernel", "invariance") if key in theirs]
+    if number == 3:
+        theirs["n_database"] = CITYSCAPES_DATABASE
+    keys = ["model", "n_database", "kernel", "invariance"]
     return paper.beside(table, theirs, on=keys, columns={column: "paper"})
 
 

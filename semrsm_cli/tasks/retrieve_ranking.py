@@ -1,7 +1,7 @@
 """The neighbours that `semrsm retrieve` finds under each invariance and kernel."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,16 +10,18 @@ from semrsm_cli.data import Metric, RetrievalSet
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.measures.retrieval import count_f1, neighbour_scores, neighbours, presence_iou
 from semrsm_cli.models import Network
-from semrsm_cli.report.progress import tracked
 from semrsm_cli.rsm import Centered, Gram, Invariance, Kernel, gram, kernel
-from semrsm_cli.tasks.rsm import gram_in_store, matching_options
+from semrsm_cli.tasks.rsm import gram_in_store
 
 __all__ = ["Embedded", "Ranking", "rank"]
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """Both sides of a retrieval set as centred concept vectors, and what their content is called in the store."""
+    """Both sides of a retrieval set as centred concept vectors, and what their content is called in the store.
+
+    `database` is `queries` itself where every image is looked for among all.
+    """
 
     network: Network
     queries: Centered
@@ -42,13 +44,13 @@ class Ranking:
 def rank(found: RetrievalSet, embedded: Embedded, config: RetrieveConfig) -> Iterator[Ranking]:
     """The neighbours under every invariance and kernel; all kernels come from one matching."""
     scores = score_all(found)
-    allowed = shortlisted(found, embedded, config) if config.shortlist else None
     for invariance in config.invariances:
-        inner = inner_products(invariance, embedded, config, allowed)
+        matched = shortlisted(found, embedded, config) if invariance == Invariance.permutation else None
+        inner = inner_products(invariance, embedded, config, matched)
         for name in config.kernels:
             similarity = kernel(inner, name, sigma=config.sigma, sigma_tile=config.sigma_tile)
-            if allowed is not None and invariance != POOLED:
-                similarity = np.where(allowed, similarity, -np.inf)
+            if matched is not None:
+                similarity = np.where(matched, similarity, -np.inf)
             nearest = neighbours_of(similarity, found, config.k)
             values = neighbour_scores(similarity, nearest)
             yield Ranking(
@@ -64,24 +66,30 @@ def neighbours_of(similarity: np.ndarray, found: RetrievalSet, k: int) -> np.nda
         raise SemrsmError(f"{found.name}: {error}") from error
 
 
-def inner_products(invariance: str, embedded: Embedded, config: RetrieveConfig, allowed: np.ndarray | None) -> Gram:
-    """Matched inner products of queries and database."""
+def inner_products(invariance: str, embedded: Embedded, config: RetrieveConfig, pairs: np.ndarray | None) -> Gram:
+    """Inner products of queries and database, of all `pairs` or of some [q, d]."""
     if invariance == POOLED:
         return gram(pooled(embedded.queries), pooled(embedded.database), invariance=Invariance.none)
     if Invariance(invariance) is Invariance.translation and embedded.grid is None:
         raise ConfigError("invariances holds translation, which needs a CNN's map; leave it out for this layer")
-    if allowed is not None and Invariance(invariance) is Invariance.permutation:
-        return rerank(embedded, allowed, config)
-    return gram_in_store(
+    all_to_all = embedded.queries is embedded.database and pairs is None
+    inner = gram_in_store(
         embedded.queries,
-        embedded.database,
+        None if all_to_all else embedded.database,
         {"retrieval": embedded.key},
         Invariance(invariance),
         config.matching,
         config.runtime,
         grid=embedded.grid,
+        pairs=pairs,
         name="retrieval",
     )
+    return inner if pairs is None else at_no_distance(inner, pairs)
+
+
+def at_no_distance(inner: Gram, pairs: np.ndarray) -> Gram:
+    """The products of `pairs`, and for all others those of images that are the same: no median counts these."""
+    return replace(inner, inner=np.where(pairs, inner.inner, (inner.sq_x[:, None] + inner.sq_y) / 2))
 
 
 def pooled(side: Centered, step: int = 256) -> np.ndarray:
@@ -90,31 +98,15 @@ def pooled(side: Centered, step: int = 256) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def shortlisted(found: RetrievalSet, embedded: Embedded, config: RetrieveConfig) -> np.ndarray:
+def shortlisted(found: RetrievalSet, embedded: Embedded, config: RetrieveConfig) -> np.ndarray | None:
     """For every query the database images [q, d] whose pooled vectors have the largest cosine with its own."""
+    if config.shortlist is None:
+        return None
     similarity = kernel(inner_products(POOLED, embedded, config, None), Kernel.cosine)
-    chosen = neighbours_of(similarity, found, min(config.shortlist or 0, len(found.database)))
-    allowed = np.zeros(similarity.shape, bool)
-    for query, row in enumerate(chosen):
-        allowed[query, row[row >= 0]] = True
-    return allowed
-
-
-def rerank(embedded: Embedded, allowed: np.ndarray, config: RetrieveConfig) -> Gram:
-    """Matched inner products of every query with its shortlist alone; the rest stays 0 and is never returned."""
-    q, d = allowed.shape
-    inner, bound = np.zeros((q, d)), np.zeros((q, d))
-    sq_x, sq_y = np.zeros(q), np.zeros(d)
-    options = matching_options(config.matching)
-    with tracked("match the shortlist", q) as advance:
-        for query in range(q):
-            columns = np.flatnonzero(allowed[query])
-            candidates = np.concatenate([embedded.database[j : j + 1] for j in columns])
-            part = gram(embedded.queries[query : query + 1], candidates, workers=config.runtime.workers, **options)
-            inner[query, columns], bound[query, columns] = part.inner[0], part.bound[0]
-            sq_x[query], sq_y[columns] = part.sq_x[0], part.sq_y
-            advance(1)
-    return Gram(inner, bound, sq_x, sq_y, False)
+    chosen = neighbours_of(similarity, found, min(config.shortlist, len(found.database)))
+    allowed = np.zeros((len(chosen), len(found.database) + 1), bool)
+    np.put_along_axis(allowed, chosen, True, axis=1)  # the last column takes the -1 of queries with fewer neighbours
+    return allowed[:, :-1]
 
 
 def score_all(found: RetrievalSet) -> np.ndarray | None:

@@ -113,11 +113,13 @@ def gram_in_store(
     runtime: RuntimeConfig,
     *,
     grid: tuple[int, int] | None = None,
+    pairs: np.ndarray | None = None,
     name: str,
 ) -> Gram:
     """Matched inner products by tiles that are kept in the store, so that a run goes on where another stopped."""
     options = matching_options(matching)
-    tiles = TileFolder(settings | options | {"invariance": str(invariance), "memory_gib": runtime.memory_gib})
+    key = settings | options | {"invariance": str(invariance), "memory_gib": runtime.memory_gib}
+    tiles = TileFolder(key if pairs is None else key | {"pairs": digest(np.packbits(pairs).tolist())})
     options |= {
         "invariance": invariance,
         "grid": grid,
@@ -126,21 +128,24 @@ def gram_in_store(
     }
     n, m = x.shape[0], x.shape[0] if y is None else y.shape[0]
     n_pairs = n * (n + 1) // 2 if y is None else n * m
+    share = 1.0 if pairs is None else float(pairs.mean())
     step = f"{invariance} {name}"
-    if n_pairs * x.shape[1] ** 2 > WORK_TO_FORETELL:
-        foretell(step, x, y, options)
+    if share * n_pairs * x.shape[1] ** 2 > WORK_TO_FORETELL:
+        foretell(step, x, y, options, share)
     with tracked(step, n_pairs) as advance:
-        return gram(x, y, **options, tiles=tiles, progress=advance)
+        return gram(x, y, **options, pairs=pairs, tiles=tiles, progress=advance)
 
 
-def foretell(step: str, x: Representations, y: Representations | None, options: dict[str, Any]) -> None:
-    """Say what the inner products will cost, unless they are a matter of seconds."""
+def foretell(
+    step: str, x: Representations, y: Representations | None, options: dict[str, Any], share: float = 1.0
+) -> None:
+    """Say what the inner products of a share of all pairs will cost, unless they are a matter of seconds."""
     cost = forecast(x, y, **options)
-    if cost.seconds > SECONDS_TO_FORETELL:
+    if share * cost.seconds > SECONDS_TO_FORETELL:
         memory, disk = size(cost.memory_bytes + cost.disk_bytes), size(cost.disk_bytes)
         say(
-            f"{step}: {cost.pairs:,} pairs, about {duration(cost.seconds)}, {memory} of memory, {disk} in the store; "
-            "a run that is stopped goes on from there"
+            f"{step}: {share * cost.pairs:,.0f} pairs, about {duration(share * cost.seconds)}, {memory} of memory, "
+            f"{disk} in the store; a run that is stopped goes on from there"
         )
 
 
