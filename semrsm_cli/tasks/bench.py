@@ -19,7 +19,7 @@ from semrsm_cli.matching import Matching, Method, match
 from semrsm_cli.report import paper
 from semrsm_cli.report.figures.bench import alignment_figure, runtime_figure
 from semrsm_cli.report.folder import RunFolder
-from semrsm_cli.report.progress import tracked
+from semrsm_cli.report.progress import say
 from semrsm_cli.rsm import Centered, mean
 from semrsm_cli.store import Representation
 from semrsm_cli.tasks.extract import load_network, note_images, note_network, open_images, represent
@@ -148,16 +148,15 @@ def run_cells(stored: Representation, config: BenchConfig, pairs: list[tuple[int
     positions = stored.shape[1]
     maps = Centered(stored, mean(stored, config.centering))[0 : len(stored)]
     cells = {contender: Cell() for contender in contenders(config, positions)}
-    with tracked(f"time s = {positions}", len(pairs)) as advance:
-        for i, j in pairs:
-            running = [c for c, cell in cells.items() if sum(cell.seconds) < config.seconds_per_cell]
-            affinity = maps[i] @ maps[j].T if running and positions <= config.largest_matrix else None
-            for contender in running:
-                start = time.perf_counter()
-                found = matched(contender, affinity, maps[i], maps[j], config)
-                cells[contender].seconds.append(time.perf_counter() - start)
-                cells[contender].matchings[i, j] = found
-            advance(1)
+    say(f"timing {len(cells)} methods at s = {positions}")
+    for i, j in pairs:
+        running = [c for c, cell in cells.items() if sum(cell.seconds) < config.seconds_per_cell]
+        affinity = maps[i] @ maps[j].T if running and positions <= config.largest_matrix else None
+        for contender in running:
+            start = time.perf_counter()
+            found = matched(contender, affinity, maps[i], maps[j], config)
+            cells[contender].seconds.append(time.perf_counter() - start)
+            cells[contender].matchings[i, j] = found
     return cells
 
 
@@ -243,7 +242,7 @@ def alignment_table(aligned: dict[str, dict[Contender, Cell]], layers: dict[str,
 
 
 def at_a_glance(matching: pd.DataFrame) -> pd.DataFrame:
-    """For the terminal: one row a method; per size milliseconds, times the optimum's, and percent of the optimum."""
+    """For the terminal: one row a method; per size the median time, how many times ours, and percent of the optimum."""
     labels = [
         method if pd.isna(batch) else f"{method}({batch})"
         for method, batch in zip(matching["method"], matching["batch"], strict=True)
@@ -252,8 +251,22 @@ def at_a_glance(matching: pd.DataFrame) -> pd.DataFrame:
     for size, of_size in matching.assign(label=labels).groupby("positions"):
         ours = of_size.loc[of_size["method"] == "optimal", "seconds_median"]
         for row in of_size.to_dict("records"):
-            times = f" {row['seconds_median'] / ours.iloc[0]:.2g}x" if len(ours) else ""
-            rows[row["label"]][f"s={size}"] = f"{1000 * row['seconds_median']:.3g} ms{times}"
-            if pd.notna(row["percent_of_optimal"]):
-                rows[row["label"]][f"% s={size}"] = f"{row['percent_of_optimal']:.1f}"
+            times = row["seconds_median"] / ours.iloc[0] if len(ours) else np.nan
+            cells = (duration(row["seconds_median"]), multiple(times), percent(row["percent_of_optimal"]))
+            rows[row["label"]][f"s={size}    x     %"] = "{:>7} {:>4} {:>5}".format(*cells)
     return pd.DataFrame([{"method": label} | row for label, row in rows.items()]).fillna("")
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
+
+
+def multiple(times: float) -> str:
+    """How many times as long."""
+    return "" if np.isnan(times) else f"x{times:.0f}" if times >= 10 else f"x{times:.1f}"
+
+
+def percent(value: float | None) -> str:
+    """A percentage without its sign."""
+    return "" if value is None or np.isnan(value) else f"{value:.1f}"

@@ -94,19 +94,9 @@ def draw_ratios(axes: Axes, alignment: pd.DataFrame, layers: list[str], methods:
         means = np.array([ratio.mean() for ratio in ratios])
         low, high = (np.array([np.quantile(ratio, q) for ratio in ratios]) for q in (0.05, 0.95))
         x = np.arange(len(layers)) + (k - (len(methods) - 1) / 2) * 0.09
-        axes.errorbar(
-            x,
-            means,
-            yerr=[means - low, high - means],
-            color=color,
-            alpha=shade,
-            marker=marker,
-            markersize=4,
-            elinewidth=0.8,
-            linestyle="-",
-            linewidth=0.7,
-            label=method if method != "diagonal" else "no matching",
-        )
+        axes.vlines(x, low, high, color=color, alpha=shade, linewidth=0.8)
+        label = method if method != "diagonal" else "no matching"
+        axes.plot(x, means, color=color, alpha=shade, marker=marker, markersize=4, linewidth=0.7, label=label)
     axes.axhline(1, color="#444444", linewidth=0.6)
     sizes = alignment.drop_duplicates("layer").set_index("layer")["positions"]
     axes.set_xticks(range(len(layers)), [f"{short_layer(layer)}\ns = {sizes[layer]}" for layer in layers])
