@@ -4,8 +4,8 @@ Column j has a price p[j]; its worth to row i is A[i, j] - p[j]. A row without a
 that price until the column is worth no more than the second best less epsilon, and throws out the former owner. For any
 prices, `sum_i max_j (A[i, j] - p[j]) + sum_j p[j]` bounds the optimum from above (weak duality).
 
-Prices only rise. So a long row is cut into 16 parts, and remembers of each part the best column and what the runner-up
-was worth; as long as no runner-up exceeds the second best of the remembered columns at today's prices, a bid needs no
+Prices only rise. So a long row is cut into parts, and remembers of each part the best column and what the runner-up was
+worth; as long as no runner-up exceeds the second best of the remembered columns at today's prices, a bid needs no
 look at the row, and else a look at some parts of it only. Short rows are quicker to read than to remember.
 
 The compiled functions take affinities in one of two ways. Either row i lies at `flat[i * pitch]`, and the array goes on
@@ -24,12 +24,12 @@ from semrsm_cli.matching.vectors import BLOCK, LANES, lowest_bit, multiply, two_
 
 __all__ = ["LONGEST_READ", "look", "padded", "solve"]
 
-LONGEST_READ = 512  # rows up to this length are read anew for every bid
+LONGEST_READ = 1024  # rows up to this length are read anew for every bid
 SAMPLED_ROWS = 64  # rows that the first prices are taken from
 FIRST_EPSILON = 0.08  # relative to the mean affinity
 EPSILON_FACTOR = 0.06  # from one phase to the next; both measured: within 10 % from 0.04 to 0.15, and 0.03 to 0.1
 MOST_PHASES = 60
-AFFINITIES, HIDDEN = 0, 1  # what the memory [s, 2, LANES] holds for each row
+AFFINITIES, HIDDEN = 0, 1  # what the memory [s, 2, parts] holds for each row
 
 
 @numba.njit(cache=True, _nrt=False)
@@ -61,7 +61,7 @@ def refresh(
 ) -> None:
     """Look at one part of row i, and remember its best column and what the runner-up is worth."""
     n = price.shape[0]
-    width = padded((n + LANES - 1) // LANES, BLOCK)
+    width = padded((n + columns.shape[1] - 1) // columns.shape[1], BLOCK)
     begin, end = min(part * width, n), min((part + 1) * width, n)
     if begin == end:
         columns[i, part] = 0
@@ -223,7 +223,7 @@ def solve(
         return value, np.inf, False
     if memory is not None:
         for i in range(s):
-            for part in range(LANES):
+            for part in range(columns.shape[1]):
                 refresh(flat, pitch, x, packed, price, columns, memory, i, part)
     epsilon = FIRST_EPSILON * scale
     for phase in range(MOST_PHASES):

@@ -91,6 +91,38 @@ def data_of(context: Any, builder: ir.IRBuilder, array_type: Any, array: Any) ->
     return context.make_array(array_type)(context, builder, array).data
 
 
+class Running:
+    """Per lane, the best so far, the second best, and where the best was."""
+
+    def __init__(self, builder: ir.IRBuilder, element: ir.Type) -> None:
+        self.builder = builder
+        self.type = ir.VectorType(element, LANES)
+        lowest = vector(element, [float("-inf")] * LANES)
+        self.best, self.second = (cgutils.alloca_once(builder, self.type) for _ in range(2))
+        self.place, self.here = (cgutils.alloca_once(builder, ir.VectorType(INT, LANES)) for _ in range(2))
+        for variable in (self.best, self.second):
+            builder.store(lowest, variable)
+        builder.store(vector(INT, [0] * LANES), self.place)
+        builder.store(vector(INT, list(range(LANES))), self.here)
+
+    def take(self, worth: ir.Value) -> None:
+        """Take the next 16."""
+        builder = self.builder
+        before, here = builder.load(self.best), builder.load(self.here)
+        better = builder.fcmp_ordered(">", worth, before)
+        builder.store(larger(builder, smaller(builder, worth, before), builder.load(self.second)), self.second)
+        builder.store(builder.select(better, worth, before), self.best)
+        builder.store(builder.select(better, here, builder.load(self.place)), self.place)
+        builder.store(builder.add(here, vector(INT, [LANES] * LANES)), self.here)
+
+    def finish(self) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """The best of all, the second best, and the place of the best."""
+        builder = self.builder
+        best, second = over_lanes(builder, builder.load(self.best), builder.load(self.second))
+        lane = first_lane(builder, builder.load(self.best), best)
+        return best, second, builder.sext(builder.extract_element(builder.load(self.place), lane), LONG)
+
+
 @intrinsic
 def two_best_vectors(
     typing_context: Any, affinity: Any, start: Any, price: Any, begin: Any, end: Any
@@ -102,24 +134,12 @@ def two_best_vectors(
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         a, p = (data_of(context, builder, signature.args[k], args[k]) for k in (0, 2))
         a, p = builder.gep(a, [args[1]]), builder.gep(p, [args[3]])
-        lowest = vector(a.type.pointee, [float("-inf")] * LANES)
-        best, second = (cgutils.alloca_once_value(builder, lowest) for _ in range(2))
-        column = cgutils.alloca_once_value(builder, vector(INT, [0] * LANES))
-        here = cgutils.alloca_once_value(builder, vector(INT, list(range(LANES))))
-        n = builder.udiv(builder.sub(args[4], args[3]), LONG(LANES))
-        with cgutils.for_range(builder, n) as loop:
+        running = Running(builder, a.type.pointee)
+        with cgutils.for_range(builder, builder.udiv(builder.sub(args[4], args[3]), LONG(LANES))) as loop:
             at = builder.mul(loop.index, LONG(LANES))
-            worth = builder.fsub(load(builder, a, at), load(builder, p, at))
-            before, place = builder.load(best), builder.load(here)
-            better = builder.fcmp_ordered(">", worth, before)
-            builder.store(larger(builder, smaller(builder, worth, before), builder.load(second)), second)
-            builder.store(builder.select(better, worth, before), best)
-            builder.store(builder.select(better, place, builder.load(column)), column)
-            builder.store(builder.add(place, vector(INT, [LANES] * LANES)), here)
-        top, runner_up = over_lanes(builder, builder.load(best), builder.load(second))
-        lane = first_lane(builder, builder.load(best), top)
-        where = builder.add(args[3], builder.sext(builder.extract_element(builder.load(column), lane), LONG))
-        return context.make_tuple(builder, signature.return_type, [top, runner_up, where])
+            running.take(builder.fsub(load(builder, a, at), load(builder, p, at)))
+        best, second, column = running.finish()
+        return context.make_tuple(builder, signature.return_type, [best, second, builder.add(args[3], column)])
 
     return signature, generate
 
@@ -134,20 +154,30 @@ def remembered_vectors(
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         c, m, p = (data_of(context, builder, signature.args[k], args[k]) for k in (0, 1, 3))
-        element = m.type.pointee
-        start = builder.mul(args[2], LONG(LANES))
-        double = builder.add(start, start)
-        affinities, hidden = load(builder, m, double), load(builder, m, builder.add(double, LONG(LANES)))
-        prices = ir.Constant(ir.VectorType(element, LANES), ir.Undefined)
-        for lane in range(LANES):
-            column = builder.sext(builder.load(builder.gep(c, [builder.add(start, LONG(lane))])), LONG)
-            prices = builder.insert_element(prices, builder.load(builder.gep(p, [column])), INT(lane))
-        worth = builder.fsub(affinities, prices)
-        top, runner_up = over_lanes(builder, worth, vector(element, [float("-inf")] * LANES))
-        stale = lane_mask(builder, builder.fcmp_ordered(">", hidden, splat(builder, runner_up)))
-        lane = first_lane(builder, worth, top)
-        members = [top, runner_up, builder.zext(lane, LONG), builder.zext(stale, LONG)]
-        return context.make_tuple(builder, signature.return_type, members)
+        n_parts = cgutils.unpack_tuple(builder, context.make_array(signature.args[0])(context, builder, args[0]).shape)[
+            1
+        ]
+        c = builder.gep(c, [builder.mul(args[2], n_parts)])
+        affinities = builder.gep(m, [builder.mul(builder.mul(args[2], n_parts), LONG(2))])
+        hidden = builder.gep(affinities, [n_parts])
+        running = Running(builder, m.type.pointee)
+        groups = builder.udiv(n_parts, LONG(LANES))
+        with cgutils.for_range(builder, groups) as loop:
+            at = builder.mul(loop.index, LONG(LANES))
+            prices = ir.Constant(running.type, ir.Undefined)
+            for lane in range(LANES):
+                column = builder.load(builder.gep(c, [builder.add(at, LONG(lane))]))
+                price_of_lane = builder.load(builder.gep(p, [builder.sext(column, LONG)]))
+                prices = builder.insert_element(prices, price_of_lane, INT(lane))
+            running.take(builder.fsub(load(builder, affinities, at), prices))
+        top, runner_up, part = running.finish()
+        stale = cgutils.alloca_once_value(builder, LONG(0))
+        with cgutils.for_range(builder, groups) as loop:
+            at = builder.mul(loop.index, LONG(LANES))
+            above = builder.fcmp_ordered(">", load(builder, hidden, at), splat(builder, runner_up))
+            bits = builder.shl(builder.zext(lane_mask(builder, above), LONG), at)
+            builder.store(builder.or_(builder.load(stale), bits), stale)
+        return context.make_tuple(builder, signature.return_type, [top, runner_up, part, builder.load(stale)])
 
     return signature, generate
 
@@ -212,8 +242,8 @@ def remembered_plain(
 ) -> tuple[Any, Any, int, int]:
     """`two_best_remembered`, uncompiled."""
     affinities, hidden = memory[row]
-    best, second, lane = two_best_plain(affinities, 0, price[columns[row]], 0, LANES)
-    return best, second, lane, sum(1 << int(k) for k in np.flatnonzero(hidden > second))
+    best, second, part = two_best_plain(affinities, 0, price[columns[row]], 0, len(affinities))
+    return best, second, part, sum(1 << int(k) for k in np.flatnonzero(hidden > second))
 
 
 def multiply_plain(x: NDArray[Any], row: int, packed: NDArray[Any], begin: int, end: int, out: NDArray[Any]) -> None:
@@ -233,9 +263,10 @@ PLAIN = bool(numba.config.DISABLE_JIT)
 # affinities lie from `start` on in an array: the best worth `affinity - price`, the second best, and the best's column.
 two_best = two_best_plain if PLAIN else two_best_vectors
 
-# two_best_remembered(columns, memory, row, price): for each row, `columns` [s, LANES] holds some columns, and `memory`
-# [s, 2, LANES] their affinities and the `hidden` worth beside each of them. The best two of these columns at today's
-# prices, the lane of the best, and a bit for each lane whose hidden worth exceeds the second best.
+# two_best_remembered(columns, memory, row, price): for each row, `columns` [s, parts] holds the best column of each
+# part, and `memory` [s, 2, parts] their affinities and what was `hidden` behind each. The best two of these columns at
+# today's prices, the part of the best, and a bit for each part whose hidden worth exceeds the second best. There are at
+# most 64 parts, a multiple of LANES.
 two_best_remembered = remembered_plain if PLAIN else remembered_vectors
 
 # multiply(x, row, packed, begin, end, out): the inner products of x[row] with the columns from `begin` to `end`

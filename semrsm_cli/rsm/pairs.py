@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from semrsm_cli.matching import Method, match
 from semrsm_cli.matching.approximate import norms
-from semrsm_cli.matching.optimal import LARGEST_MATRIX, new_memory, optimal, optimal_of_vectors
+from semrsm_cli.matching.optimal import LARGEST_MATRIX, PARTS_OF_VECTORS, new_memory, optimal, optimal_of_vectors
 from semrsm_cli.matching.tiles import greedy_tile, match_tile
 from semrsm_cli.matching.vectors import LANES
 from semrsm_cli.rsm.translation import best_shifts
@@ -67,7 +67,7 @@ class Rule:
         images = 2 * 2 * edge * s * c * 4  # both sides, and their sorted or transformed copies
         side = self.side(s)
         product = 4 * side**2 * min(edge, self.block(s)) ** 2
-        remembered = 4 * s * (c + 3 * LANES)
+        remembered = 4 * s * (c + 3 * PARTS_OF_VECTORS)
         computed = self.matching is Method.optimal and product > LARGEST_MATRIX
         return images + (remembered if computed else product + remembered) + 4 * 8 * edge**2
 

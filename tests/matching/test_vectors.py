@@ -45,12 +45,15 @@ def test_two_best_passes_over_what_has_an_infinite_price(rng: np.random.Generato
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_remembered_is_its_plain_twin(dtype: type, rng: np.random.Generator) -> None:
-    columns = rng.integers(0, 50, (20, LANES)).astype(np.int32)
-    memory, price = rng.random((20, 2, LANES)).astype(dtype), rng.random(50).astype(dtype)
+@pytest.mark.parametrize("parts", [LANES, 2 * LANES, 4 * LANES])
+def test_remembered_is_its_plain_twin(parts: int, dtype: type, rng: np.random.Generator) -> None:
+    columns = rng.integers(0, 50, (20, parts)).astype(np.int32)
+    memory, price = rng.random((20, 2, parts)).astype(dtype), rng.random(50).astype(dtype)
     for row in range(20):
-        expected = vectors.remembered_plain(columns, memory, row, price)
-        assert compiled_remembered(columns, memory, row, price) == expected
+        *expected, stale = vectors.remembered_plain(columns, memory, row, price)
+        *found, found_stale = compiled_remembered(columns, memory, row, price)
+        assert found == expected
+        assert found_stale % 2**64 == stale
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
