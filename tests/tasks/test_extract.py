@@ -1,10 +1,7 @@
 """`semrsm extract`: the store, its resumption, its memory."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +12,7 @@ import pytest
 from typer.testing import Result
 
 from semrsm_cli.store import Precision, Representation, Writer
+from tests.tasks.processes import ran_through, started
 
 Command = Callable[..., Result]
 SMALL = ("model=timm", "model.name=test_resnet", "model.weights=random")
@@ -54,21 +52,6 @@ def test_half_precision_is_stored_as_such(semrsm: Command, shared_cache: Path, t
     assert metadata["data_type"] == "float16"
 
 
-def process(root: Path, *arguments: str) -> "subprocess.Popen[str]":
-    root.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"SEMRSM_CACHE": str(root / "cache"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", "from semrsm_cli.cli import main; main()", "extract", *arguments]
-    return subprocess.Popen(
-        command, cwd=root, env=environment, text=True, stderr=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-
-
-def finished(root: Path, *arguments: str) -> None:
-    run = process(root, *arguments)
-    _, complaint = run.communicate(timeout=280)
-    assert run.returncode == 0, complaint
-
-
 def chunks(root: Path) -> list[Path]:
     return [path for path in (root / "cache").rglob("c/*/0/0") if path.is_file()]
 
@@ -81,15 +64,15 @@ def content(root: Path) -> dict[str, bytes]:
 @pytest.mark.slow
 def test_killed_half_way_ends_with_the_same_bytes(tmp_path: Path) -> None:
     arguments = (*SMALL, "model.layers=all", "dataset.regions=60", "runtime.batch_size=20")
-    finished(tmp_path / "whole", *arguments)
+    ran_through(tmp_path / "whole", "extract", *arguments)
     total = len(chunks(tmp_path / "whole"))
-    run = process(tmp_path / "killed", *arguments)
+    run = started(tmp_path / "killed", "extract", *arguments)
     while len(chunks(tmp_path / "killed")) < total // 3 and run.poll() is None:
         time.sleep(0.005)
     run.send_signal(signal.SIGKILL)
     run.communicate()
     assert 0 < len(chunks(tmp_path / "killed")) < total
-    finished(tmp_path / "killed", *arguments)
+    ran_through(tmp_path / "killed", "extract", *arguments)
     assert content(tmp_path / "killed") == content(tmp_path / "whole")
 
 
@@ -98,7 +81,7 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     peaks = []
     for n in (100, 2000):
         root = tmp_path / str(n)
-        finished(root, *SMALL, "model.layers=all", "dataset.regions=170", f"n_images={n}")
+        ran_through(root, "extract", *SMALL, "model.layers=all", "dataset.regions=170", f"n_images={n}")
         (folder,) = (root / "outputs" / "extract").iterdir()
         peaks.append(json.loads((folder / "run.json").read_text())["peak_memory_mib"])
     assert peaks[1] < peaks[0] + 60, peaks

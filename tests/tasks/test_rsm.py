@@ -1,5 +1,7 @@
 """`semrsm rsm` on a model's layers and on the user's own arrays."""
 
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from typer.testing import Result
 
 import semrsm_cli as semrsm_library
+from tests.tasks.processes import ran_through, started
 
 Command = Callable[..., Result]
 
@@ -86,3 +89,31 @@ def test_errors_are_one_line(
     assert complaint in result.stderr
     assert result.stderr.count("\n") == 1
     assert not Path("outputs").exists()
+
+
+def tiles(root: Path) -> dict[Path, int]:
+    """The finished tiles and when each was written."""
+    return {path: path.stat().st_mtime_ns for path in (root / "cache" / "tiles").glob("*/*.npz")}
+
+
+@pytest.mark.slow
+def test_killed_rsm_computes_only_the_missing_tiles(tmp_path: Path, rng: np.random.Generator) -> None:
+    np.save(tmp_path / "x.npy", np.maximum(rng.normal(size=(400, 64, 16)), 0).astype(np.float32))
+    arguments = ("rsm", f"x={tmp_path / 'x.npy'}", "hydra.run.dir=run", "runtime.workers=1")
+    ran_through(tmp_path / "whole", *arguments)
+    total = len(tiles(tmp_path / "whole"))
+    killed = tmp_path / "killed"
+    run = started(killed, *arguments)
+    while len(tiles(killed)) < 3 and run.poll() is None:
+        time.sleep(0.002)
+    run.send_signal(signal.SIGKILL)
+    run.communicate()
+    kept = tiles(killed)
+    assert 0 < len(kept) < total
+    assert not (killed / "run" / "arrays").exists()
+    ran_through(killed, *arguments)
+    again = tiles(killed)
+    assert len(again) == total
+    assert {path: again[path] for path in kept} == kept
+    result = "run/arrays/x.npy"
+    assert (killed / result).read_bytes() == (tmp_path / "whole" / result).read_bytes()
