@@ -19,6 +19,7 @@ TASKS = {
     "translate": "Show how RSMs react when the same content stands elsewhere (Figures 2 and 7).",
     "retrieve": "Find the most similar images, and score what they show (Tables 2 and 3).",
     "correlate": "Tell whether similar representations mean similar predictions (Tables 1 and 4).",
+    "cka": "Compare the layers of networks by CKA of both kinds of RSM (Figures 15 to 17).",
     "rsm": "Write the RSM of a model's layers, or of arrays of your own.",
     "bench": "Time matching methods and what they reach (Table 5, Figures 5 and 6).",
     "extract": "Fill the store with the representations of a model's layers.",

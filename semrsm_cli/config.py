@@ -9,6 +9,7 @@ from omegaconf import MISSING
 
 from semrsm_cli.data import AspectRatio, ClassSet, Metric, OnError
 from semrsm_cli.matching import Method
+from semrsm_cli.measures.cka import Estimator
 from semrsm_cli.models import ClsToken, Readout, Source
 from semrsm_cli.rsm import Centering, Invariance, Kernel
 from semrsm_cli.store import Precision
@@ -17,6 +18,7 @@ __all__ = [
     "POOLED",
     "BenchConfig",
     "CityscapesConfig",
+    "CkaConfig",
     "CorrelateConfig",
     "DatasetConfig",
     "EgoobjectsConfig",
@@ -474,6 +476,71 @@ DATASETS = {
     "photos": PhotosConfig,
     "folder": FolderConfig,
     "cityscapes": CityscapesConfig,
+@dataclass(kw_only=True, slots=True)
+class CkaConfig(ExtractConfig):
+    """Settings of `semrsm cka`."""
+
+    names: Any = field(default_factory=list)
+    """More networks like model.name, such as other seeds; CKA is averaged over them. Paths may hold `*`."""
+    across: bool = False
+    """Compare every two of these networks, not each with itself."""
+    model_b: ModelConfig | None = None
+    """A second network, to compare with the first: model@model_b=resnet18."""
+    a: Any = field(default_factory=list)
+    """Files or stored keys of representations [n, s, c] to use instead of a model and images, one or several layers."""
+    b: Any = field(default_factory=list)
+    """The same for a second network; s and c may differ, the images must not."""
+    size: int | None = None
+    """Side in pixels of the square that each image is brought to; by default the network's own preprocessing."""
+    kernels: list[Kernel] = field(default_factory=lambda: [Kernel.linear, Kernel.rbf])
+    """Kernels, all from one matching."""
+    sigma: float | None = None
+    """Width of the RBF kernel; by default the root of the median non-zero squared distance of each RSM."""
+    matching: MatchingConfig = MISSING
+    """Method of the matching."""
+    centering: Centering = Centering.sample
+    """Subtract the mean over the samples at each position (`sample`, the paper), per `channel`, or `none`."""
+    estimator: Estimator = Estimator.biased
+    """How HSIC is estimated: `biased` (Eq. 1) or `unbiased`."""
+    batch_images: int = 250
+    """Images of a mini-batch; RSMs are made within mini-batches, and their HSICs summed before the ratio."""
+
+    def __post_init__(self) -> None:
+        ExtractConfig.__post_init__(self)
+        for key in ("names", "a", "b"):
+            given = getattr(self, key)
+            setattr(self, key, [given] if isinstance(given, str) else [str(name) for name in given or ()])
+        require(not self.b or bool(self.a), "b= was given without a=; give a= too")
+        require(
+            not self.a or not (self.names or self.model_b), "a= takes the place of models; leave out names and model_b"
+        )
+        require(
+            not (self.across and self.model_b),
+            "across compares model.name and names with each other; leave out model_b",
+        )
+        require(bool(self.kernels), "kernels is empty; give some of linear, rbf, cosine")
+        require(self.sigma is None or self.sigma > 0, f"sigma must be above 0, got {self.sigma}")
+        require(self.size is None or self.size >= 1, f"size must be at least 1, got {self.size}")
+        require(self.batch_images >= 2, f"batch_images must be at least 2, got {self.batch_images}")
+
+
+@dataclass(kw_only=True, slots=True)
+class ReportConfig:
+    """Settings of `semrsm report`."""
+
+    runs: Any = "outputs"
+    """Folder of runs, or a list [DIR,DIR]; both are searched with all their subfolders."""
+    query: str | None = None
+    """Image to draw with its neighbours under all models; by default the queries that tell most."""
+    n_pictures: int = 2
+    """Queries to draw with their neighbours under all models."""
+
+    def __post_init__(self) -> None:
+        self.runs = [self.runs] if isinstance(self.runs, str) else [str(place) for place in self.runs or ()]
+        require(bool(self.runs), "runs names no folder; set runs=DIR")
+        require(self.n_pictures >= 0, f"n_pictures must be 0 or more, got {self.n_pictures}")
+
+
     "egoobjects": EgoobjectsConfig,
     "scenes": ScenesConfig,
     "imagenet": ImagenetConfig,
@@ -485,6 +552,7 @@ TASKS = {
     "extract": ExtractConfig,
     "retrieve": RetrieveConfig,
     "rsm": RsmConfig,
+    "cka": CkaConfig,
     "translate": TranslateConfig,
 }
 

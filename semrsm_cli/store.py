@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["Precision", "Representation", "TileFolder", "Writer", "cache_folder", "digest", "locked"]
+__all__ = ["Precision", "Representation", "TileFolder", "Writer", "cache_folder", "digest", "locked", "stored"]
 
 ARRAY = "concept_vectors"
 EVERY_CHUNK: Any = {"write_empty_chunks": True}  # a chunk of zeros, too, has to be seen as finished
@@ -163,6 +163,27 @@ class Writer:
             config=EVERY_CHUNK,
             attributes={"grid": list(grid) if grid else None},
         )
+
+
+def stored(key: str, root: Path | None = None) -> tuple[str, Representation]:
+    """The representation under a key that `semrsm extract` printed, and its layer's name.
+
+    Raises:
+        SemrsmError: There is none, or it is not complete.
+    """
+    path = (root or cache_folder()) / "representations" / key
+    try:
+        settings: Any = zarr.open_group(path, mode="r").attrs["settings"]
+        with (path / "ids.csv").open(newline="", encoding="utf-8") as file:
+            ids = [row["id"] for row in csv.DictReader(file)]
+    except (OSError, KeyError) as error:
+        raise SemrsmError(
+            f"the store holds no representation {key}; `semrsm extract` prints the keys it has"
+        ) from error
+    writer = Writer(settings, ids, chunk=settings["chunk"], precision=Precision(settings["precision"]), root=root)
+    if writer.key != key or not all(writer.has(i) for i in range(writer.n_chunks)):
+        raise SemrsmError(f"the representation {key} is not complete; run the same `semrsm extract` again")
+    return str(settings["layer"]), writer.finished()
 
 
 class TileFolder:

@@ -4,14 +4,22 @@ Both HSIC estimators are inner products of centered RSMs, hence one matrix produ
 """
 
 from collections.abc import Iterable
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["cka", "cka_matrix", "hsic", "minibatch_cka"]
+__all__ = ["Estimator", "cka", "cka_matrix", "hsic", "minibatch_cka"]
 
 FloatArray = NDArray[np.float64]
 ASYMMETRY = 1e-3  # of the largest entry: rounding in half precision passes, an RSM of two image sets does not
+
+
+class Estimator(StrEnum):
+    """How HSIC is estimated: `biased` as in Eq. 1 of the paper, or `unbiased` (Song et al. 2012)."""
+
+    biased = "biased"
+    unbiased = "unbiased"
 
 
 def hsic(K: ArrayLike, L: ArrayLike, *, unbiased: bool = False) -> float:  # noqa: N803

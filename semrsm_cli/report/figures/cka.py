@@ -1,0 +1,170 @@
+"""Figures 15 to 17: CKA between layers, from spatio-semantic and from semantic RSMs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+
+from semrsm_cli.report.figures.style import DIVERGING, INVARIANCE_TITLE, PAGE_WIDTH, SEQUENTIAL, paper_style
+
+__all__ = ["cka_figure", "consistency_figure", "layer_labels"]
+
+MOST_NUMBERED = 8  # layers a side up to which every cell shows its number
+MOST_LABELLED = 20  # layers a side up to which every one is named
+KERNEL_NAME = {"linear": "linear", "rbf": "RBF", "cosine": "cosine"}
+KERNEL_COLOR = {"linear": "#0072B2", "rbf": "#D55E00", "cosine": "#009E73"}
+
+
+def cka_figure(
+    spatial: np.ndarray,
+    semantic: np.ndarray,
+    layers_a: Sequence[str],
+    layers_b: Sequence[str],
+    *,
+    label_a: str,
+    label_b: str,
+    kernel: str,
+) -> Figure:
+    """CKA from spatio-semantic and from semantic RSMs on one colour scale, and the difference centred at zero.
+
+    Args:
+        spatial: CKA of spatio-semantic RSMs [layers of a, layers of b].
+        semantic: The same of semantic RSMs.
+        layers_a: Names of the layers of a, first to last.
+        layers_b: Names of the layers of b.
+        label_a: Name of network a.
+        label_b: Name of network b.
+        kernel: Name of the kernel.
+    """
+    low, high = min(spatial.min(), semantic.min()), max(spatial.max(), semantic.max())
+    difference = semantic - spatial
+    largest = max(float(np.abs(difference).max()), 1e-3)
+    with paper_style():
+        figure = Figure(figsize=(PAGE_WIDTH, PAGE_WIDTH * 0.44), layout="compressed")
+        left, middle, right = figure.subplots(1, 3, sharex=True, sharey=True)
+        for axes, values, name in ((left, spatial, "none"), (middle, semantic, "permutation")):
+            picture = heat_map(axes, values, layers_a, layers_b, cmap=SEQUENTIAL, vmin=low, vmax=high)
+            axes.set_title(INVARIANCE_TITLE[name])
+        change = heat_map(right, difference, layers_a, layers_b, cmap=DIVERGING, vmin=-largest, vmax=largest)
+        right.set_title("difference, semantic \N{MINUS SIGN} spatio-semantic")
+        left.set_ylabel(label_a)
+        for axes in (left, middle, right):
+            axes.set_xlabel(label_b)
+        bar(figure, picture, [left, middle], f"CKA, {KERNEL_NAME[kernel]} kernel")
+        bar(figure, change, [right], "difference of CKA")
+    return figure
+
+
+def consistency_figure(
+    values: Mapping[str, np.ndarray], layers: Sequence[str], positions: Sequence[int], *, label: str
+) -> Figure:
+    """CKA of semantic with spatio-semantic RSMs of the same representations: heat maps, and their diagonal apart.
+
+    Args:
+        values: For each kernel [networks, layers, layers]; rows are semantic, columns spatio-semantic.
+        layers: Names of the layers, first to last.
+        positions: Number of positions of each layer.
+        label: Name of the network.
+    """
+    means = {kernel: of_networks.mean(axis=0) for kernel, of_networks in values.items()}
+    low, high = min(mean.min() for mean in means.values()), max(mean.max() for mean in means.values())
+    with paper_style():
+        figure = Figure(figsize=(PAGE_WIDTH * (0.35 * len(means) + 0.35), PAGE_WIDTH * 0.42), layout="compressed")
+        grid: Any = figure.subplots(1, len(means) + 1)
+        for axes, (kernel, mean) in zip(grid, means.items(), strict=False):
+            picture = heat_map(axes, mean, layers, layers, cmap=SEQUENTIAL, vmin=low, vmax=high)
+            axes.set(title=f"{label}, {KERNEL_NAME[kernel]} kernel", xlabel="spatio-semantic RSM")
+        grid[0].set_ylabel("semantic RSM")
+        bar(figure, picture, list(grid[:-1]), "CKA")
+        draw_diagonals(grid[-1], values, layers, positions)
+    return figure
+
+
+def draw_diagonals(
+    axes: Axes, values: Mapping[str, np.ndarray], layers: Sequence[str], positions: Sequence[int]
+) -> None:
+    """Each kernel's diagonal over the layers, with the range over the networks, and the number of positions above."""
+    for kernel, of_networks in values.items():
+        diagonals = of_networks.diagonal(axis1=1, axis2=2)
+        color = KERNEL_COLOR[kernel]
+        axes.plot(diagonals.mean(axis=0), color=color, marker="o", markersize=3, label=f"{KERNEL_NAME[kernel]} kernel")
+        if len(diagonals) > 1:
+            axes.fill_between(range(len(layers)), diagonals.min(axis=0), diagonals.max(axis=0), color=color, alpha=0.2)
+    shown = shown_ticks(len(layers))
+    labels = layer_labels(layers)
+    axes.set_xticks(shown, [labels[i] for i in shown], rotation=90)
+    axes.set(title="the diagonal: both RSMs of a layer", ylabel="CKA", xlim=(-0.5, len(layers) - 0.5))
+    axes.set_box_aspect(1)
+    axes.legend(loc="lower right")
+    top = axes.secondary_xaxis("top")
+    changes = [i for i in range(len(positions)) if i == 0 or positions[i] != positions[i - 1]]
+    top.set_xticks(changes, [str(positions[i]) for i in changes], fontsize=6)
+    top.set_xlabel("positions s", fontsize=6)
+    top.tick_params(length=2, pad=1)
+
+
+def heat_map(
+    axes: Axes, values: np.ndarray, layers_a: Sequence[str], layers_b: Sequence[str], **colors: Any
+) -> AxesImage:
+    """A matrix with the first layers at the lower left, and its numbers where there is room."""
+    picture = axes.imshow(values, origin="lower", interpolation="nearest", **colors)
+    for axis, layers in ((axes.yaxis, layers_a), (axes.xaxis, layers_b)):
+        shown, labels = shown_ticks(len(layers)), layer_labels(layers)
+        axis.set_ticks(shown, [labels[i] for i in shown])
+    axes.tick_params(length=0)
+    axes.tick_params(axis="x", rotation=90)
+    axes.spines[:].set_visible(False)
+    if max(values.shape) <= MOST_NUMBERED:
+        for (row, column), value in np.ndenumerate(values):
+            shade = picture.cmap(picture.norm(value))
+            color = "white" if np.dot(shade[:3], (0.299, 0.587, 0.114)) < 0.5 else "black"
+            axes.text(column, row, number(value), ha="center", va="center", fontsize=5.5, color=color)
+    return picture
+
+
+def number(value: float) -> str:
+    """Two decimals without the zero before the point."""
+    text = f"{value:.2f}"
+    if float(text) == 0:
+        return "0"
+    return text.replace("0.", ".", 1).replace("-", "\N{MINUS SIGN}")
+
+
+def bar(figure: Figure, picture: AxesImage, axes: list[Axes], label: str) -> None:
+    """A colour bar with few numbers."""
+    colorbar = figure.colorbar(picture, ax=axes, location="bottom", shrink=0.6, aspect=30, pad=0.03)
+    colorbar.set_label(label, labelpad=1)
+    colorbar.outline.set_visible(False)
+    colorbar.locator = MaxNLocator(5)
+    colorbar.update_ticks()
+
+
+def shown_ticks(n: int) -> list[int]:
+    """Which of n layers are named on an axis: all, or every second, third and so on."""
+    return list(range(0, n, -(-n // MOST_LABELLED)))
+
+
+def layer_labels(layers: Sequence[str]) -> list[str]:
+    """The shortest beginnings of module names that tell the layers apart, without what all begin with.
+
+    `stem.norm`, `layer1.0.sum`, `layer1.1.sum` become `stem`, `layer1.0`, `layer1.1`.
+    """
+    parts = [layer.split(".") for layer in layers]
+    shared = 0
+    while (
+        len(parts) > 1 and len({tuple(name[: shared + 1]) for name in parts}) == 1 and shared + 1 < min(map(len, parts))
+    ):
+        shared += 1
+    if any(name[shared].isdigit() for name in parts):
+        shared = max(0, shared - 1)  # numbers alone say nothing
+    labels = []
+    for name in parts:
+        end = shared + 1
+        while end < len(name) and sum(other[:end] == name[:end] for other in parts) > 1:
+            end += 1
+        labels.append(".".join(name[shared:end]))
+    return labels

@@ -1,0 +1,181 @@
+"""`semrsm cka` on the embedded default, on several networks, and on the user's own arrays."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import Result
+
+import semrsm_cli as semrsm_library
+
+Command = Callable[..., Result]
+QUICK = ("size=32", "dataset.regions=1", "model.layers=[blocks.1,blocks.2,blocks.6]")
+COLUMNS = [
+    *("model_a", "layer_a", "model_b", "layer_b"),
+    *("kernel", "invariance_a", "invariance_b", "estimator", "cka"),
+]
+
+
+def table(folder: str | Path, name: str = "cka") -> pd.DataFrame:
+    return pd.read_csv(Path(folder) / "tables" / f"{name}.csv")
+
+
+def matrix(rows: pd.DataFrame, kernel: str, left: str, right: str) -> np.ndarray:
+    chosen = rows.query("kernel == @kernel and invariance_a == @left and invariance_b == @right")
+    layers = list(dict.fromkeys(chosen["layer_a"])), list(dict.fromkeys(chosen["layer_b"]))
+    return chosen.pivot(index="layer_a", columns="layer_b", values="cka").loc[layers].to_numpy()
+
+
+@pytest.fixture
+def x(rng: np.random.Generator) -> np.ndarray:
+    return rng.normal(size=(12, 6, 4)).astype(np.float32)
+
+
+@pytest.mark.slow
+def test_default_rises_from_early_to_late_layers(semrsm: Command) -> None:
+    result = semrsm("cka", "hydra.run.dir=run")
+    assert result.exit_code == 0, result.output
+    rows = table("run")
+    assert list(rows) == COLUMNS
+    assert len(rows) == 2 * 3 * 7 * 7
+    diagonal = matrix(rows, "linear", "permutation", "none").diagonal()
+    assert diagonal[-1] > 0.99
+    assert (np.diff(diagonal[[1, 2, 3, 5, 6]]) > 0).all(), diagonal
+    assert diagonal[:3].max() < diagonal[-3:].min(), diagonal
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_within_a_network(semrsm: Command) -> None:
+    result = semrsm("cka", *QUICK, "hydra.run.dir=run")
+    assert result.exit_code == 0, result.output
+    rows = table("run")
+    for invariance in ("none", "permutation"):
+        within = matrix(rows, "linear", invariance, invariance)
+        np.testing.assert_allclose(within.diagonal(), 1)
+        np.testing.assert_allclose(within, within.T)
+    both = matrix(rows, "linear", "permutation", "none")
+    assert (both.diagonal() < 1 - 1e-6)[:2].all()
+    assert both[-1, -1] == pytest.approx(1)  # a single position leaves nothing to match
+    assert set(rows["estimator"]) == {"biased, 1 x 12 images"}
+    gist = table("run", "consistency")
+    np.testing.assert_allclose(gist.query("kernel == 'linear'")["cka"], both.diagonal())
+    for figure in ("cka_linear", "cka_rbf", "consistency"):
+        assert Path(f"run/figures/{figure}.png").stat().st_size > 10_000
+    assert "network EfficientNet-Lite0" in json.loads(Path("run/run.json").read_text())
+
+
+def test_own_arrays_with_other_positions_and_channels(semrsm: Command, x: np.ndarray) -> None:
+    rng = np.random.default_rng(1)
+    y = rng.normal(size=(12, 3, 5)).astype(np.float32)
+    np.savez("a.npz", early=x, late=x[:, :2])
+    np.save("b.npy", y)
+    result = semrsm("cka", "a=a.npz", "b=b.npy", "centering=none", "kernels=[linear]", "hydra.run.dir=run")
+    assert result.exit_code == 0, result.output
+    rows = table("run")
+    assert sorted(set(rows["layer_a"])) == ["early", "late"]
+    for invariance in ("none", "permutation"):
+        rsms = [semrsm_library.rsm(part, kernel="linear", invariance=invariance) for part in (x, x[:, :2], y)]
+        expected = [[semrsm_library.cka(rsm, rsms[2])] for rsm in rsms[:2]]
+        np.testing.assert_allclose(matrix(rows, "linear", invariance, invariance), expected, rtol=1e-4)
+    assert set(table("run", "closest")["layer_b"]) == {"b"}
+
+
+def test_mini_batches_are_summed_before_the_ratio(semrsm: Command, x: np.ndarray) -> None:
+    from semrsm_cli.measures.cka import minibatch_cka
+
+    np.save("a.npy", x)
+    np.save("b.npy", x[:, :3] ** 2)
+    arguments = ("a=a.npy", "b=b.npy", "kernels=[linear]", "estimator=unbiased", "batch_images=6")
+    assert semrsm("cka", *arguments, "hydra.run.dir=run").exit_code == 0
+    centered = [part - part.mean(axis=0) for part in (x, x[:, :3] ** 2)]
+    rsms = [
+        [semrsm_library.rsm(part[start : start + 6], kernel="linear", invariance="none") for part in centered]
+        for start in (0, 6)
+    ]
+    rows = table("run")
+    assert matrix(rows, "linear", "none", "none").item() == pytest.approx(minibatch_cka(rsms), abs=1e-5)
+    assert set(rows["estimator"]) == {"unbiased, 2 x 6 images"}
+
+
+def test_every_two_of_several_networks_and_their_mean(semrsm: Command) -> None:
+    arguments = ("model=timm", "model.name=resnet10t", "names=[resnet14t]", "model.layers=[layer1,layer4]")
+    common = ("model.weights=random", "size=32", "dataset.regions=1", "kernels=[linear]")
+    result = semrsm("cka", *arguments, *common, "hydra.run.dir=within")
+    assert result.exit_code == 0, result.output
+    rows = table("within")
+    assert list(dict.fromkeys(rows["model_a"])) == ["resnet10t", "resnet14t"]
+    assert (rows["model_a"] == rows["model_b"]).all()
+    means = table("within", "cka_mean")
+    assert len(means) == 3 * 2 * 2
+    assert (means["count"] == 2).all()
+    of_networks = [of_network["cka"].to_numpy() for _, of_network in rows.groupby("model_a")]
+    np.testing.assert_allclose(means["mean"], np.mean(of_networks, axis=0))
+    result = semrsm("cka", *arguments, *common, "across=true", "hydra.run.dir=across")
+    assert result.exit_code == 0, result.output
+    rows = table("across")
+    assert rows[["model_a", "model_b"]].drop_duplicates().to_numpy().tolist() == [["resnet10t", "resnet14t"]]
+    assert set(rows["invariance_a"]) == {"none", "permutation"}
+    assert (rows["invariance_a"] == rows["invariance_b"]).all()
+    assert not Path("across/figures/consistency.png").exists()
+
+
+def test_second_network_of_another_family(semrsm: Command) -> None:
+    other = ("model@model_b=timm", "model_b.name=test_resnet", "model_b.weights=random", "model_b.layers=[all]")
+    result = semrsm("cka", *QUICK, *other, "hydra.run.dir=run", "kernels=[linear]")
+    assert result.exit_code == 0, result.output
+    rows = table("run")
+    assert set(rows["model_a"]) == {"EfficientNet-Lite0"}
+    assert rows["layer_b"].nunique() > rows["layer_a"].nunique()
+
+
+def test_stored_representations_by_their_keys(semrsm: Command) -> None:
+    for seed in (0, 1):
+        arguments = ("model.layers=[blocks.5,blocks.6]", "n_images=6", f"seed={seed}", f"hydra.run.dir=extract{seed}")
+        assert semrsm("extract", *arguments).exit_code == 0
+    first, second = (table(f"extract{seed}", "representations") for seed in (0, 1))
+    assert semrsm("cka", f"a=[{','.join(first['key'])}]", "hydra.run.dir=run").exit_code == 0
+    assert list(dict.fromkeys(table("run")["layer_a"])) == ["blocks.5", "blocks.6"]
+    result = semrsm("cka", f"a={first['key'][0]}", f"b={second['key'][0]}")
+    assert result.exit_code == 1
+    assert "in a, but " in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint", "exit_code"),
+    [
+        (["a=a.npy", "b=short.npy"], "a and b must hold the same images, got 12 and 11", 1),
+        (["a=a.npy", "b=named.npy"], "named.ids.csv names 2 images, but named in named.npy holds 12", 1),
+        (["a=left.npy", "b=right.npy"], "image 1 is dog in a, but cat in b", 1),
+        (["a=a.npy", "b=constant.npy"], "the RSM of layer constant of b is constant", 1),
+        (["a=nan.npy"], "a nan: ", 1),
+        (["a=a.npy", "estimator=unbiased", "batch_images=3"], "unbiased HSIC needs at least 4 images", 1),
+        (["a=nothing.npy"], "there is no nothing.npy", 1),
+        (["a=" + "0" * 32], "the store holds no representation 000", 1),
+        (["a=[a.npy,a.npy]"], "a= gives two layers of the name a", 2),
+        (["b=a.npy"], "b= was given without a=", 2),
+        (["across=true"], "across=true compares networks with each other, but there is one", 2),
+        (["names=nowhere/seed*"], "no network lies at nowhere/seed*", 1),
+        (["kernels=[]"], "kernels is empty", 2),
+    ],
+)
+def test_errors_are_one_line(
+    semrsm: Command, x: np.ndarray, arguments: list[str], complaint: str, exit_code: int
+) -> None:
+    np.save("a.npy", x)
+    np.save("short.npy", x[:11])
+    np.save("constant.npy", np.ones_like(x))
+    np.save("nan.npy", np.where(x > 2, np.nan, x))
+    for name, ids in (("left", ["cow", "dog"]), ("right", ["cow", "cat"])):
+        np.save(f"{name}.npy", x[:2])
+        Path(f"{name}.ids.csv").write_text("row,id\n" + "".join(f"{i},{one}\n" for i, one in enumerate(ids)))
+    np.save("named.npy", x)
+    Path("named.ids.csv").write_text("row,id\n0,cow\n1,dog\n")
+    result = semrsm("cka", *arguments)
+    assert result.exit_code == exit_code, result.output
+    assert complaint in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not Path("outputs").exists()
