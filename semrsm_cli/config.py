@@ -29,6 +29,7 @@ __all__ = [
     "MatchingConfig",
     "ModelConfig",
     "PhotosConfig",
+    "ReportConfig",
     "RetrievalSetConfig",
     "RetrieveConfig",
     "RsmConfig",
@@ -373,8 +374,8 @@ class BenchConfig(TaskConfig):
     """Most pairs of a cell."""
     largest_matrix: int = 8192
     """Beyond so many positions no affinity matrix is built, and only methods that need none are timed."""
-    centering: Centering = Centering.sample
-    """Subtract the mean over the samples at each position (`sample`, the paper), per `channel`, or `none`."""
+    centering: Centering = Centering.none
+    """`sample`, `channel` or `none`, as in Table 5: centred images may have no similarity to take a ratio of."""
 
     def __post_init__(self) -> None:
         require(self.n_images >= 2, f"n_images must be at least 2, got {self.n_images}")
@@ -410,6 +411,8 @@ class RetrieveConfig(TaskConfig):
     """Match only the so many database images whose pooled vectors are most similar to the query's."""
     n_pictures: int = 4
     """Queries to draw with their neighbours."""
+    n_thumbnails: int = 50
+    """Queries of which thumbnails are kept with their neighbours', for `semrsm report` to lay models side by side."""
 
     def __post_init__(self) -> None:
         require_comparisons(self.kernels, self.invariances)
@@ -419,6 +422,7 @@ class RetrieveConfig(TaskConfig):
             f"shortlist must be at least k={self.k}, got {self.shortlist}",
         )
         require(self.n_pictures >= 0, f"n_pictures must be 0 or more, got {self.n_pictures}")
+        require(self.n_thumbnails >= 0, f"n_thumbnails must be 0 or more, got {self.n_thumbnails}")
         require(self.sigma is None or self.sigma > 0, f"sigma must be above 0, got {self.sigma}")
 
 
@@ -472,10 +476,6 @@ def require_comparisons(kernels: list[Kernel], invariances: list[str]) -> None:
     require(not wrong and bool(invariances), f"invariances must be some of {', '.join(known)}, got {wrong}")
 
 
-DATASETS = {
-    "photos": PhotosConfig,
-    "folder": FolderConfig,
-    "cityscapes": CityscapesConfig,
 @dataclass(kw_only=True, slots=True)
 class CkaConfig(ExtractConfig):
     """Settings of `semrsm cka`."""
@@ -541,6 +541,10 @@ class ReportConfig:
         require(self.n_pictures >= 0, f"n_pictures must be 0 or more, got {self.n_pictures}")
 
 
+DATASETS = {
+    "photos": PhotosConfig,
+    "folder": FolderConfig,
+    "cityscapes": CityscapesConfig,
     "egoobjects": EgoobjectsConfig,
     "scenes": ScenesConfig,
     "imagenet": ImagenetConfig,
@@ -548,11 +552,12 @@ class ReportConfig:
 }
 TASKS = {
     "bench": BenchConfig,
+    "cka": CkaConfig,
     "correlate": CorrelateConfig,
     "extract": ExtractConfig,
+    "report": ReportConfig,
     "retrieve": RetrieveConfig,
     "rsm": RsmConfig,
-    "cka": CkaConfig,
     "translate": TranslateConfig,
 }
 

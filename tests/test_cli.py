@@ -29,8 +29,9 @@ def test_task_help_shows_groups_and_defaults(semrsm: Command, task: str) -> None
     result = semrsm(task, "--help")
     assert result.exit_code == 0
     assert "Config groups" in result.output
-    assert "seed=0" in result.output
-    assert "Seed of everything that is drawn." in result.output
+    if task != "report":  # draws nothing
+        assert "seed=0" in result.output
+        assert "Seed of everything that is drawn." in result.output
     assert "_schema" not in result.output
     assert max(map(len, result.output.splitlines())) <= 80
 

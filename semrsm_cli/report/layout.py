@@ -40,12 +40,27 @@ class Layout:
     frame: pd.DataFrame
     note: str
 
-    def differences(self) -> NDArray[np.float64]:
-        """Here less the paper, for all numbers that the paper prints."""
+    def numbers(self, source: str, *columns: str) -> NDArray[np.float64]:
+        """All numbers that there are in the lines `source` and the columns of these names, whatever their group."""
         kinds = self.frame.columns.get_level_values(1)
-        lines = self.frame.loc[self.frame[("source", "")] == "difference", ~kinds.isin(["", GAIN])]
+        lines = self.frame.loc[self.frame[("source", "")] == source, kinds.isin(columns)]
         values: NDArray[np.float64] = lines.to_numpy(np.float64)
         return values[~np.isnan(values)]
+
+    def differences(self) -> NDArray[np.float64]:
+        """Here less the paper, for all numbers that the paper prints."""
+        kinds = set(self.frame.columns.get_level_values(1))
+        return self.numbers("difference", *(kinds - {"", GAIN}))
+
+    def summary(self) -> dict[str, object]:
+        """The means over all cells without and with permutation invariance, and how far the paper's lie from them."""
+        means = {
+            (prefix + column): values.mean() if (values := self.numbers(source, column)).size else np.nan
+            for source, prefix in (("here", ""), ("paper", "paper_"))
+            for column in INVARIANCES.values()
+        }
+        furthest = np.abs(self.differences()).max(initial=0) if self.differences().size else np.nan
+        return {"table": self.name, "lines": len(self.frame), **means, "largest_difference": furthest}
 
 
 def lay_out(name: str, rows: pd.DataFrame) -> list[Layout]:
@@ -73,7 +88,8 @@ def retrieval_layouts(rows: pd.DataFrame) -> Iterator[Layout]:
         else:
             sizes = cells.assign(group=cells["n_database"]).sort_values("n_database", kind="stable")
             frame = with_gain(wide(ordered(sizes, number=2), ["model", "kernel"]))
-            name = "table2" if dataset == "egoobjects" else f"retrieval_{dataset}"
+            several = f"_{metric}" if scored.loc[scored["dataset"] == dataset, "metric"].nunique() > 1 else ""
+            name = "table2" if dataset == "egoobjects" else f"retrieval_{dataset}{several}"
             note += f" diff: {PERMUTATION_INVARIANT} - none; above it the number of database images."
             yield Layout(name, frame, note + averaged_over(cells))
 

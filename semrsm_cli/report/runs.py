@@ -10,7 +10,7 @@ import pandas as pd
 
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["TABLES", "Run", "find_runs", "joined"]
+__all__ = ["TABLES", "Run", "find_runs", "joined", "read_table"]
 
 TABLES = {
     "retrieval": ("model", "dataset", "n_database", "metric", "kernel", "invariance"),

@@ -6,8 +6,9 @@ from PIL import Image
 
 from semrsm_cli.config import POOLED, RetrieveConfig
 from semrsm_cli.data import LabelledImages, RetrievalSet
-from semrsm_cli.matching import Matching, match
-from semrsm_cli.models import Network
+from semrsm_cli.matching import match
+from semrsm_cli.models import ClsToken, Network
+from semrsm_cli.models.capture import token_grid
 from semrsm_cli.report.figures.retrieve import (
     MatchedPicture,
     Picture,
@@ -18,8 +19,11 @@ from semrsm_cli.report.figures.retrieve import (
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.rsm import Invariance
 from semrsm_cli.tasks.retrieve_ranking import Embedded, Ranking
+from semrsm_cli.tasks.rsm import matching_options
 
 __all__ = ["draw_figures"]
+
+THUMBNAIL = 192  # pixels of the longer side
 
 
 def draw_figures(
@@ -34,27 +38,42 @@ def draw_figures(
     if found.metric is not None:
         folder.figure("scores", scores_figure(table, metric=str(found.metric)))
     drawn = {r.invariance: r for r in rankings if r.kernel == config.kernels[0] and r.invariance != POOLED}
-    shown = telling_queries(drawn, config.n_pictures)
-    for number, query in enumerate(shown, start=1):
-        rows = {
-            invariance: [
-                picture(found.database, j, None if r.scores is None else float(r.scores[query, rank]))
-                for rank, j in enumerate(r.neighbours[query])
-                if j >= 0
-            ]
-            for invariance, r in drawn.items()
-        }
-        title = f"{config.model.label}, {config.kernels[0]} kernel"
+    if not drawn:
+        return
+    semantic = drawn.get(str(Invariance.permutation))
+    title = f"{config.model.label}, {config.kernels[0]} kernel"
+    for number, query in enumerate(telling_queries(drawn, config.n_pictures), start=1):
+        rows = {invariance: pictures_of(ranking, query, found) for invariance, ranking in drawn.items()}
         folder.figure(f"neighbours_{number}", neighbours_figure(picture(found.queries, query, None), rows, title=title))
-        if str(Invariance.permutation) in drawn and embedded.grid is not None:
-            nearest = int(drawn[str(Invariance.permutation)].neighbours[query, 0])
-            folder.figure(f"matched_{number}", matched_figure(matched_picture(found, embedded, query, nearest)))
+        matched = matched_picture(found, embedded, query, semantic, config) if semantic else None
+        if matched is not None:
+            folder.figure(f"matched_{number}", matched_figure(matched))
+    keep_thumbnails(folder, list(drawn.values()), found, config.n_thumbnails)
+
+
+def keep_thumbnails(folder: RunFolder, drawn: list[Ranking], found: RetrievalSet, n_queries: int) -> None:
+    """Write small pictures of the first queries and their neighbours, and a table of which image is in which file."""
+    shown: dict[str, tuple[LabelledImages, int]] = {}
+    for query in range(min(n_queries, len(found.queries))):
+        shown.setdefault(found.queries.images.ids[query], (found.queries, query))
+        for neighbour in np.concatenate([ranking.neighbours[query] for ranking in drawn]):
+            if neighbour >= 0:
+                shown.setdefault(found.database.images.ids[neighbour], (found.database, int(neighbour)))
+    rows = []
+    for number, (image, (side, index)) in enumerate(shown.items(), start=1):
+        small = side.images[index]
+        small.thumbnail((THUMBNAIL, THUMBNAIL))
+        folder.thumbnail(f"{number:04d}", small)
+        objects = ", ".join(f"{count} {name}" for name, count in side.objects(index).items())
+        rows.append({"image": image, "file": f"thumbnails/{number:04d}.jpg", "objects": objects})
+    if rows:
+        folder.data("thumbnails", pd.DataFrame(rows))
 
 
 def telling_queries(drawn: dict[str, Ranking], n: int) -> list[int]:
     """The first queries at which permutation invariance changes the first neighbour's score, then the first others."""
     semantic, plain = drawn.get(str(Invariance.permutation)), drawn.get(str(Invariance.none))
-    n_queries = len(next(iter(drawn.values())).neighbours) if drawn else 0
+    n_queries = len(next(iter(drawn.values())).neighbours)
     if semantic is None or plain is None:
         return list(range(min(n, n_queries)))
     if semantic.scores is not None and plain.scores is not None:
@@ -69,17 +88,46 @@ def picture(side: LabelledImages, index: int, score: float | None) -> Picture:
     return Picture(side.images[index], side.objects(index), score)
 
 
-def matched_picture(found: RetrievalSet, embedded: Embedded, query: int, neighbour: int) -> MatchedPicture:
-    """Which position of the query the matching gave to which position of its neighbour, and what each pair is worth."""
+def pictures_of(ranking: Ranking, query: int, found: RetrievalSet) -> list[Picture]:
+    """The neighbours of a query, with what they show and their scores."""
+    scores = np.full(len(ranking.neighbours[query]), None) if ranking.scores is None else ranking.scores[query]
+    pairs = zip(ranking.neighbours[query], scores, strict=True)
+    return [picture(found.database, neighbour, score) for neighbour, score in pairs if neighbour >= 0]
+
+
+def matched_picture(
+    found: RetrievalSet, embedded: Embedded, query: int, semantic: Ranking, config: RetrieveConfig
+) -> MatchedPicture | None:
+    """Which patch of the query was matched to which patch of its nearest neighbour; None where layers have no patches.
+
+    Class tokens take part in the matching, but are no place in the picture.
+    """
+    neighbour = int(semantic.neighbours[query, 0])
+    images = found.queries.images[query], found.database.images[neighbour]
+    seen = [as_seen(embedded.network, image) for image in images]
+    grid, n_prefix = patches(embedded, config, seen[0].shape[:2])
+    if grid is None:
+        return None
     x, y = embedded.queries[query : query + 1][0], embedded.database[neighbour : neighbour + 1][0]
     affinity = x @ y.T
-    matching: Matching = match(affinity)
-    worth = affinity[np.arange(len(affinity)), matching.col_of_row]
-    assert embedded.grid is not None
-    seen = [
-        as_seen(embedded.network, image) for image in (found.queries.images[query], found.database.images[neighbour])
-    ]
-    return MatchedPicture(seen[0], seen[1], embedded.grid, matching.col_of_row, worth)
+    options = matching_options(config.matching)
+    col_of_row = match(affinity, method=options.pop("matching"), **options, x=x, y=y).col_of_row
+    pairs = np.stack([np.arange(len(x)), col_of_row], axis=1)
+    pairs = pairs[(pairs >= n_prefix).all(axis=1)]
+    return MatchedPicture(seen[0], seen[1], grid, pairs - n_prefix, affinity[pairs[:, 0], pairs[:, 1]])
+
+
+def patches(embedded: Embedded, config: RetrieveConfig, size: tuple[int, ...]) -> tuple[tuple[int, int] | None, int]:
+    """The grid on which the positions lie in an image of [height, width] pixels, and how many tokens come before it."""
+    if embedded.grid is not None:
+        return embedded.grid, 0
+    prefix = embedded.network.prefix_tokens if config.model.cls_token is ClsToken.keep else 0
+    height, width = size
+    for n_prefix in dict.fromkeys((prefix, 0)):
+        grid = token_grid(embedded.queries.shape[1] - n_prefix, (height, width))
+        if grid is not None:
+            return grid, n_prefix
+    return None, 0
 
 
 def as_seen(network: Network, image: Image.Image) -> np.ndarray:

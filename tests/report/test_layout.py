@@ -58,6 +58,15 @@ def test_lines_of_a_row_are_here_paper_and_difference() -> None:
     np.testing.assert_allclose(lines[2], [0.015625, 0.015625, 0], atol=1e-9)
 
 
+def test_the_summary_averages_over_all_cells() -> None:
+    rows = table2()
+    summary = only(lay_out("retrieval", rows.assign(at_1=rows["at_1"] - 0.0625))).summary()
+    printed = paper.printed(2).groupby("invariance")["f1_at_1"].mean()
+    assert summary["paper_none"] == pytest.approx(printed["none"])
+    assert summary["PI"] == pytest.approx(printed["permutation"] - 0.0625)
+    assert summary["largest_difference"] == pytest.approx(0.0625)
+
+
 def test_what_was_not_run_is_left_out_and_what_is_not_printed_has_no_line() -> None:
     rows = table2()
     mine = rows[(rows["model"] == "CLIP") & (rows["n_database"] == 2500)].assign(model="Mine", paper=np.nan)

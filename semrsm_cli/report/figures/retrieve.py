@@ -19,6 +19,7 @@ __all__ = ["MatchedPicture", "Picture", "matched_figure", "neighbours_figure", "
 
 N_OBJECTS = 4
 N_LINES = 12
+PAPER_LABEL = "in the paper"
 COLUMN, TEXT = 1.5, 0.6  # inches: width of a picture, height of what stands below it
 
 
@@ -35,13 +36,14 @@ class Picture:
 class MatchedPicture:
     """Two images as the network sees them, whose positions on the grid [h, w] were matched.
 
-    `col_of_row` names each position's partner, `worth` the inner product of each pair.
+    `pairs` [p, 2] are positions of the query and of the neighbour, row by row on the grid; `worth` [p] is the inner
+    product of each pair.
     """
 
     query: np.ndarray
     neighbour: np.ndarray
     grid: tuple[int, int]
-    col_of_row: np.ndarray
+    pairs: np.ndarray
     worth: np.ndarray
 
 
@@ -58,8 +60,16 @@ def scores_figure(table: pd.DataFrame, *, metric: str) -> Figure:
             draw_bars(axes, x, rows, width, invariance)
         axes.set(ylim=(0, 1.08), ylabel=f"{METRIC_TITLE[metric]}\nat the first neighbour")
         axes.set_xticks(range(len(kernels)), kernels)
-        figure.legend(loc="outside upper center", ncols=len(invariances) + 1)
+        add_legend(figure, axes)
     return figure
+
+
+def add_legend(figure: Figure, axes: Axes) -> None:
+    """One entry for each invariance, and one for the paper's numbers where there are any."""
+    handles, labels = axes.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    ordered = sorted(once, key=lambda label: label == PAPER_LABEL)
+    figure.legend([once[label] for label in ordered], ordered, loc="outside upper center", ncols=len(ordered))
 
 
 def draw_bars(axes: Axes, x: np.ndarray, rows: pd.DataFrame, width: float, invariance: str) -> None:
@@ -69,8 +79,11 @@ def draw_bars(axes: Axes, x: np.ndarray, rows: pd.DataFrame, width: float, invar
     axes.bar(x, value, width * 0.94, color=COLOR[invariance], label=INVARIANCE_TITLE[invariance])
     axes.errorbar(x, value, yerr=reach, fmt="none", ecolor="#333333", elinewidth=0.8, capsize=2)
     for place, height, top in zip(x, value, value + reach[1], strict=True):
-        axes.text(place, top + 0.015, f"{height:.2f}", ha="center", va="bottom", fontsize=7)
-    axes.plot(x, rows["paper"].to_numpy(float), "D", color="black", markersize=4)
+        if np.isfinite(height):
+            axes.text(place, top + 0.015, f"{height:.2f}", ha="center", va="bottom", fontsize=7)
+    theirs = rows["paper"].to_numpy(float)
+    if np.isfinite(theirs).any():
+        axes.plot(x, theirs, "D", color="black", markersize=3.5, label=PAPER_LABEL)
 
 
 def neighbours_figure(query: Picture, rows: Mapping[str, Sequence[Picture]], *, title: str) -> Figure:
@@ -102,7 +115,7 @@ def show(axes: Axes, picture: Picture, *, frame: str) -> None:
     bare(axes)
     axes.spines[:].set(visible=True, color=frame, linewidth=1.6)
     score = [] if picture.score is None else [f"score {picture.score:.2f}"]
-    axes.set_xlabel("\n".join([*score, described(picture.objects)]), fontsize=6, labelpad=2)
+    axes.set_xlabel("\n".join([*score, described(picture.objects)]).strip(), fontsize=6, labelpad=2)
 
 
 def described(objects: Mapping[str, int]) -> str:
@@ -126,10 +139,9 @@ def matched_figure(matched: MatchedPicture) -> Figure:
         axes = figure.subplots()
         axes.imshow(canvas)
         bare(axes)
-        for color, position in zip(colors, strongest, strict=True):
-            partner = int(matched.col_of_row[position])
+        for color, (position, partner) in zip(colors, matched.pairs[strongest], strict=True):
             start = corner(int(position), matched.grid, step)
-            end = corner(partner, matched.grid, step) + np.array([width + gap, 0])
+            end = corner(int(partner), matched.grid, step) + np.array([width + gap, 0])
             for place in (start, end):
                 axes.add_patch(Rectangle(tuple(place), *step, fill=False, edgecolor=color, linewidth=1.2))
             axes.plot(*np.stack([start + step / 2, end + step / 2]).T, color=color, linewidth=1)

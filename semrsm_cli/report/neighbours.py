@@ -1,0 +1,92 @@
+"""The neighbours that several runs found for one query, with the thumbnails that they kept (Figures 13 and 14)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from semrsm_cli.report.runs import read_table
+
+__all__ = ["Neighbours", "by_what_they_tell", "common_queries", "read_neighbours"]
+
+FOUND = ("kernel", "invariance", "query", "rank", "neighbour", "score")
+KEPT = ("image", "file", "objects")
+POOLED = "pooled"  # no RSM; runs keep no thumbnails of its neighbours
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What one run found under its first kernel.
+
+    Attributes:
+        model: The network.
+        kernel: The kernel.
+        table: Columns invariance, query, rank, neighbour and score; only where a thumbnail of each image was kept.
+        thumbnails: Files of the pictures, by image.
+        objects: What the pictures show, in words.
+    """
+
+    model: str
+    kernel: str
+    table: pd.DataFrame
+    thumbnails: dict[str, Path]
+    objects: dict[str, str]
+
+    def picture(self, image: str) -> Image.Image:
+        """The thumbnail of an image."""
+        with Image.open(self.thumbnails[image]) as file:
+            return file.convert("RGB")
+
+    def of(self, query: str, invariance: str) -> list[tuple[str, float]]:
+        """The neighbours of a query in their order, with their scores."""
+        rows = self.table[(self.table["query"] == query) & (self.table["invariance"] == invariance)].sort_values("rank")
+        return list(zip(rows["neighbour"], rows["score"], strict=True))
+
+
+def read_neighbours(run: Path, model: str) -> Neighbours | None:
+    """What a run found, or None where it kept no thumbnails.
+
+    Raises:
+        SemrsmError: A file is there, but cannot be read.
+    """
+    if not (run / "tables" / "thumbnails.csv").is_file():
+        return None
+    kept = read_table(run / "tables" / "thumbnails.csv", KEPT)
+    table = read_table(run / "tables" / "neighbours.csv", FOUND)
+    thumbnails = {image: run / file for image, file in zip(kept["image"], kept["file"], strict=True)}
+    kernel = str(table["kernel"].iloc[0])
+    shown = (table["kernel"] == kernel) & (table["invariance"] != POOLED) & table["query"].isin(thumbnails)
+    table = table[shown]
+    lacking = ~table["neighbour"].isin(thumbnails)
+    incomplete = set(zip(table.loc[lacking, "query"], table.loc[lacking, "invariance"], strict=True))
+    complete = [pair not in incomplete for pair in zip(table["query"], table["invariance"], strict=True)]
+    return Neighbours(
+        model, kernel, table[complete], thumbnails, dict(zip(kept["image"], kept["objects"].fillna(""), strict=True))
+    )
+
+
+def common_queries(found: Sequence[Neighbours]) -> list[str]:
+    """The queries that all runs have thumbnails of, in their order; none without runs."""
+    if not found:
+        return []
+    shared = set.intersection(*(set(one.table["query"]) for one in found))
+    return [str(query) for query in found[0].table["query"].drop_duplicates() if query in shared]
+
+
+def by_what_they_tell(queries: Sequence[str], found: Sequence[Neighbours]) -> list[str]:
+    """The queries, first those whose first neighbour permutation invariance betters most, over all runs.
+
+    Where nothing is scored, those whose first neighbour it changes in most runs.
+    """
+    gains = dict.fromkeys(queries, 0.0)
+    for one in found:
+        first = one.table[one.table["rank"] == 1].pivot(index="query", columns="invariance")
+        if not {"none", "permutation"} <= set(first["neighbour"].columns):
+            continue
+        gain = first["score"]["permutation"] - first["score"]["none"]
+        changed = first["neighbour"]["permutation"] != first["neighbour"]["none"]
+        for query in queries:
+            gains[query] += float(gain[query] if pd.notna(gain[query]) else changed[query])
+    return sorted(queries, key=lambda query: -gains[query])
