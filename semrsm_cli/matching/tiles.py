@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from semrsm_cli.matching.approximate import greedy_rows
-from semrsm_cli.matching.auction import padded, solve
+from semrsm_cli.matching.auction import look, padded, solve
 from semrsm_cli.matching.vectors import LANES
 
 __all__ = ["greedy_tile", "match_tile"]
@@ -39,18 +39,20 @@ def greedy_tile(products: Any, s: int, wanted: Any, first: int, inner: Any, boun
     The positions are sorted by descending norm. To `inner` [r, q] the value is added, to `bound` MaxSim of all rows.
     """
     r, q = wanted.shape
+    pitch = q * s
     col_of_row = np.empty(s, np.int64)
-    price = np.empty(padded(s, LANES), products.dtype)
+    everything = np.full(padded(s, LANES), np.inf, products.dtype)
+    everything[:s] = 0
     for i in range(r):
         for j in range(q):
             if not wanted[i, j]:
                 continue
-            start = i * s * q * s + j * s
-            price[:] = np.inf
-            price[first:s] = 0
-            greedy_rows(products[start + first * q * s :], q * s, price, col_of_row[first:])
+            flat = products[i * s * pitch + j * s :]
+            left = everything.copy()
+            left[:first] = np.inf
+            greedy_rows(flat[first * pitch :], pitch, left, col_of_row[first:])
             for row in range(s):
-                at = start + row * q * s
-                bound[i, j] += products[at : at + s].max()
-                if row >= first:
-                    inner[i, j] += products[at + col_of_row[row]]
+                best, _, _ = look(flat, pitch, None, None, everything, row, 0, len(everything))
+                bound[i, j] += best
+            for row in range(first, s):
+                inner[i, j] += flat[row * pitch + col_of_row[row]]

@@ -72,6 +72,9 @@ def kernel(
     return distances
 
 
+kernel_of = kernel  # `rsm` has an argument of that name
+
+
 def rsm(
     x: Representations,
     y: Representations | None = None,
@@ -91,6 +94,3 @@ def rsm(
     """
     g = gram(x, y, invariance=invariance, matching=matching, batch=batch, workers=workers, **settings)
     return kernel_of(g, kernel, sigma=sigma, sigma_tile=sigma_tile)
-
-
-kernel_of = kernel  # `rsm` has an argument of that name

@@ -65,6 +65,8 @@ class Rule:
     def memory(self, edge: int, s: int, c: int) -> int:
         """Bytes that one worker takes for a tile of edge x edge images of s positions and c channels."""
         images = 2 * 2 * edge * s * c * 4  # both sides, and their sorted or transformed copies
+        if self.invariance is Invariance.translation:
+            return images + 2 * 2 * 4 * s * edge**2  # of every pair, the spectrum and the correlation
         side = self.side(s)
         product = 4 * side**2 * min(edge, self.block(s)) ** 2
         remembered = 4 * s * (c + 3 * PARTS_OF_VECTORS)

@@ -1,0 +1,45 @@
+"""A whole semantic RSM, and its matrix products alone, on one thread.
+
+pytest benchmarks/test_rsm.py -o addopts="" --benchmark-columns=median,rounds
+"""
+
+import numpy as np
+import pytest
+
+from semrsm_cli.matching import compile_all
+from semrsm_cli.rsm import gram
+
+S = 256
+
+
+@pytest.mark.parametrize("matching", ["optimal", "batch_optimal", "topk_greedy", "greedy", "diagonal"])
+def test_symmetric_rsm(benchmark, maps, facts, matching: str) -> None:
+    compile_all()
+    x = maps(S)
+    gram(x[:3], matching=matching, batch=128, workers=1)
+    g = benchmark.pedantic(lambda: gram(x, matching=matching, batch=128, workers=1), rounds=3)
+    facts(s=S, c=x.shape[2], pairs=len(x) * (len(x) + 1) // 2, gain=float(g.inner.mean()))
+
+
+@pytest.mark.parametrize("invariance", ["none", "translation"])
+def test_rsm_without_matching(benchmark, maps, facts, invariance: str) -> None:
+    x = maps(S)
+    benchmark.pedantic(lambda: gram(x, invariance=invariance, grid=(16, 16), workers=1), rounds=3)
+    facts(s=S, c=x.shape[2], pairs=len(x) * (len(x) + 1) // 2)
+
+
+@pytest.mark.parametrize("images", [1, 4])
+def test_its_products_alone(benchmark, maps, facts, images: int) -> None:
+    """The affinities of all pairs once, a pair or a block of images at a time."""
+    x = maps(S)
+    rows = x.reshape(-1, x.shape[2])
+    edge = images * S
+    out = np.empty((edge, edge), np.float32)
+
+    def multiply() -> None:
+        for i in range(0, len(rows), edge):
+            for j in range(i, len(rows), edge):
+                np.matmul(rows[i : i + edge], rows[j : j + edge].T, out=out)
+
+    benchmark.pedantic(multiply, rounds=3)
+    facts(s=S, c=x.shape[2], images=images)
