@@ -14,7 +14,7 @@ __all__ = ["PairRanks", "Rows", "ranks", "row_blocks", "upper", "upper_block"]
 
 FloatArray = NDArray[np.floating]
 PAIRS_AT_ONCE = 2**21
-SORTED_AT_ONCE = 2**30  # bytes
+SORTED_AT_ONCE = 2**28  # bytes
 
 
 class Rows(Protocol):
@@ -97,7 +97,7 @@ def ranks(x: Rows, *, rows_at_once: int | None = None, workers: int | None = Non
     """Rank of every pair of images among all pairs, from 1; ties get their average rank, as in `scipy.stats.rankdata`.
 
     Twice the rank of a value is 1 + #(values < v) + #(values <= v). Both counts come from sorted values, as many of
-    them at once as fit a gibibyte: counts from several parts add up.
+    them at once as fit a quarter of a gibibyte: counts from several parts add up.
 
     Raises:
         ValueError: If a pair is NaN or infinite, or the matrix is not square.

@@ -10,13 +10,13 @@ import pandas as pd
 
 from semrsm_cli.config import POOLED, CorrelateConfig
 from semrsm_cli.errors import ConfigError, SemrsmError
-from semrsm_cli.measures.agreement import correlation_interval, pearson, permutation_test
+from semrsm_cli.measures.agreement import correlation_interval, pearson, permutation_test, softmax
 from semrsm_cli.measures.pairs import Rows
 from semrsm_cli.report import paper
 from semrsm_cli.report.figures.correlate import Density, density_figure, depth_figure, intervals_figure
 from semrsm_cli.report.folder import RunFolder
-from semrsm_cli.rsm import Centered, Invariance, Kernel, mean
-from semrsm_cli.rsm.centering import Representations
+from semrsm_cli.report.progress import duration, say, size
+from semrsm_cli.rsm import Centered, Forecast, Invariance, Kernel, Representations, forecast, mean
 from semrsm_cli.tasks.correlate_pairs import (
     InnerProducts,
     Similarity,
@@ -35,8 +35,10 @@ __all__ = ["correlate"]
 
 SAME_PREDICTION = 1e-9  # nats; what rounding makes of one image in two forward passes
 PAPER_TABLE = {2000: 1, 20000: 4}  # images of ImageNet
+PRINTED_WITHOUT_SIGN = 0.176  # in Table 1: ResNet18, rbf, none
+ARGUMENT = {"x": "similarity", "y": "divergence"}  # what the measures call them
 STATISTICS = ("pearson", "spearman")
-WORTH_TELLING = 30.0  # seconds
+WORTH_TELLING = 5.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -50,21 +52,22 @@ class Ranked:
 def correlate(config: CorrelateConfig, folder: RunFolder) -> pd.DataFrame:
     """Correlate similarities with the divergence of predictions: one row a kernel and invariance of the last layer."""
     predicted = of_model(config, folder) if config.x is None else given(config, folder)
-    folder.data("images", pd.DataFrame({"image": predicted.ids}))
     with folder.timed("diverge"):
         divergence = divergence_of(predicted, config)
     rows, tests, densities = [], [], []
     for layer in predicted.layers:
         is_last = layer is predicted.layers[-1]
         for name, similarities in similarities_of(layer, config, folder):
-            with folder.timed("correlate"), naming(layer.name, name):
-                rows += [row(layer, name, *item, divergence, config) for item in similarities.items()]
+            for invariance, similarity in similarities.items():
+                with folder.timed("correlate"), naming(layer.name, f"{name}, {invariance}"):
+                    rows.append(row(layer, name, invariance, similarity, divergence, config))
                 if is_last:
-                    tests += compare(name, similarities, divergence, config)
-                    densities += [density(name, *item, divergence) for item in similarities.items()]
-            if is_last and config.arrays:
-                for invariance, similarity in similarities.items():
+                    densities.append(density(name, invariance, similarity, divergence))
+                if is_last and config.arrays:
                     folder.array(f"{name}_{invariance}", symmetric(similarity.values))
+            if is_last:
+                with folder.timed("test"), naming(layer.name, str(name)):
+                    tests += compare(name, similarities, divergence, config)
     if config.arrays:
         folder.array("divergence", symmetric(divergence.values))
     table = write(predicted, pd.DataFrame(rows), pd.DataFrame(tests), densities, config, folder)
@@ -77,7 +80,7 @@ def divergence_of(predicted: Predicted, config: CorrelateConfig) -> Ranked:
     Raises:
         SemrsmError: All images are predicted alike.
     """
-    values = divergences(predicted.probabilities, config.runtime.workers)
+    values = divergences(softmax(predicted.logits), config.runtime.workers)
     # alike to the first is alike to each other; and it is the first row of a matrix that may not fit the memory
     largest = float(values[0:1].max())
     if largest < SAME_PREDICTION:
@@ -96,13 +99,15 @@ def similarities_of(
     inner = {}
     for invariance in config.invariances:
         with folder.timed(f"match {invariance}"), naming(layer.name, invariance):
-            inner[invariance] = matched(layer, centered, invariance, config)
+            inner[invariance] = matched(layer, centered, invariance, config, folder)
     for name in config.kernels:
         yield name, {invariance: ranked(products, name, config) for invariance, products in inner.items()}
 
 
-def matched(layer: Layer, centered: Centered, invariance: str, config: CorrelateConfig) -> InnerProducts:
-    """Inner products of all pairs of one layer's images."""
+def matched(
+    layer: Layer, centered: Centered, invariance: str, config: CorrelateConfig, folder: RunFolder
+) -> InnerProducts:
+    """Inner products of all pairs of one layer's images; tells beforehand what takes long."""
     settings: dict[str, Any] = {"representation": layer.key, "centering": str(config.centering)}
     x: Representations = centered
     if invariance == POOLED:
@@ -112,16 +117,26 @@ def matched(layer: Layer, centered: Centered, invariance: str, config: Correlate
         raise ConfigError(
             f"invariances holds translation, which needs a CNN's map; leave it out for layer {layer.name}"
         )
-    return inner_products(
-        x,
-        rule,
-        settings,
-        options=matching_options(config.matching),
-        grid=layer.grid,
-        runtime=config.runtime,
-        align=config.sigma_tile or 1,
-        name=f"{invariance} {layer.name}",
-    )
+    options = matching_options(config.matching) | {
+        "grid": layer.grid,
+        "workers": config.runtime.workers,
+        "memory_gib": config.runtime.memory_gib,
+    }
+    step = f"{invariance} {layer.name}"
+    if rule is not Invariance.none:
+        foretell(step, forecast(x, invariance=rule, **options), folder)
+    align = config.sigma_tile or 1
+    return inner_products(x, rule, settings, align=align, name=step, **options)
+
+
+def foretell(step: str, cost: Forecast, folder: RunFolder) -> None:
+    """Keep what a matching will cost, and say it where it takes long."""
+    folder.note(forecast_seconds=folder.facts.get("forecast_seconds", {}) | {step: round(cost.seconds, 3)})
+    if cost.seconds > WORTH_TELLING:
+        say(
+            f"{step}: {cost.pairs:,} pairs, about {duration(cost.seconds)}, {size(cost.disk_bytes)} in the store; "
+            "a run that is stopped goes on from there"
+        )
 
 
 def ranked(inner: InnerProducts, name: Kernel, config: CorrelateConfig) -> Ranked:
@@ -195,8 +210,8 @@ def naming(layer: str, what: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        fact = str(error).replace("x is constant", "similarity is constant").replace("y is", "divergence is")
-        raise SemrsmError(f"{layer} ({what}): {fact}") from error
+        subject, _, fact = str(error).partition(" ")
+        raise SemrsmError(f"{layer} ({what}): {ARGUMENT.get(subject, subject)} {fact}") from error
 
 
 def write(
@@ -214,7 +229,8 @@ def write(
     last = predicted.layers[-1]
     of_last = rows[rows["layer"] == last.name].drop(columns=["layer", "positions", "channels"])
     table = with_printed(of_last.reset_index(drop=True))
-    folder.table("correlation", table)
+    folder.data("images", pd.DataFrame({"image": predicted.ids}))
+    folder.table("correlation", table, note=note_on(table))
     if len(tests):
         folder.table("tests", tests)
     folder.data("density", pd.concat([density.table() for density in densities], ignore_index=True))
@@ -246,6 +262,13 @@ def with_printed(table: pd.DataFrame) -> pd.DataFrame:
     if "statistic" in theirs:
         theirs = theirs.pivot(index=keys, columns="statistic", values="value").reset_index()
     return paper.beside(table, theirs.reindex(columns=[*keys, *STATISTICS]), on=keys, columns=columns)
+
+
+def note_on(table: pd.DataFrame) -> str:
+    """What is to be said of the paper's numbers in the table."""
+    printed = table.set_index(["model", "kernel", "invariance"])["paper_pearson"]
+    doubtful = printed.get(("ResNet18", "rbf", "none")) == PRINTED_WITHOUT_SIGN
+    return paper.NOTES[1] if doubtful else ""
 
 
 def gist(table: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ Only their upper triangle is filled, which is all that the measures of agreement
 """
 
 import tempfile
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Lock
@@ -11,13 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from semrsm_cli.config import RuntimeConfig
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.measures.agreement import jensen_shannon, ranks
 from semrsm_cli.measures.pairs import Rows, row_blocks
-from semrsm_cli.report.progress import tracked
-from semrsm_cli.rsm import Gram, Invariance, Kernel, gram, kernel
-from semrsm_cli.rsm.centering import Representations
+from semrsm_cli.report.progress import size, tracked
+from semrsm_cli.rsm import Gram, Invariance, Kernel, Representations, gram, kernel
 from semrsm_cli.rsm.kernels import squared_distances
 from semrsm_cli.store import TileFolder, cache_folder
 
@@ -50,7 +49,7 @@ class PairsOnDisk:
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115, it lives as long as the matrix
-        self._file.truncate(n * n * self.dtype.itemsize)
+        weakref.finalize(self, self._file.close)
 
     def write(self, start: int, values: np.ndarray) -> None:
         """Fill the rows from `start` on, from column `start` on: `values` is [rows, n - start].
@@ -67,15 +66,14 @@ class PairsOnDisk:
                     self._file.write(of_row.data)
                 self._file.flush()
         except OSError as error:
-            gib = n * n * self.dtype.itemsize / 2**30
             raise SemrsmError(
-                f"cannot keep {gib:.1f} GiB of pairs in {cache_folder()}: {error.strerror}; "
+                f"cannot keep {size(n * n * self.dtype.itemsize / 2)} of pairs in {cache_folder()}: {error.strerror}; "
                 "set SEMRSM_CACHE to a disk with more room"
             ) from error
 
     def __getitem__(self, rows: slice, /) -> np.ndarray:
         start, stop, _ = rows.indices(self.shape[0])
-        block = np.empty((stop - start, self.shape[1]), self.dtype)
+        block = np.zeros((stop - start, self.shape[1]), self.dtype)  # the file ends with the last row written
         with self._lock:
             self._file.seek(start * self.shape[1] * self.dtype.itemsize)
             self._file.readinto(block.data.cast("B"))
@@ -144,11 +142,12 @@ def inner_products(
     invariance: Invariance,
     settings: dict[str, Any],
     *,
-    options: dict[str, Any],
-    grid: tuple[int, int] | None,
-    runtime: RuntimeConfig,
     align: int,
     name: str,
+    memory_gib: float,
+    grid: tuple[int, int] | None = None,
+    workers: int | None = None,
+    **matching: Any,
 ) -> InnerProducts:
     """Matched inner products of all pairs of x [n, s, c]; finished tiles lie in the store.
 
@@ -156,11 +155,12 @@ def inner_products(
         x: Centred concept vectors.
         invariance: What `gram` is to be invariant to.
         settings: What tells x apart from any other, for the tiles' key in the store.
-        options: How `gram` is to match.
-        grid: Height and width of the positions, for translation.
-        runtime: Threads and memory.
         align: Strips are whole multiples of so many rows.
         name: Of the progress.
+        memory_gib: Memory for `gram`'s tiles.
+        grid: Height and width of the positions, for translation.
+        workers: Threads.
+        matching: The other arguments of `gram`.
 
     Raises:
         ValueError: As `gram`.
@@ -168,7 +168,7 @@ def inner_products(
     """
     n = x.shape[0]
     inner = InnerProducts(PairsOnDisk(n), np.empty(n))
-    key = settings | options | {"invariance": str(invariance), "memory_gib": runtime.memory_gib}
+    key = settings | matching | {"invariance": str(invariance), "memory_gib": memory_gib}
     with tracked(name, n * (n + 1) // 2) as advance:
 
         def part(rows: tuple[int, int], columns: tuple[int, int] | None) -> Gram:
@@ -178,11 +178,11 @@ def inner_products(
                 None if columns is None else Section(x, *columns),
                 invariance=invariance,
                 grid=grid,
-                workers=runtime.workers,
-                memory_gib=runtime.memory_gib,
+                workers=workers,
+                memory_gib=memory_gib,
                 tiles=TileFolder(key | place),
                 progress=advance,
-                **options,
+                **matching,
             )
 
         for start, stop in strips(n, align):

@@ -2,19 +2,20 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from semrsm_cli.config import CorrelateConfig
 from semrsm_cli.data.arrays import content_of, read_array
 from semrsm_cli.errors import ConfigError, SemrsmError
-from semrsm_cli.measures.agreement import softmax
 from semrsm_cli.report.folder import RunFolder
-from semrsm_cli.rsm.centering import Representations
+from semrsm_cli.rsm import Representations
 from semrsm_cli.tasks.extract import draw, load_network, note_images, note_network, open_images, represent
 
 __all__ = ["Layer", "Predicted", "given", "of_model"]
 
+IMAGES_AT_ONCE = 256
 FEWEST_IMAGES = 3  # with two there is one pair, which correlates with nothing
 
 
@@ -30,13 +31,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a network makes of n images: its layers, and class probabilities [n, classes] in float64."""
+    """What a network makes of n images: its layers, and logits [n, classes]."""
 
     model: str
     dataset: str
     ids: tuple[str, ...]
     layers: list[Layer]
-    probabilities: np.ndarray
+    logits: np.ndarray
 
 
 def of_model(config: CorrelateConfig, folder: RunFolder) -> Predicted:
@@ -57,9 +58,9 @@ def of_model(config: CorrelateConfig, folder: RunFolder) -> Predicted:
     with folder.timed("extract"):
         extracted = represent(network, images, config.model, config.runtime)
     assert extracted.logits is not None
+    require_finite(extracted.logits, images.ids, f"the logits of {label} on {images.name}")
     layers = [Layer(name, stored, stored.key, stored.grid) for name, stored in extracted.layers.items()]
-    probabilities = probabilities_of(extracted.logits, images.ids, f"{label} on {images.name}")
-    return Predicted(label, images.name, images.ids, layers, probabilities)
+    return Predicted(label, images.name, images.ids, layers, extracted.logits)
 
 
 def given(config: CorrelateConfig, folder: RunFolder) -> Predicted:
@@ -69,18 +70,19 @@ def given(config: CorrelateConfig, folder: RunFolder) -> Predicted:
         SemrsmError: A file cannot be read, they differ in their images, or as `of_model`.
     """
     x = read_array(str(config.x))
-    logits = read_array(str(config.logits), axes=("n", "classes"))
+    logits = np.asarray(read_array(str(config.logits), axes=("n", "classes"))[:])
     n = x.shape[0]
-    if n != logits.shape[0]:
+    if n != len(logits):
         raise SemrsmError(
-            f"x and logits must be of the same images, got {n} in {config.x} and {logits.shape[0]} in {config.logits}"
+            f"x and logits must be of the same images, got {n} in {config.x} and {len(logits)} in {config.logits}"
         )
     require_images(n, str(config.x))
     ids = tuple(map(str, range(n)))
-    probabilities = probabilities_of(np.asarray(logits[:]), ids, str(config.logits))
+    require_finite(x, ids, f"the representations in {config.x}")
+    require_finite(logits, ids, f"the logits in {config.logits}")
     name = Path(str(config.x).split("#")[0]).stem
     folder.note(n_images=n, x=config.x, logits=config.logits)
-    return Predicted(name, "", ids, [Layer(name, x, content_of(x), None)], probabilities)
+    return Predicted(name, "", ids, [Layer(name, x, content_of(x), None)], logits)
 
 
 def require_images(n: int, where: str) -> None:
@@ -89,12 +91,15 @@ def require_images(n: int, where: str) -> None:
         raise SemrsmError(f"a correlation over pairs needs at least {FEWEST_IMAGES} images, got {n} in {where}")
 
 
-def probabilities_of(logits: np.ndarray, ids: tuple[str, ...], where: str) -> np.ndarray:
-    """Class probabilities; an error names the first image without."""
-    broken = np.flatnonzero(~np.isfinite(logits).all(axis=1))
-    if broken.size:
+def require_finite(values: Any, ids: tuple[str, ...], what: str) -> None:
+    """Raise where `values` of the images [n, ...] are NaN or infinite; names the first image."""
+    broken: list[str] = []
+    for start in range(0, len(ids), IMAGES_AT_ONCE):
+        part = np.asarray(values[start : start + IMAGES_AT_ONCE])
+        finite = np.isfinite(part.reshape(len(part), -1)).all(axis=1)
+        broken += [ids[start + i] for i in np.flatnonzero(~finite)]
+    if broken:
         raise SemrsmError(
-            f"the logits of {where} hold NaN or infinity for {broken.size} of {len(ids)} images, "
-            f"the first is {ids[broken[0]]}; check the weights and the images"
+            f"{what} hold NaN or infinity for {len(broken)} of {len(ids)} images, the first is {broken[0]}; "
+            "check the weights and the images"
         )
-    return softmax(logits)

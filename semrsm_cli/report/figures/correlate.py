@@ -10,6 +10,7 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from semrsm_cli.report.figures.style import COLOR, INVARIANCE_TITLE, PAGE_WIDTH, SEQUENTIAL, paper_style, short_layer
 
@@ -103,7 +104,8 @@ def draw_density(axes: Axes, density: Density, norm: LogNorm) -> Any:
     )
     outline = [patheffects.withStroke(linewidth=2.8, foreground="white")]
     axes.plot(*mean_divergence(density), color=COLOR["permutation"], linewidth=1.4, path_effects=outline)
-    axes.ticklabel_format(axis="x", scilimits=(-3, 4), useMathText=True)
+    if density.kernel == "linear":  # its scale is the features'
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set(ylim=(0, LOG_2))
     return picture
 
@@ -146,10 +148,11 @@ def intervals_figure(table: pd.DataFrame) -> Figure:
                 y = np.arange(len(kernels)) + (i - (len(invariances) - 1) / 2) * 0.8 / len(invariances)
                 draw_intervals(axes, y, rows, statistic, invariance)
             axes.axvline(0, color="#999999", linewidth=0.6)
-            axes.set(xlabel=f"{STATISTIC_TITLE[statistic]} of similarity and divergence of predictions")
+            axes.set(xlabel=STATISTIC_TITLE[statistic])
             axes.tick_params(axis="y", length=0)
         both[0].set_yticks(range(len(kernels)), [KERNEL_TITLE[name] for name in kernels])
         both[0].invert_yaxis()
+        figure.supxlabel("correlation of similarity with the divergence of predictions", fontsize=8)
         handles, labels = both[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(invariances))
     return figure

@@ -1,0 +1,300 @@
+"""`semrsm correlate` on the embedded default, on the user's own arrays, and at size."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from typer.testing import Result
+
+import semrsm_cli
+from semrsm_cli.data import photos
+from semrsm_cli.measures.agreement import jensen_shannon, softmax
+from semrsm_cli.tasks import correlate_pairs
+from semrsm_cli.tasks.correlate import note_on, with_printed
+
+Command = Callable[..., Result]
+COLUMNS = [
+    *("model", "dataset", "n_samples", "kernel", "invariance", "matching"),
+    *("pearson", "pearson_low", "pearson_high", "spearman", "spearman_low", "spearman_high"),
+    *("paper_pearson", "paper_spearman"),
+]
+FEW = ("n_resamples=20", "n_permutations=20")
+
+
+def table(folder: str | Path, name: str = "correlation") -> pd.DataFrame:
+    return pd.read_csv(Path(folder) / "tables" / f"{name}.csv", keep_default_na=False, na_values=[""])
+
+
+def above(matrix: np.ndarray) -> np.ndarray:
+    return matrix[np.triu_indices(len(matrix), 1)].astype(np.float64)
+
+
+@pytest.fixture
+def arrays(rng: np.random.Generator, tmp_path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Thirty images whose predictions follow what they show, and the files x.npy and logits.npy."""
+    shown = rng.normal(size=(30, 3))
+    x = (shown @ rng.normal(size=(3, 24))).reshape(30, 6, 4) + rng.normal(size=(30, 6, 4))
+    x, logits = x.astype(np.float32), shown @ rng.normal(size=(3, 5))
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "logits.npy", logits)
+    return x, logits
+
+
+def test_default_gives_table_intervals_tests_and_figures(semrsm: Command) -> None:
+    result = semrsm("correlate", "hydra.run.dir=first")
+    assert result.exit_code == 0, result.output
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    found = table("first")
+    assert list(found) == COLUMNS
+    assert set(found["n_samples"]) == {204}
+    assert len(table("first", "images")) == 204
+    assert found.set_index("invariance")["matching"].fillna("").to_dict() == {
+        "none": "",
+        "pooled": "",
+        "permutation": "optimal",
+    }
+    divergence = above(np.load("first/arrays/divergence.npy"))
+    for row in found.itertuples():
+        similarity = above(np.load(f"first/arrays/{row.kernel}_{row.invariance}.npy"))
+        assert row.pearson == pytest.approx(stats.pearsonr(similarity, divergence).statistic, abs=1e-9)
+        assert row.spearman == pytest.approx(stats.spearmanr(similarity, divergence).statistic, abs=1e-9)
+        assert row.pearson_low < row.pearson < row.pearson_high < 0, "similar regions are predicted alike"
+        assert row.spearman_low < row.spearman < row.spearman_high
+    tests = table("first", "tests")
+    values = found.set_index(["kernel", "invariance"])
+    for row in tests.itertuples():
+        of_kernel = values.loc[row.kernel, row.statistic]
+        assert row.difference == pytest.approx(of_kernel["permutation"] - of_kernel["none"], abs=1e-9)
+        assert 0 < row.p_value <= 1
+    counts = table("first", "density").groupby(["kernel", "invariance"])["pairs"].sum()
+    assert counts.between(0.998 * divergence.size, divergence.size).all()
+    for figure in ("density", "intervals"):
+        assert Path(f"first/figures/{figure}.png").stat().st_size > 10_000
+    run = json.loads(Path("first/run.json").read_text())
+    assert {"network", "image_ids_hash", "seed", "layer", "forecast_seconds", "centering"} <= set(run)
+
+    assert semrsm("correlate", "hydra.run.dir=second").exit_code == 0
+    for file in Path("first").rglob("*.*"):
+        if file.name != "run.json":
+            assert file.read_bytes() == (Path("second") / file.relative_to("first")).read_bytes(), file
+
+
+def test_own_arrays_give_what_the_library_gives(semrsm: Command, arrays: tuple[np.ndarray, np.ndarray]) -> None:
+    x, logits = arrays
+    result = semrsm("correlate", "x=x.npy", "logits=logits.npy", "hydra.run.dir=run", *FEW)
+    assert result.exit_code == 0, result.output
+    divergence = above(jensen_shannon(softmax(logits)))
+    centred = x - x.mean(axis=0)
+    for row in table("run").itertuples():
+        if row.invariance == "pooled":
+            similarity = semrsm_cli.rsm(centred.mean(axis=1, keepdims=True), kernel=row.kernel, invariance="none")
+        else:
+            similarity = semrsm_cli.rsm(centred, kernel=row.kernel, invariance=row.invariance)
+        expected = stats.pearsonr(above(similarity), divergence).statistic
+        assert row.pearson == pytest.approx(expected, abs=1e-5), (row.kernel, row.invariance)
+        written = np.load(f"run/arrays/{row.kernel}_{row.invariance}.npy")
+        np.testing.assert_allclose(written, similarity, rtol=1e-4, atol=1e-4)
+        np.testing.assert_array_equal(written, written.T)
+
+
+@pytest.mark.parametrize("settings", [[], ["sigma_tile=7"], ["sigma=3.5"]], ids=["median", "tiles", "given"])
+def test_strips_and_blocks_of_any_size_give_the_same(
+    semrsm: Command, arrays: tuple[np.ndarray, np.ndarray], settings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("correlate", "x=x.npy", "logits=logits.npy", *settings, *FEW)
+    assert semrsm(*command, "hydra.run.dir=whole").exit_code == 0
+    monkeypatch.setattr(correlate_pairs, "PAIRS_AT_ONCE", 8 * 30)
+    monkeypatch.setattr("semrsm_cli.measures.pairs.PAIRS_AT_ONCE", 4 * 30)
+    assert semrsm(*command, "hydra.run.dir=strips").exit_code == 0
+    pd.testing.assert_frame_equal(table("strips"), table("whole"), rtol=1e-5)
+    for file in Path("whole", "arrays").iterdir():
+        np.testing.assert_allclose(np.load(Path("strips", "arrays", file.name)), np.load(file), rtol=1e-5, atol=1e-5)
+
+
+def test_sigma_of_tiles_is_the_kernels(semrsm: Command, arrays: tuple[np.ndarray, np.ndarray]) -> None:
+    x, _ = arrays
+    assert (
+        semrsm(
+            *("correlate", "x=x.npy", "logits=logits.npy", "sigma_tile=7", "kernels=[rbf]", "invariances=[none]"),
+            *("hydra.run.dir=run", *FEW),
+        ).exit_code
+        == 0
+    )
+    expected = semrsm_cli.rsm(x - x.mean(axis=0), kernel="rbf", invariance="none", sigma_tile=7)
+    np.testing.assert_allclose(above(np.load("run/arrays/rbf_none.npy")), above(expected), rtol=1e-4)
+
+
+def test_matching_is_taken_from_the_store(
+    semrsm: Command, arrays: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("correlate", "x=x.npy", "logits=logits.npy", *FEW)
+    assert semrsm(*command, "hydra.run.dir=first").exit_code == 0
+    monkeypatch.setattr("semrsm_cli.store.TileFolder.save", lambda *_: pytest.fail("a tile was counted again"))
+    assert semrsm(*command, "hydra.run.dir=second", "arrays=false").exit_code == 0
+    assert Path("first/tables/correlation.csv").read_bytes() == Path("second/tables/correlation.csv").read_bytes()
+    assert not Path("second/arrays").exists()
+
+
+def test_depth_shows_all_layers_and_the_table_the_last(semrsm: Command) -> None:
+    result = semrsm(
+        *("correlate", "n_images=12", "model.layers=[blocks.5,blocks.6]", "invariances=[none,translation]"),
+        *("kernels=[cosine]", "hydra.run.dir=run", *FEW),
+    )
+    assert result.exit_code == 0, result.output
+    depth = table("run", "depth")
+    assert depth["layer"].tolist() == ["blocks.5"] * 2 + ["blocks.6"] * 2
+    assert depth["pearson"].tolist()[2:] == table("run")["pearson"].tolist()
+    assert not Path("run/tables/tests.csv").exists(), "nothing to compare without permutation"
+    assert Path("run/figures/depth.png").stat().st_size > 10_000
+
+
+def correlations(n_samples: int, dataset: str = "imagenet", model: str = "ResNet18") -> pd.DataFrame:
+    rows = [
+        {"model": model, "dataset": dataset, "n_samples": n_samples, "kernel": kernel, "invariance": invariance}
+        for kernel in ("cosine", "rbf")
+        for invariance in ("none", "pooled", "permutation")
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_the_papers_numbers_stand_beside_ours() -> None:
+    small, large = (
+        with_printed(correlations(n)).set_index(["kernel", "invariance"])[["paper_pearson", "paper_spearman"]]
+        for n in (2000, 20000)
+    )
+    assert small.loc[("cosine", "permutation")].tolist() == pytest.approx([-0.326, np.nan], nan_ok=True)
+    assert large.loc[("cosine", "permutation")].tolist() == [-0.328, -0.337]
+    assert large.loc[("rbf", "none")].tolist() == [-0.174, -0.435]
+    assert small.loc[("cosine", "pooled")].isna().all()
+    for other in (correlations(2001), correlations(2000, "photos"), correlations(2000, model="VGG")):
+        assert with_printed(other)[["paper_pearson", "paper_spearman"]].isna().all(axis=None)
+
+
+def test_the_doubtful_sign_is_remarked_where_it_is_shown() -> None:
+    assert "lost in print" in note_on(with_printed(correlations(2000)))
+    assert note_on(with_printed(correlations(20000))) == ""
+    assert note_on(with_printed(correlations(2000, model="ResNet50"))) == ""
+
+
+def test_intervals_and_tests_can_be_left_out(semrsm: Command, arrays: tuple[np.ndarray, np.ndarray]) -> None:
+    result = semrsm(
+        "correlate", "x=x.npy", "logits=logits.npy", "n_resamples=0", "n_permutations=0", "hydra.run.dir=run"
+    )
+    assert result.exit_code == 0, result.output
+    found = table("run")
+    assert found[["pearson_low", "spearman_high"]].isna().all(axis=None)
+    assert not Path("run/tables/tests.csv").exists()
+
+
+def broken(x: np.ndarray, logits: np.ndarray) -> dict[str, np.ndarray]:
+    nan = logits.copy()
+    nan[[4, 9], 1] = np.nan
+    not_finite = x.copy()
+    not_finite[3, 0, 0] = np.inf
+    return {
+        "constant": np.ones_like(x),
+        "short": x[:2],
+        "one": x[:1],
+        "infinite": not_finite,
+        "logits_short": logits[:2],
+        "logits_one": logits[:1],
+        "logits_nan": nan,
+        "logits_same": np.repeat(logits[:1], len(logits), axis=0),
+        "logits_apart": 1e4 * np.eye(len(logits)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint", "exit_code"),
+    [
+        (
+            ["x=constant.npy", "logits=logits.npy"],
+            "constant (cosine, none): similarity is constant (0) over all 435",
+            1,
+        ),
+        (["x=one.npy", "logits=logits_one.npy"], "needs at least 3 images, got 1 in one.npy", 1),
+        (["x=short.npy", "logits=logits_short.npy"], "needs at least 3 images, got 2 in short.npy", 1),
+        (["x=x.npy", "logits=logits_one.npy"], "same images, got 30 in x.npy and 1 in logits_one.npy", 1),
+        (["x=x.npy", "logits=logits_nan.npy"], "hold NaN or infinity for 2 of 30 images, the first is 4", 1),
+        (["x=x.npy", "logits=logits_same.npy"], "all 30 images get the same prediction", 1),
+        (["x=x.npy", "logits=logits_apart.npy"], "divergence is constant (0.693147) over all 435 pairs", 1),
+        (["x=infinite.npy", "logits=logits.npy"], "in infinite.npy hold NaN or infinity for 1 of 30 images", 1),
+        (["x=x.npy", "logits=x.npy"], "x.npy must hold numbers [n, classes], got float32 [30, 6, 4]", 1),
+        (["x=x.npy"], "x and logits belong together", 2),
+        (["x=x.npy", "logits=logits.npy", "invariances=[translation]"], "needs a CNN's map", 2),
+        (["invariances=[rotation]"], "must be some of none, translation, permutation, pooled, got ['rotation']", 2),
+        (["kernels=[]"], "kernels is empty", 2),
+        (["n_images=2"], "n_images must be at least 3, got 2", 2),
+        (["sigma=1", "sigma_tile=100"], "exclude each other", 2),
+        (
+            ["+model.options.num_classes=0", "model=timm", "model.name=resnet18", "model.weights=random"],
+            "no classes",
+            2,
+        ),
+    ],
+)
+def test_errors_are_one_line(
+    semrsm: Command, arrays: tuple[np.ndarray, np.ndarray], arguments: list[str], complaint: str, exit_code: int
+) -> None:
+    for name, array in broken(*arrays).items():
+        np.save(f"{name}.npy", array)
+    result = semrsm("correlate", *arguments, *FEW)
+    assert result.exit_code == exit_code, result.output
+    assert complaint in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not Path("outputs").exists()
+
+
+def test_identical_images_are_named(semrsm: Command, tmp_path: Path) -> None:
+    (tmp_path / "same").mkdir()
+    for i in range(3):
+        photos(regions=1)[0].save(tmp_path / "same" / f"{i}.png")
+    result = semrsm("correlate", "dataset=folder", "dataset.root=same")
+    assert result.exit_code == 1
+    assert "all 3 images get the same prediction" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_full_disk_is_named(
+    semrsm: Command, arrays: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Path("/dev/full").open("w+b", buffering=0) as full:
+        monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full)
+        result = semrsm("correlate", "x=x.npy", "logits=logits.npy", *FEW)
+    assert result.exit_code == 1
+    assert "No space left on device; set SEMRSM_CACHE to a disk with more room" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+PEAK = """
+import json, sys
+from semrsm_cli.cli import app
+app(["correlate", "x=x.npy", "logits=logits.npy", "kernels=[cosine]", "invariances=[none]", "arrays=false",
+     "n_resamples=10", "hydra.run.dir=run"], standalone_mode=False)
+"""
+
+
+def peak_mib(folder: Path, n: int, rng: np.random.Generator) -> int:
+    """Memory in MiB that a run on n images took."""
+    folder.mkdir()
+    x = rng.normal(size=(n, 1, 4)).astype(np.float32)
+    np.save(folder / "x.npy", x)
+    np.save(folder / "logits.npy", x[:, 0, :3])
+    environment = os.environ | {"SEMRSM_CACHE": str(folder / "cache")}
+    subprocess.run([sys.executable, "-c", PEAK], cwd=folder, env=environment, check=True, capture_output=True)
+    return int(json.loads((folder / "run" / "run.json").read_text())["peak_memory_mib"])
+
+
+@pytest.mark.slow
+def test_memory_holds_no_matrix(tmp_path: Path, rng: np.random.Generator) -> None:
+    n = 12_000
+    added = peak_mib(tmp_path / "large", n, rng) - peak_mib(tmp_path / "small", 2000, rng)
+    assert added < n * n * 8 / 2**20
