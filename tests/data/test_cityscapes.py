@@ -6,35 +6,12 @@ from semrsm_cli.data.cityscapes import CLASSES, IDS_EVALUATED, ClassSet, citysca
 from semrsm_cli.data.images import OnError
 from semrsm_cli.data.retrieval import Metric, write_draw
 from semrsm_cli.errors import SemrsmError
-
-EGO, STATIC, ROAD, CAR, TRAIN = 1, 4, 7, 26, 31
-
-
-def street(root, split, city, frame, labels):
-    """A picture and its label ids: `labels` says how many pixels of 8 x 16 have each id, the others have 0."""
-    name = f"{city}_000003_{frame:06d}"
-    for kind in ("leftImg8bit", "gtFine"):
-        (root / kind / split / city).mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (16, 8), (frame, 0, 0)).save(root / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png")
-    pixels = np.zeros(8 * 16, np.uint8)
-    flat = np.repeat(list(labels), list(labels.values()))
-    pixels[: len(flat)] = flat
-    place = root / "gtFine" / split / city
-    Image.fromarray(pixels.reshape(8, 16)).save(place / f"{name}_gtFine_labelIds.png")
-    for other in ("instanceIds.png", "color.png", "polygons.json"):
-        (place / f"{name}_gtFine_{other}").touch()
+from tests.data import cityscapes_files
 
 
 @pytest.fixture
 def root(tmp_path):
-    root = tmp_path / "cityscapes"
-    street(root, "val", "munster", 19, {ROAD: 50, CAR: 3})
-    street(root, "val", "frankfurt", 20, {ROAD: 50, EGO: 9})
-    street(root, "train", "ulm", 21, {STATIC: 30, TRAIN: 1})
-    street(root, "train", "aachen", 22, {})
-    street(root, "train", "aachen", 5, {ROAD: 128})
-    street(root, "test", "berlin", 1, {})
-    return root
+    return cityscapes_files.write(tmp_path / "cityscapes")
 
 
 def test_validation_images_are_the_queries_and_training_images_the_database_sorted(root):

@@ -1,0 +1,387 @@
+"""`semrsm retrieve` on the embedded default, in the formats of both data sets, and on one's own images."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from typer.testing import Result
+
+from semrsm_cli.data import Draw, photos, write_draw
+from semrsm_cli.data.egoobjects import ANNOTATIONS
+from tests.data import cityscapes_files, egoobjects_files
+
+Command = Callable[..., Result]
+
+SMALL = ("model=timm", "model.name=test_resnet", "model.weights=random")
+TOKENS = ("model=timm", "model.name=test_vit", "model.weights=random")
+FEW_SCENES = ("dataset.n_scenes=4", "dataset.n_videos=3", "dataset.n_queries=4")
+NO_PICTURES = ("n_pictures=0", "n_thumbnails=0")
+RETRIEVAL = [
+    *("model", "dataset", "n_queries", "n_database", "kernel", "invariance", "matching", "metric"),
+    *("at_1", "ci_low", "ci_high", "best_of_5", "paper"),
+]
+
+
+def folder() -> Path:
+    (found,) = Path("outputs", "retrieve").iterdir()
+    return found
+
+
+def table(name: str, run: Path | str | None = None) -> pd.DataFrame:
+    return pd.read_csv(Path(run or folder()) / "tables" / f"{name}.csv")
+
+
+def succeed(result: Result) -> Result:
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def files_of(run: str) -> dict[str, bytes]:
+    paths = [path for path in Path(run).rglob("*.*") if path.name != "run.json"]
+    return {path.relative_to(run).as_posix(): path.read_bytes() for path in paths}
+
+
+# The embedded default
+
+
+def test_default_shows_that_permutation_invariance_finds_what_was_laid_out_anew(semrsm: Command) -> None:
+    result = succeed(semrsm("retrieve"))
+    rows = table("retrieval")
+    assert list(rows) == RETRIEVAL
+    assert set(rows["metric"]) == {"count_f1"}
+    for kernel, of_kernel in rows.groupby("kernel"):
+        by = of_kernel.set_index("invariance")
+        assert by.loc["permutation", "ci_low"] > by.loc["none", "ci_high"], kernel
+        assert by.loc["none", "at_1"] < by.loc["pooled", "at_1"] < by.loc["permutation", "at_1"], kernel
+        assert (by["best_of_5"] >= by["at_1"]).all()
+    assert rows.loc[rows["invariance"] == "permutation", "matching"].tolist() == ["optimal"] * 3
+    assert rows.loc[rows["invariance"] != "permutation", "matching"].isna().all()
+    neighbours = table("neighbours")
+    assert list(neighbours) == ["kernel", "invariance", "query", "rank", "neighbour", "similarity", "score"]
+    assert len(neighbours) == 3 * 3 * 64 * 5
+    first = neighbours[neighbours["rank"] == 1].groupby(["kernel", "invariance"])["score"].mean()
+    np.testing.assert_allclose(first.sort_index(), rows.set_index(["kernel", "invariance"])["at_1"].sort_index())
+    for figure in ("scores", "neighbours_1", "neighbours_4", "matched_1", "matched_4"):
+        for suffix in ("png", "pdf"):
+            assert (folder() / "figures" / f"{figure}.{suffix}").stat().st_size > 10_000
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_same_command_gives_the_same_bytes(semrsm: Command) -> None:
+    for run in ("first", "second"):
+        succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, "n_pictures=1", f"hydra.run.dir={run}"))
+    assert files_of("first") == files_of("second")
+    assert "figures/matched_1.png" in files_of("first")
+
+
+def test_run_json_tells_what_the_paper_leaves_open(semrsm: Command) -> None:
+    succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "seed=3"))
+    facts = json.loads((folder() / "run.json").read_text())
+    assert {"cls_token", "readout", "centering", "image_ids_hash", "layer", "network"} <= set(facts)
+    assert (facts["seed"], facts["n_queries"], facts["n_database"]) == (3, 4, 20)
+
+
+def test_sigma_within_mini_batches_changes_the_rbf_kernel_alone(semrsm: Command) -> None:
+    for run, settings in (("whole", ()), ("tiles", ("sigma_tile=3",))):
+        succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, *settings, f"hydra.run.dir={run}"))
+    whole, tiles = (table("neighbours", run).query("invariance == 'none'") for run in ("whole", "tiles"))
+    for kernel in ("cosine", "linear"):
+        pd.testing.assert_frame_equal(*(side[side["kernel"] == kernel] for side in (whole, tiles)))
+    similarities = [side.loc[side["kernel"] == "rbf", "similarity"].to_numpy() for side in (whole, tiles)]
+    assert not np.allclose(*similarities)
+
+
+def test_translation_lies_between_for_maps_and_is_refused_for_tokens(semrsm: Command) -> None:
+    invariances = "invariances=[none,translation,permutation]"
+    succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, invariances, "kernels=[linear]"))
+    largest = table("neighbours").groupby(["query", "invariance"])["similarity"].max().unstack()
+    slack = 1e-3 * largest["permutation"].abs()
+    assert (largest["none"] <= largest["translation"] + slack).all()
+    assert (largest["translation"] <= largest["permutation"] + slack).all()
+    result = semrsm("retrieve", *TOKENS, *FEW_SCENES, *NO_PICTURES, invariances, "hydra.run.dir=tokens")
+    assert result.exit_code == 2
+    assert "needs a CNN's map" in result.stderr
+
+
+@pytest.mark.parametrize("cls_token", ["keep", "drop"])
+def test_patches_of_a_transformer_are_drawn_with_and_without_class_token(semrsm: Command, cls_token: str) -> None:
+    settings = (f"model.cls_token={cls_token}", "n_pictures=1", "n_thumbnails=0", "invariances=[none,permutation]")
+    succeed(semrsm("retrieve", *TOKENS, *FEW_SCENES, *settings))
+    assert (folder() / "figures" / "matched_1.png").exists()
+
+
+def test_thumbnails_are_kept_of_the_first_queries_and_their_neighbours(semrsm: Command) -> None:
+    succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, "n_pictures=0", "n_thumbnails=2", "kernels=[linear,cosine]"))
+    kept = table("thumbnails").set_index("image")
+    queries = table("draw").query("role == 'query'")["image"].tolist()
+    neighbours = table("neighbours").query("kernel == 'linear' and invariance != 'pooled'")
+    shown = neighbours[neighbours["query"].isin(queries[:2])]
+    assert set(kept.index) == {*queries[:2], *shown["neighbour"]}
+    for file in kept["file"]:
+        with Image.open(folder() / file) as picture:
+            assert max(picture.size) == 192
+
+
+def test_what_takes_long_is_told_beforehand(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semrsm_cli.tasks.rsm.WORK_TO_FORETELL", 0)
+    monkeypatch.setattr("semrsm_cli.tasks.rsm.SECONDS_TO_FORETELL", -1)
+    result = succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "invariances=[permutation]", "seed=8"))
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("permutation retrieval: ")]
+    assert "80 pairs, about 0 s, " in line
+    assert " of memory, " in line
+    assert " in the store; " in line
+
+
+def test_second_run_takes_its_tiles_from_the_store(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES)
+    succeed(semrsm(*arguments, "hydra.run.dir=first"))
+    monkeypatch.setattr("semrsm_cli.store.TileFolder.save", lambda *_: pytest.fail("a tile was counted again"))
+    succeed(semrsm(*arguments, "hydra.run.dir=second"))
+
+
+# EgoObjects
+
+
+@pytest.fixture
+def egoobjects(tmp_path: Path) -> Path:
+    return egoobjects_files.write(tmp_path / "egoobjects", egoobjects_files.content())
+
+
+def of_egoobjects(root: Path, *settings: str) -> tuple[str, ...]:
+    size = ("dataset.width=32", "dataset.height=18")
+    return ("retrieve", "dataset=egoobjects", f"dataset.root={root}", *size, *SMALL, *NO_PICTURES, *settings)
+
+
+def test_egoobjects_with_all_its_oddities(semrsm: Command, egoobjects: Path) -> None:
+    succeed(semrsm(*of_egoobjects(egoobjects, "dataset.n_queries=5", "dataset.n_database=22")))
+    rows = table("retrieval")
+    assert rows[["dataset", "metric", "n_queries", "n_database"]].drop_duplicates().to_numpy().tolist() == [
+        ["egoobjects", "count_f1", 5, 22]
+    ]
+    assert rows["at_1"].between(0.5, 1).all()  # all show a cup
+    neighbours = table("neighbours")
+    videos = [neighbours[column].str.rsplit("_", n=1).str[0] for column in ("query", "neighbour")]
+    assert (videos[0] != videos[1]).all()
+    draw = table("draw")
+    assert draw["role"].value_counts().to_dict() == {"database": 22, "query": 5}
+    assert not draw["image"].duplicated().any()
+
+
+def test_own_video_is_never_returned_but_the_same_scene_under_another_condition_is(
+    semrsm: Command, tmp_path: Path
+) -> None:
+    scene, others = egoobjects_files.GROUPS[0], egoobjects_files.GROUPS[1:]
+    places = [(scene, "01", 0), (scene, "01", 1), (scene, "08", 0), *((other, "01", 0) for other in others)]
+    images = [egoobjects_files.image(*place, number) for number, place in enumerate(places)]
+    instances = [egoobjects_files.instance(image, egoobjects_files.CUP, i) for i, image in enumerate(images)]
+    root = egoobjects_files.write(tmp_path / "same", {"images": images, "annotations": instances})
+    pictures = photos(regions=1)
+    for image, index in zip(images, (0, 0, 0, 1, 2), strict=True):  # all of the first scene are one picture
+        pictures[index].resize((64, 36)).save(root / "images" / image["url"], quality=95)
+    names = [image["url"] for image in images]
+    write_draw(tmp_path / "draw.csv", Draw((names[0],), tuple(names[1:])))
+    succeed(semrsm(*of_egoobjects(root, f"dataset.draw={tmp_path / 'draw.csv'}")))
+    neighbours = table("neighbours")
+    assert names[1] not in set(neighbours["neighbour"])
+    assert set(neighbours.loc[neighbours["rank"] == 1, "neighbour"]) == {names[2]}
+    cosine = neighbours[(neighbours["kernel"] == "cosine") & (neighbours["rank"] == 1)]
+    np.testing.assert_allclose(cosine["similarity"], 1, atol=1e-3)
+    assert set(neighbours["rank"]) == {1, 2, 3}
+
+
+def test_a_draw_is_used_again(semrsm: Command, egoobjects: Path) -> None:
+    sizes = ("dataset.n_queries=3", "dataset.n_database=9")
+    succeed(semrsm(*of_egoobjects(egoobjects, *sizes, "seed=1", "hydra.run.dir=first")))
+    again = ("seed=2", "dataset.draw=first/tables/draw.csv", "hydra.run.dir=second")
+    succeed(semrsm(*of_egoobjects(egoobjects, *sizes, *again)))
+    for name in ("draw.csv", "neighbours.csv"):
+        assert Path("first/tables", name).read_bytes() == Path("second/tables", name).read_bytes()
+
+
+def test_missing_images_are_left_out_when_asked_for(semrsm: Command, egoobjects: Path) -> None:
+    (egoobjects / "images" / f"{egoobjects_files.GROUPS[0]}_01_1.jpg").unlink()
+    sizes = ("dataset.n_queries=3", "dataset.n_database=24")
+    result = semrsm(*of_egoobjects(egoobjects, *sizes))
+    assert result.exit_code == 1
+    assert "1 of the 27 images drawn are missing, the first is" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not Path("outputs").exists()
+    result = succeed(semrsm(*of_egoobjects(egoobjects, *sizes, "dataset.on_error=skip")))
+    assert "skipped 1 images" in result.stderr
+    assert table("retrieval").loc[0, ["n_queries", "n_database"]].sum() == 26
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (["dataset.n_queries=5", "dataset.n_database=23"], "but egoobjects holds 27 images"),
+        (["dataset.n_queries=0", "dataset.n_database=5"], "0 queries and 5 database images"),
+        (["dataset.subset=train"], "no image of subset 'train'"),
+        (["dataset.root=nowhere"], "nowhere does not exist"),
+        (["dataset.root=."], "EgoObjectsV1_unified_eval.json is neither in"),
+        (["dataset.draw=nowhere.csv"], "nowhere.csv cannot be read as CSV"),
+        (["dataset.draw=empty.csv"], "empty.csv names no image of role query"),
+        (["dataset.draw=other.csv"], "the draw names 2 images that egoobjects lacks"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line(
+    semrsm: Command, egoobjects: Path, settings: list[str], complaint: str
+) -> None:
+    Path("empty.csv").write_text("role,image\n")
+    Path("other.csv").write_text("role,image\nquery,a.jpg\ndatabase,b.jpg\n")
+    result = semrsm(*of_egoobjects(egoobjects, *settings))
+    assert result.exit_code == 1
+    assert complaint in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not Path("outputs").exists()
+
+
+def test_annotations_that_end_half_way(semrsm: Command, egoobjects: Path) -> None:
+    path = egoobjects / ANNOTATIONS
+    path.write_bytes(path.read_bytes()[:1000])
+    result = semrsm(*of_egoobjects(egoobjects))
+    assert result.exit_code == 1
+    assert "is no complete JSON" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+# Cityscapes
+
+
+def test_cityscapes_scores_the_classes_present(semrsm: Command, tmp_path: Path) -> None:
+    root = cityscapes_files.write(tmp_path / "cityscapes")
+    succeed(semrsm("retrieve", "dataset=cityscapes", f"dataset.root={root}", *SMALL, *NO_PICTURES))
+    rows = table("retrieval")
+    assert rows.loc[0, ["dataset", "metric", "n_queries", "n_database"]].tolist() == [
+        *("cityscapes", "presence_iou", 2, 3)
+    ]
+    assert rows["paper"].isna().all()
+    # frame 20 shows a road, 19 a road and a car; of the database 5 shows a road, 22 nothing, 21 a train
+    scores = table("neighbours").drop_duplicates(["query", "neighbour"])
+    frames = scores[["query", "neighbour"]].map(lambda name: int(name.split("_")[-2]))
+    found = scores.assign(**frames).pivot(index="query", columns="neighbour", values="score")
+    assert found.to_dict("index") == {20: {5: 1, 21: 0, 22: 0}, 19: {5: 0.5, 21: 0, 22: 0}}
+
+
+# One's own images
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    root = tmp_path / "my photographs"
+    (root / "deeper").mkdir(parents=True)
+    pictures = photos(regions=1)
+    for i in range(6):
+        pictures[i].resize((64, 64)).save(root / ("deeper" if i % 2 else ".") / f"{i}.png")
+    return root
+
+
+def of_folder(root: Path, *settings: str) -> tuple[str, ...]:
+    return ("retrieve", "dataset=folder", f"dataset.root={root}", *SMALL, *settings)
+
+
+def test_own_images_without_labels_have_neighbours_and_pictures_but_no_score(semrsm: Command, own: Path) -> None:
+    succeed(semrsm(*of_folder(own, "n_pictures=2", "n_thumbnails=2")))
+    rows = table("retrieval")
+    assert rows[["metric", "at_1", "ci_low", "ci_high", "best_of_5", "paper"]].isna().all(axis=None)
+    assert rows.loc[0, ["n_queries", "n_database"]].tolist() == [6, 6]
+    neighbours = table("neighbours")
+    assert (neighbours["query"] != neighbours["neighbour"]).all()
+    assert neighbours.groupby(["kernel", "invariance", "query"])["neighbour"].nunique().eq(5).all()
+    assert neighbours["score"].isna().all()
+    figures = {path.name for path in (folder() / "figures").glob("*.png")}
+    assert figures == {"neighbours_1.png", "neighbours_2.png", "matched_1.png", "matched_2.png"}
+
+
+def test_all_against_all_is_as_if_both_sides_were_drawn_alike(semrsm: Command, own: Path) -> None:
+    succeed(semrsm(*of_folder(own, *NO_PICTURES, "k=3", "hydra.run.dir=all")))
+    names = sorted(path.relative_to(own).as_posix() for path in own.rglob("*.png"))
+    for name in names[:2]:
+        write_draw(Path("draw.csv"), Draw((name,), tuple(names)))
+        settings = ("centering=none", "dataset.draw=draw.csv", "k=3", f"hydra.run.dir={Path(name).stem}")
+        succeed(semrsm(*of_folder(own, *NO_PICTURES, *settings)))
+    succeed(semrsm(*of_folder(own, *NO_PICTURES, "k=3", "centering=none", "hydra.run.dir=uncentred")))
+    whole = table("neighbours", "uncentred")
+    for name in names[:2]:
+        alone = table("neighbours", Path(name).stem)
+        same = whole[whole["query"] == name].reset_index(drop=True)
+        not_rbf = alone["kernel"] != "rbf"  # whose sigma is that of other pairs
+        assert alone["neighbour"].tolist() == same["neighbour"].tolist()
+        np.testing.assert_allclose(alone.loc[not_rbf, "similarity"], same.loc[not_rbf, "similarity"], rtol=1e-3)
+
+
+def test_own_images_with_labels_are_scored(semrsm: Command, own: Path) -> None:
+    lines = ["image,group,class,count", "0.png,a,cup,2", "2.png,a,cup,2", "4.png,b,cup,1", "deeper/1.png,b,,"]
+    lines += ["deeper/3.png,c,cup,2", "deeper/5.png,c,spoon,1"]
+    Path("labels.csv").write_text("\n".join(lines))
+    succeed(semrsm(*of_folder(own, *NO_PICTURES, "dataset.labels=labels.csv")))
+    assert table("retrieval")["metric"].unique().tolist() == ["count_f1"]
+    scores = table("neighbours").drop_duplicates(["query", "neighbour"]).set_index(["query", "neighbour"])["score"]
+    assert ("0.png", "2.png") not in scores  # of one group
+    assert scores["0.png", "4.png"] == pytest.approx(2 / 3)
+    assert scores["0.png", "deeper/3.png"] == 1
+    assert scores["4.png", "deeper/5.png"] == 0
+    assert (folder() / "figures" / "scores.png").exists()
+
+
+def test_labels_that_do_not_fit_are_one_line(semrsm: Command, own: Path) -> None:
+    Path("labels.csv").write_text("image,class\n0.png,cup\n")
+    result = semrsm(*of_folder(own, "dataset.labels=labels.csv"))
+    assert result.exit_code == 1
+    assert "says nothing of 5 of 6 images" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+# Shortlists
+
+
+def test_a_shortlist_of_the_whole_database_changes_nothing_and_is_named(semrsm: Command) -> None:
+    arguments = ("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES)
+    succeed(semrsm(*arguments, "hydra.run.dir=full"))
+    succeed(semrsm(*arguments, "shortlist=20", "hydra.run.dir=short"))
+    full, short = (table("neighbours", run) for run in ("full", "short"))
+    columns = ["kernel", "invariance", "query", "rank", "neighbour", "score"]
+    pd.testing.assert_frame_equal(full[columns], short[columns])
+    same_sigma = full["kernel"] != "rbf"
+    np.testing.assert_allclose(full.loc[same_sigma, "similarity"], short.loc[same_sigma, "similarity"], rtol=1e-3)
+    rows = table("retrieval", "short").set_index("invariance")["matching"]
+    assert set(rows["permutation"]) == {"optimal, shortlist 20"}
+    assert rows["none"].isna().all()
+
+
+def test_a_shortlist_holds_the_nearest_pooled_vectors_and_limits_the_matching_alone(semrsm: Command) -> None:
+    arguments = ("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "k=6")
+    succeed(semrsm(*arguments, "shortlist=6", "hydra.run.dir=short"))
+    succeed(semrsm(*arguments, "hydra.run.dir=full"))
+    short, full = (table("neighbours", run).query("kernel == 'cosine'") for run in ("short", "full"))
+    for query, of_query in short.groupby("query"):
+        found = {name: set(rows["neighbour"]) for name, rows in of_query.groupby("invariance")}
+        assert found["permutation"] == found["pooled"], query
+    pd.testing.assert_frame_equal(*(side[side["invariance"] == "none"] for side in (short, full)))
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (["dataset=photos"], "dataset=photos holds no queries; choose dataset=egoobjects"),
+        (["model.layers=[conv1,last]"], "retrieve reads one layer, got 2"),
+        (["kernels=[]"], "kernels is empty"),
+        (["invariances=[rotation]"], "got ['rotation']"),
+        (["k=0"], "k must be at least 1, got 0"),
+        (["shortlist=3"], "shortlist must be at least k=5, got 3"),
+        (["n_thumbnails=-1"], "n_thumbnails must be 0 or more, got -1"),
+    ],
+)
+def test_wrong_settings_are_one_line_and_exit_2(semrsm: Command, settings: list[str], complaint: str) -> None:
+    result = semrsm("retrieve", *SMALL, *settings)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not Path("outputs").exists()
