@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from semrsm_cli.config import BenchConfig
 from semrsm_cli.data import batches_of_unrelated, resized_squares
 from semrsm_cli.errors import ConfigError
-from semrsm_cli.matching import Matching, Method, match
+from semrsm_cli.matching import Matching, Method, compile_all, match
 from semrsm_cli.report import paper
 from semrsm_cli.report.figures.bench import alignment_figure, runtime_figure
 from semrsm_cli.report.folder import RunFolder
@@ -123,6 +123,7 @@ def shuffled_pairs(n: int, config: BenchConfig) -> list[tuple[int, int]]:
 
 def warm_up(config: BenchConfig) -> None:
     """Compile and load every method once."""
+    compile_all()
     x = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
     for contender in contenders(config, len(x)):
         matched(contender, x @ x.T, x, x, config)
