@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from semrsm_cli.report import paper
 
-__all__ = ["CITYSCAPES_DATABASE", "METRIC_TITLE", "Layout", "lay_out", "wide"]
+__all__ = ["CITYSCAPES_DATABASE", "METRIC_TITLE", "Layout", "in_paper_order", "lay_out", "wide"]
 
 METRIC_TITLE = {"count_f1": "F1 of instance counts", "presence_iou": "IoU of classes present"}
 PERMUTATION_INVARIANT = "PI"
 GAIN = "diff"
 INVARIANCES = {"none": "none", "permutation": PERMUTATION_INVARIANT}
+INVARIANCE_ORDER = ("none", "translation", "pooled", "permutation")
 KERNELS = ("cosine", "linear", "rbf")
 STATISTICS = {"pearson": "Pearson", "spearman": "Spearman"}
 SOURCES = ("here", "paper", "difference")
@@ -83,11 +84,11 @@ def retrieval_layouts(rows: pd.DataFrame) -> Iterator[Layout]:
         queries = " or ".join(map(str, sorted(set(cells["n_queries"]))))
         note = f"{METRIC_TITLE[str(metric)]} at the first neighbour, {queries} queries. {matched_by(cells)}"
         if is_table_3:
-            cells = ordered(cells.assign(group=cells["kernel"]), number=3)
+            cells = in_paper_order(cells.assign(group=cells["kernel"]), number=3)
             yield Layout("table3", wide(cells, ["model"]), note + averaged_over(cells))
         else:
             sizes = cells.assign(group=cells["n_database"]).sort_values("n_database", kind="stable")
-            frame = with_gain(wide(ordered(sizes, number=2), ["model", "kernel"]))
+            frame = with_gain(wide(in_paper_order(sizes, number=2), ["model", "kernel"]))
             several = f"_{metric}" if scored.loc[scored["dataset"] == dataset, "metric"].nunique() > 1 else ""
             name = "table2" if dataset == "egoobjects" else f"retrieval_{dataset}{several}"
             note += f" diff: {PERMUTATION_INVARIANT} - none; above it the number of database images."
@@ -109,7 +110,7 @@ def correlation_layouts(rows: pd.DataFrame) -> Iterator[Layout]:
             )
             for statistic in statistics
         ]
-        laid_out = pd.concat([ordered(part, number=4) for part in parts])
+        laid_out = pd.concat([in_paper_order(part, number=4) for part in parts])
         note = f"Correlation with the divergence of predictions, {n_samples} images of {dataset}. {matched_by(cells)}"
         note += averaged_over(cells)
         if number == 1 and ((cells["model"] == "ResNet18") & (cells["kernel"] == "rbf")).any():
@@ -132,11 +133,11 @@ def matching_layouts(rows: pd.DataFrame) -> Iterator[Layout]:
     yield Layout("table5", wide(cells, ["method", "batch"]), note + averaged_over(rows))
 
 
-def ordered(cells: pd.DataFrame, *, number: int) -> pd.DataFrame:
-    """The cells with the models in the order of the paper's table `number`, others after them, and kernels in ours."""
+def in_paper_order(cells: pd.DataFrame, *, number: int) -> pd.DataFrame:
+    """Rows with the models in the order of the paper's table `number`, others after them; kernels, then invariances."""
     models = rank_of([*paper.printed(number)["model"], *cells["model"]])
     kernels = rank_of([*KERNELS, *cells["kernel"]])
-    invariances = rank_of(INVARIANCES)
+    invariances = rank_of([*INVARIANCE_ORDER, *cells["invariance"]])
     by = {"model": models, "kernel": kernels, "invariance": invariances}
     return cells.sort_values(list(by), key=lambda column: column.map(by[str(column.name)]), kind="stable")
 

@@ -53,8 +53,8 @@ def read_neighbours(run: Path, model: str) -> Neighbours | None:
     """
     if not (run / "tables" / "thumbnails.csv").is_file():
         return None
-    kept = read_table(run / "tables" / "thumbnails.csv", KEPT)
-    table = read_table(run / "tables" / "neighbours.csv", FOUND)
+    kept = read_table(run / "tables" / "thumbnails.csv", KEPT, text=KEPT)
+    table = read_table(run / "tables" / "neighbours.csv", FOUND, text=("query", "neighbour"))
     thumbnails = {image: run / file for image, file in zip(kept["image"], kept["file"], strict=True)}
     kernel = str(table["kernel"].iloc[0])
     shown = (table["kernel"] == kernel) & (table["invariance"] != POOLED) & table["query"].isin(thumbnails)

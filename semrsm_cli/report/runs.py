@@ -85,14 +85,14 @@ def joined(runs: Iterable[Run], name: str) -> tuple[pd.DataFrame, int]:
     return newest.reset_index(drop=True), len(everything) - len(newest)
 
 
-def read_table(path: Path, required: Sequence[str]) -> pd.DataFrame:
-    """A table that a run left.
+def read_table(path: Path, required: Sequence[str], *, text: Sequence[str] = ()) -> pd.DataFrame:
+    """A table that a run left; the columns `text` stay text, though they look like numbers.
 
     Raises:
         SemrsmError: It cannot be read, or lacks a column.
     """
     try:
-        frame = pd.read_csv(path, keep_default_na=False, na_values=[""])
+        frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(text, str))
     except (OSError, ValueError) as error:  # what pandas raises on broken files are ValueErrors
         reason = str(error).strip().splitlines()[0]
         raise SemrsmError(f"{path} cannot be read as a table: {reason}; remove it or run its task again") from error

@@ -11,7 +11,7 @@ from semrsm_cli.errors import SemrsmError
 from semrsm_cli.report.figures.report import models_neighbours_figure, models_scores_figure
 from semrsm_cli.report.figures.retrieve import Picture
 from semrsm_cli.report.folder import RunFolder
-from semrsm_cli.report.layout import lay_out
+from semrsm_cli.report.layout import in_paper_order, lay_out
 from semrsm_cli.report.neighbours import Neighbours, by_what_they_tell, common_queries, read_neighbours
 from semrsm_cli.report.progress import say
 from semrsm_cli.report.runs import TABLES, find_runs, joined
@@ -80,7 +80,7 @@ def over_seeds(scored: pd.DataFrame) -> pd.DataFrame:
     groups = scored.groupby(keys, sort=False)
     means = groups[["at_1", "ci_low", "ci_high", "paper"]].mean()
     means.loc[groups.size() > 1, ["ci_low", "ci_high"]] = np.nan
-    return means.reset_index()
+    return in_paper_order(means.reset_index(), number=2)
 
 
 def draw_neighbours(folder: RunFolder, name: str, found: Sequence[Neighbours], config: ReportConfig) -> None:

@@ -22,8 +22,7 @@ QUERY = 1.8  # the query's width in pictures
 
 def models_scores_figure(table: pd.DataFrame, *, metric: str) -> Figure:
     """Score at the first neighbour per model and invariance, a panel for each kernel (Figure 3)."""
-    models, kernels = (list(dict.fromkeys(table[column])) for column in ("model", "kernel"))
-    invariances = list(dict.fromkeys(table["invariance"]))
+    models, kernels, invariances = (list(dict.fromkeys(table[name])) for name in ("model", "kernel", "invariance"))
     width = 0.8 / len(invariances)
     with paper_style():
         size = (max(PAGE_WIDTH * 0.5, 1.1 + len(models) * 1.5), 0.9 + PANEL * len(kernels))
@@ -35,6 +34,7 @@ def models_scores_figure(table: pd.DataFrame, *, metric: str) -> Figure:
                 x = np.arange(len(models)) + (k - (len(invariances) - 1) / 2) * width
                 draw_bars(axes, x, rows.set_index("model").reindex(models), width, invariance)
             axes.set(ylim=(0, 1.12), ylabel=kernel)
+            axes.tick_params(bottom=False)
         panels[-1].set_xticks(range(len(models)), models)
         figure.supylabel(f"{METRIC_TITLE[metric]} at the first neighbour", fontsize=8)
         add_legend(figure, panels[0])

@@ -83,7 +83,8 @@ def draw_bars(axes: Axes, x: np.ndarray, rows: pd.DataFrame, width: float, invar
             axes.text(place, top + 0.015, f"{height:.2f}", ha="center", va="bottom", fontsize=7)
     theirs = rows["paper"].to_numpy(float)
     if np.isfinite(theirs).any():
-        axes.plot(x, theirs, "D", color="black", markersize=3.5, label=PAPER_LABEL)
+        place = x - 0.36 * width  # beside the middle, where our own value stands
+        axes.plot(place, theirs, "D", color="black", markeredgecolor="white", markersize=4.5, label=PAPER_LABEL)
 
 
 def neighbours_figure(query: Picture, rows: Mapping[str, Sequence[Picture]], *, title: str) -> Figure:
