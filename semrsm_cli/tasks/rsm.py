@@ -144,8 +144,8 @@ def foretell(
     if share * cost.seconds > SECONDS_TO_FORETELL:
         memory, disk = size(cost.memory_bytes + cost.disk_bytes), size(cost.disk_bytes)
         say(
-            f"{step}: {share * cost.pairs:,.0f} pairs, about {duration(share * cost.seconds)}, {memory} of memory, "
-            f"{disk} in the store; a run that is stopped goes on from there"
+            f"{step}: {share * cost.pairs:,.0f} pairs take about {duration(share * cost.seconds)}, {memory} of memory "
+            f"and {disk} in the store, less what it holds of them"
         )
 
 
