@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Every table and figure of the paper, in its order. Data sets lie in $SEMRSM_DATA: imagenet/, egoobjects/, cityscapes/.
+#
+#   scripts/reproduce_paper.sh                             # everything
+#   scripts/reproduce_paper.sh table2 table3               # some of it
+#   OVERRIDES="runtime.device=cuda" scripts/reproduce_paper.sh
+#
+# Runs go to outputs/paper/ (OUT= to choose), the joined tables with the paper's numbers to outputs/paper/report/. What
+# fails is named at the end, and the rest runs nevertheless; begun again, a run goes on from what is in the store.
+set -o pipefail
+
+out=${OUT:-outputs/paper}
+read -ra overrides <<<"${OVERRIDES:-}"
+wanted=("$@")
+failed=()
+
+# run NAME TASK [SETTING]...: one run, or with `sweep` in place of `run` all jobs of an experiment
+run() { launch "$1" "$2" "hydra.run.dir=$out/$1" "${@:3}"; }
+sweep() { launch "$1" "$2" --multirun "hydra.sweep.dir=$out/$1" "${@:3}"; }
+
+launch() {
+    local name=$1 task=$2
+    if ((${#wanted[@]})) && [[ ! " ${wanted[*]} " == *" $name "* ]]; then return; fi
+    echo "== $name: semrsm $task ${*:3}"
+    semrsm "$task" "${@:3}" "${overrides[@]}" || failed+=("$name")
+}
+
+run figure2 translate experiment=translate_fig2
+sweep table1 correlate experiment=correlate_table1
+run table5 bench # with Figures 5 and 6
+run figure7 translate experiment=translate_fig7
+sweep table2 retrieve experiment=retrieve_table2 # with Figures 3, 4 and 8 to 14
+sweep table3 retrieve experiment=retrieve_table3
+sweep table4 correlate experiment=correlate_table4
+run figures15_to_17 cka
+
+echo "== report: semrsm report runs=$out"
+semrsm report "runs=$out" "hydra.run.dir=$out/report" || failed+=(report)
+
+if ((${#failed[@]})); then
+    echo "failed: ${failed[*]}" >&2
+    exit 1
+fi
