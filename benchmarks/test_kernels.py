@@ -51,8 +51,9 @@ def test_batch_optimal_with_its_affinity(benchmark, maps, facts, batch: int, s: 
     facts(s=s, c=x.shape[2], pairs=1, gain=found.value)
 
 
-def test_without_the_matrix(benchmark, maps, facts) -> None:
+@pytest.mark.parametrize("s", [16384])
+def test_without_the_matrix(benchmark, maps, facts, s: int) -> None:
     compile_all()
-    x = maps(16384)
+    x = maps(s)
     found = benchmark.pedantic(lambda: match(None, x=x[0], y=x[2]), rounds=1)
-    facts(s=16384, c=x.shape[2], pairs=1, certified_gap=(found.bound - found.value) / abs(found.value))
+    facts(s=s, c=x.shape[2], pairs=1, certified_gap=(found.bound - found.value) / abs(found.value))
