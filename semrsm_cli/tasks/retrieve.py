@@ -1,5 +1,6 @@
 """`semrsm retrieve`: whose nearest neighbour shows the same things? (Section 4.2, Appendix D)."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,13 @@ def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
     folder.table("retrieval", table)
     folder.data("neighbours", neighbours_table(rankings, found))
     folder.data("draw", draw_table(found))
-    folder.note(seed=config.seed, centering=str(config.centering), shortlist=config.shortlist)
+    folder.note(
+        seed=config.seed,
+        centering=str(config.centering),
+        sigma=config.sigma or f"median within {config.sigma_tile or 'all'} images",
+        shortlist=config.shortlist,
+        dataset_settings=asdict(config.dataset),
+    )
     draw_figures(folder, rankings, table, found, embedded, config)
     return table
 

@@ -83,6 +83,8 @@ def test_run_json_tells_what_the_paper_leaves_open(semrsm: Command) -> None:
     facts = json.loads((folder() / "run.json").read_text())
     assert {"cls_token", "readout", "centering", "image_ids_hash", "layer", "network"} <= set(facts)
     assert (facts["seed"], facts["n_queries"], facts["n_database"]) == (3, 4, 20)
+    assert facts["dataset_settings"]["n_videos"] == 3
+    assert facts["sigma"] == "median within all images"
 
 
 def test_sigma_within_mini_batches_changes_the_rbf_kernel_alone(semrsm: Command) -> None:
