@@ -1,6 +1,6 @@
 """Similarity of representations against divergence of predictions, and their correlation over the depth."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -84,7 +84,8 @@ def density_figure(densities: Sequence[Density], table: pd.DataFrame) -> Figure:
         for density in densities:
             axes = grid[invariances.index(density.invariance), kernels.index(density.kernel)]
             picture = draw_density(axes, density, norm)
-            axes.set_title(correlations_text(numbers.loc[(density.kernel, density.invariance)]), fontsize=7)
+            (row,) = numbers.loc[[(density.kernel, density.invariance)]].to_dict("records")
+            axes.set_title(correlations_text(row), fontsize=7)
         for axes, name in zip(grid[-1], kernels, strict=True):
             axes.set_xlabel(KERNEL_TITLE[name])
         for axes, invariance in zip(grid[:, 0], invariances, strict=True):
@@ -121,7 +122,7 @@ def mean_divergence(density: Density) -> tuple[np.ndarray, np.ndarray]:
     return similarity[enough] / pairs[enough], divergence[enough] / pairs[enough]
 
 
-def correlations_text(row: pd.Series) -> str:
+def correlations_text(row: Mapping[Any, Any]) -> str:
     """Both correlations with their intervals, on two lines."""
     lines = []
     for statistic, symbol in (("pearson", "$r$"), ("spearman", r"$\rho$")):
