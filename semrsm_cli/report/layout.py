@@ -60,7 +60,8 @@ class Layout:
             for source, prefix in (("here", ""), ("paper", "paper_"))
             for column in INVARIANCES.values()
         }
-        furthest = np.abs(self.differences()).max(initial=0) if self.differences().size else np.nan
+        differences = np.abs(self.numbers("difference", *INVARIANCES.values()))
+        furthest = differences.max() if differences.size else np.nan
         return {"table": self.name, "lines": len(self.frame), **means, "largest_difference": furthest}
 
 
