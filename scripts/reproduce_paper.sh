@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every table and figure of the paper, in its order. Data sets lie in $SEMRSM_DATA: imagenet/, egoobjects/, cityscapes/.
+# Every table and figure of the paper, in its order. Data sets lie in $SEMRSM_DATA: imagenet/, tiny-imagenet-200/,
+# egoobjects/, cityscapes/.
 #
 #   scripts/reproduce_paper.sh                             # everything
 #   scripts/reproduce_paper.sh table2 table3               # some of it
@@ -27,11 +28,12 @@ launch() {
 
 run figure2 translate experiment=translate_fig2
 sweep table1 correlate experiment=correlate_table1
-run table5 bench # with Figures 5 and 6
+run figures5_and_6 bench experiment=bench_fig5
 run figure7 translate experiment=translate_fig7
 sweep table2 retrieve experiment=retrieve_table2 # with Figures 3, 4 and 8 to 14
 sweep table3 retrieve experiment=retrieve_table3
 sweep table4 correlate experiment=correlate_table4
+run table5 bench experiment=bench_table5
 run figures15_to_17 cka
 
 echo "== report: semrsm report runs=$out"
