@@ -1,6 +1,16 @@
 """Sets of images in their native layouts."""
 
+from semrsm_cli.data.cifar100 import cifar100
 from semrsm_cli.data.cityscapes import ClassSet, cityscapes, cityscapes_images
+from semrsm_cli.data.classes import (
+    ClassifiedImages,
+    TrainingSet,
+    classified_folder,
+    classified_imagenet,
+    classified_tiny_imagenet,
+    held_out,
+    scene_objects,
+)
 from semrsm_cli.data.crops import batches_of_unrelated, crop_pairs, overlapping_crops, resized_squares
 from semrsm_cli.data.egoobjects import AspectRatio, Selection, egoobjects, egoobjects_images
 from semrsm_cli.data.folders import folder
@@ -14,6 +24,7 @@ from semrsm_cli.data.scenes import Filming, scenes, scenes_images
 __all__ = [
     "AspectRatio",
     "ClassSet",
+    "ClassifiedImages",
     "Draw",
     "Filming",
     "Images",
@@ -22,13 +33,19 @@ __all__ = [
     "OnError",
     "RetrievalSet",
     "Selection",
+    "TrainingSet",
     "batches_of_unrelated",
+    "cifar100",
     "cityscapes",
     "cityscapes_images",
+    "classified_folder",
+    "classified_imagenet",
+    "classified_tiny_imagenet",
     "crop_pairs",
     "egoobjects",
     "egoobjects_images",
     "folder",
+    "held_out",
     "imagenet",
     "labelled_folder",
     "open_image",
@@ -36,6 +53,7 @@ __all__ = [
     "photos",
     "read_draw",
     "resized_squares",
+    "scene_objects",
     "scenes",
     "scenes_images",
     "tiny_imagenet",

@@ -18,7 +18,7 @@ from semrsm_cli.data.images import OnError
 from semrsm_cli.data.objects import OBJECTS, cut_out, ground
 from semrsm_cli.data.retrieval import LabelledImages, Metric, RetrievalSet, draw_disjoint, drawn, read_draw
 
-__all__ = ["Filming", "scenes", "scenes_images"]
+__all__ = ["Filming", "scenes", "scenes_folder", "scenes_images"]
 
 VERSION = 1  # to be raised with every change of the pictures, so that old ones are not taken for new
 
@@ -94,12 +94,16 @@ def scenes(
 
 def scenes_images(cache: Path | str, filming: Filming | None = None) -> LabelledImages:
     """All images of the made-up scenes; they are made if the folder `cache` lacks them."""
-    filming = filming or Filming()
+    return egoobjects_images(scenes_folder(cache, filming or Filming()), Selection(size=None), name="scenes")
+
+
+def scenes_folder(cache: Path | str, filming: Filming) -> Path:
+    """Where the made-up scenes lie; they are made if the folder `cache` lacks them."""
     key = hashlib.blake2b(json.dumps([VERSION, asdict(filming)]).encode(), digest_size=8).hexdigest()
     root = Path(cache).expanduser() / f"scenes-{key}"
     if not root.is_dir():
         make(root, filming)
-    return egoobjects_images(root, Selection(size=None), name="scenes")
+    return root
 
 
 def make(root: Path, filming: Filming) -> None:
