@@ -21,12 +21,13 @@ ALL, LAST = "all", "last"
 
 
 class Source(StrEnum):
-    """Library that builds the network."""
+    """Library that builds the network; `trained` are the checkpoints of `semrsm train`."""
 
     torchvision = "torchvision"
     timm = "timm"
     huggingface = "huggingface"
     checkpoint = "checkpoint"
+    trained = "trained"
 
 
 class Readout(StrEnum):

@@ -19,6 +19,7 @@ BUILDERS = {
     Source.torchvision: "semrsm_cli.models.from_torchvision",
     Source.timm: "semrsm_cli.models.from_timm",
     Source.huggingface: "semrsm_cli.models.from_huggingface",
+    Source.trained: "semrsm_cli.models.from_training",
 }
 """Modules imported when one of their networks is wanted: each brings a library that takes seconds to import."""
 
@@ -35,9 +36,10 @@ def load(
     """Load a network by source and name, ready to look at images.
 
     Args:
-        source: `torchvision`, `timm`, `huggingface`, or `checkpoint` for a state dict of the user's.
+        source: `torchvision`, `timm`, `huggingface`, `checkpoint` for a state dict of the user's, or `trained` for
+            what `semrsm train` left.
         name: The name within the source; a Hugging Face id or a local folder; for `checkpoint` the architecture
-            with its library, such as `timm:resnet18` or `torchvision:vit_b_16`.
+            with its library, such as `timm:resnet18` or `torchvision:vit_b_16`; for `trained` the folder of the run.
         weights: `pretrained`, `random` (seeded), or the path of a state dict.
         revision: Branch, tag or commit on the Hugging Face hub; for torchvision the set of weights, such as
             `IMAGENET1K_V2`.
@@ -58,7 +60,7 @@ def load(
 def from_checkpoint(name: str, weights: str) -> tuple[Source, str]:
     """Library and architecture of a state dict of the user's."""
     library, _, architecture = name.partition(":")
-    known = [str(source) for source in BUILDERS]
+    known = [str(source) for source in BUILDERS if source is not Source.trained]
     if library not in known or not architecture:
         raise SemrsmError(
             f"model.name={name} does not say which architecture the checkpoint is of; write LIBRARY:NAME "

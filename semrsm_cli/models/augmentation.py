@@ -1,0 +1,57 @@
+"""From an RGB image to a network's input, as it is and changed by chance for training."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchvision import transforms
+from torchvision.transforms import AutoAugmentPolicy
+
+from semrsm_cli.models.preprocessing import Transformed
+from semrsm_cli.models.recipe import Crop, Policy, Recipe
+
+__all__ = ["Cutout", "augmentation", "preprocessing"]
+
+GREY = 128
+RIM = 8
+"""A padded crop may leave the image by one of so many parts of its side: 4 pixels at 32."""
+POLICIES = {Policy.cifar10: AutoAugmentPolicy.CIFAR10, Policy.imagenet: AutoAugmentPolicy.IMAGENET}
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """Blanks a square of `side` pixels around a place drawn by chance (DeVries and Taylor 2017)."""
+
+    side: int
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Image [3, h, w] with zeros in the square, which may reach over the rim."""
+        height, width = image.shape[1:]
+        y, x = (int(torch.randint(extent, ())) for extent in (height, width))
+        before, after = self.side // 2, self.side - self.side // 2
+        blanked = image.clone()
+        blanked[:, max(0, y - before) : y + after, max(0, x - before) : x + after] = 0
+        return blanked
+
+
+def preprocessing(size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> Transformed:
+    """Images of any size squeezed into a square, then (image / 255 - mean) / std."""
+    return Transformed(
+        transforms.Compose([transforms.Resize((size, size)), transforms.ToTensor(), transforms.Normalize(mean, std)])
+    )
+
+
+def augmentation(recipe: Recipe) -> Transformed:
+    """The recipe's crop, a mirroring, its policy, normalisation and cutout, drawn from torch's generator."""
+    size = recipe.image_size
+    whole = transforms.Resize((size, size))
+    crops = {
+        Crop.padded: [whole, transforms.RandomCrop(size, padding=size // RIM, fill=GREY)],
+        Crop.resized: [transforms.RandomResizedCrop(size)],
+        Crop.none: [whole],
+    }
+    steps = [*crops[recipe.crop], transforms.RandomHorizontalFlip()]
+    if recipe.policy is not Policy.none:
+        steps.append(transforms.AutoAugment(POLICIES[recipe.policy], fill=[GREY] * 3))
+    steps += [transforms.ToTensor(), transforms.Normalize(recipe.mean, recipe.std)]
+    return Transformed(transforms.Compose([*steps, Cutout(recipe.cutout)] if recipe.cutout else steps))

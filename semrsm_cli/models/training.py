@@ -1,0 +1,257 @@
+"""Training of networks for small images, on Lightning Fabric; killed at any moment, it goes on from its last epoch.
+
+What an epoch sees is a function of seed and epoch alone: the order of the images is drawn from both, and the
+augmentation of an image from both and its number. So neither loader processes nor a pause change the weights.
+"""
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from PIL.Image import Image
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from semrsm_cli.errors import SemrsmError
+from semrsm_cli.models.augmentation import augmentation, preprocessing
+from semrsm_cli.models.recipe import Recipe, TrainingPrecision
+from semrsm_cli.models.resnet import ResNet
+
+__all__ = ["Epoch", "Examples", "Training"]
+
+FABRIC_PRECISION: dict[TrainingPrecision, Any] = {
+    TrainingPrecision.float32: "32-true",
+    TrainingPrecision.bfloat16: "bf16-mixed",
+}
+MOMENTUM, WEIGHTS = "momentum.", "weights."
+HISTORY = "history"
+
+
+class Examples(Protocol):
+    """Images with the number of their class."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def __getitem__(self, index: int) -> tuple[Image, int]:
+        """An RGB image and its class."""
+        ...
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch came to; losses are cross-entropies in nats, accuracies shares of images."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+
+
+class Training:
+    """A training that goes on where its file `state` ends.
+
+    Attributes:
+        network: The network; its weights are those of the last epoch that ended.
+        history: All epochs so far.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        train: Examples,
+        val: Examples,
+        *,
+        n_classes: int,
+        state: Path,
+        device: str = "cpu",
+        loaders: int = 0,
+    ) -> None:
+        self.recipe, self.state, self.loaders = recipe, state, loaders
+        self.fabric = Fabric(**accelerator(device), precision=FABRIC_PRECISION[recipe.precision])
+        self.network = built(recipe, n_classes)
+        self.module, self.optimizer = self.fabric.setup(self.network, optimizer(self.network, recipe))
+        self.train = Augmented(train, recipe)
+        self.val = Plain(val, recipe)
+        self.history = self.resumed()
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of one epoch, validation included."""
+        return -(-len(self.train) // self.recipe.batch_size) + -(-len(self.val) // self.recipe.batch_size)
+
+    def run(self, advance: Callable[[int], None]) -> None:
+        """Train until the last epoch; `advance` hears of every step.
+
+        Raises:
+            SemrsmError: The loss is no finite number.
+        """
+        with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+            for epoch in range(len(self.history), self.recipe.epochs):
+                self.history.append(self.run_epoch(epoch, advance))
+                self.save()
+
+    def run_epoch(self, epoch: int, advance: Callable[[int], None]) -> Epoch:
+        """See every training image once, then look at the validation images."""
+        rate = learning_rate(self.recipe, epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.module.train()
+        train = [self.step(images, labels) for images, labels in self.batches(self.train, epoch, advance)]
+        self.module.eval()
+        with torch.inference_mode():
+            val = [self.look(images, labels)[1] for images, labels in self.batches(self.val, None, advance)]
+        train_loss, train_accuracy = mean_scores(train)
+        if not math.isfinite(train_loss):
+            raise SemrsmError(
+                f"the loss is {train_loss} after epoch {epoch + 1} at a learning rate of {rate:.3g}; "
+                "lower learning_rate"
+            )
+        return Epoch(epoch + 1, rate, train_loss, train_accuracy, *mean_scores(val))
+
+    def step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """One step of the optimiser; returns loss, hits and images."""
+        self.optimizer.zero_grad()
+        loss, scores = self.look(images, labels)
+        self.fabric.backward(loss)
+        self.optimizer.step()
+        return scores
+
+    def look(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean loss of a batch, and the sums over it: loss, hits and images."""
+        logits = self.module(images)
+        loss = nn.functional.cross_entropy(logits.float(), labels)
+        hits = (logits.argmax(dim=1) == labels).sum()
+        return loss, torch.stack([loss.detach() * len(labels), hits, torch.full_like(hits, len(labels))]).double()
+
+    def batches(
+        self, examples: "Augmented | Plain", epoch: int | None, advance: Callable[[int], None]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches on the device: in the epoch's own order, or without an epoch as they come."""
+        size = self.recipe.batch_size
+        order: Sequence[Any] = range(len(examples))
+        if epoch is not None:
+            order = [(epoch, int(i)) for i in random_order(len(examples), self.recipe.seed, epoch)]
+        cut = [list(order[i : i + size]) for i in range(0, len(order), size)]
+        for images, labels in DataLoader(examples, batch_sampler=cut, num_workers=self.loaders):
+            yield images.to(self.fabric.device), labels.to(self.fabric.device)
+            advance(1)
+
+    def save(self) -> None:
+        """Keep weights, momentum and history; the file is replaced at once."""
+        names = {parameter: name for name, parameter in self.network.named_parameters()}
+        tensors = {f"{WEIGHTS}{name}": tensor for name, tensor in self.network.state_dict().items()}
+        for parameter, buffers in self.optimizer.state.items():
+            if buffers["momentum_buffer"] is not None:
+                tensors[f"{MOMENTUM}{names[parameter]}"] = buffers["momentum_buffer"]
+        content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        history = json.dumps([asdict(epoch) for epoch in self.history])
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self.state.with_name(f".{self.state.name}.{os.getpid()}")
+        unfinished.write_bytes(save(content, metadata={HISTORY: history}))
+        unfinished.replace(self.state)
+
+    def resumed(self) -> list[Epoch]:
+        """The epochs that an earlier run ended, with their weights and momentum put in place."""
+        if not self.state.is_file():
+            return []
+        with safe_open(self.state, framework="pt") as stored:
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
+            history = json.loads(stored.metadata()[HISTORY])
+        weights = {name.removeprefix(WEIGHTS): tensor for name, tensor in tensors.items() if name.startswith(WEIGHTS)}
+        self.network.load_state_dict(weights)
+        for name, parameter in self.network.named_parameters():
+            buffer = tensors.get(f"{MOMENTUM}{name}")
+            self.optimizer.state[parameter]["momentum_buffer"] = None if buffer is None else buffer.to(parameter.device)
+        return [Epoch(**epoch) for epoch in history]
+
+
+class Augmented(Dataset[tuple[Tensor, int]]):
+    """Training images: what chance does to image i in an epoch depends on seed, epoch and i alone."""
+
+    def __init__(self, examples: Examples, recipe: Recipe) -> None:
+        self.examples, self.seed, self.transform = examples, recipe.seed, augmentation(recipe)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, int]:
+        epoch, i = key
+        image, label = self.examples[i]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(np.random.SeedSequence((self.seed, epoch, i)).generate_state(1, np.uint64)[0]))
+            return self.transform(image), label
+
+
+class Plain(Dataset[tuple[Tensor, int]]):
+    """Validation images, as they are."""
+
+    def __init__(self, examples: Examples, recipe: Recipe) -> None:
+        self.examples = examples
+        self.transform = preprocessing(recipe.image_size, recipe.mean, recipe.std)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        image, label = self.examples[i]
+        return self.transform(image), label
+
+
+def built(recipe: Recipe, n_classes: int) -> ResNet:
+    """The network with the first weights that belong to the seed; the caller's generator stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return ResNet(
+            recipe.architecture,
+            n_classes=n_classes,
+            width=recipe.width,
+            early_downsampling=recipe.early_downsampling,
+        )
+
+
+def optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Stochastic gradient descent with Nesterov's momentum."""
+    return torch.optim.SGD(
+        network.parameters(),
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.momentum > 0,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def learning_rate(recipe: Recipe, epoch: int) -> float:
+    """Half a cosine from `learning_rate` in epoch 0 towards 0 after the last (Loshchilov and Hutter 2017)."""
+    return recipe.learning_rate * (1 + math.cos(math.pi * epoch / recipe.epochs)) / 2
+
+
+def random_order(n: int, seed: int, epoch: int) -> np.ndarray:
+    """The order in which an epoch sees the n images."""
+    return np.random.default_rng((seed, epoch)).permutation(n)
+
+
+def mean_scores(batches: Sequence[Tensor]) -> tuple[float, float]:
+    """Mean loss and share of hits over all batches."""
+    loss, hits, n = torch.stack(list(batches)).sum(dim=0).tolist()
+    return loss / n, hits / n
+
+
+def accelerator(device: str) -> dict[str, Any]:
+    """Fabric's words for a torch device such as `cuda:1`."""
+    kind, _, number = device.partition(":")
+    if kind == "cpu":
+        return {"accelerator": "cpu", "devices": 1}
+    return {"accelerator": kind, "devices": [int(number)] if number else 1}
