@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every table and figure of the paper, in its order. Data sets lie in $SEMRSM_DATA: imagenet/, tiny-imagenet-200/,
-# egoobjects/, cityscapes/.
+# cifar-100-python/, egoobjects/, cityscapes/. Training the 27 networks of Figures 15 to 17 takes days on a GPU.
 #
 #   scripts/reproduce_paper.sh                             # everything
 #   scripts/reproduce_paper.sh table2 table3               # some of it
@@ -34,7 +34,16 @@ sweep table2 retrieve experiment=retrieve_table2 # with Figures 3, 4 and 8 to 14
 sweep table3 retrieve experiment=retrieve_table3
 sweep table4 correlate experiment=correlate_table4
 run table5 bench experiment=bench_table5
-run figures15_to_17 cka
+for images in cifar100 tiny_imagenet imagenet; do
+    for network in resnet18 resnet34 resnet101; do # three seeds each, to outputs/train/, where the figures look for them
+        launch "train_${network}_$images" train "experiment=train_${network}_$images"
+    done
+done
+sweep figure15 cka experiment=cka_fig15
+sweep figure16_cifar100 cka experiment=cka_fig16 dataset=cifar100 matching=optimal
+sweep figure16_tiny_imagenet cka experiment=cka_fig16 dataset=tiny_imagenet
+sweep figure16_imagenet cka experiment=cka_fig16 dataset=imagenet
+sweep figure17 cka experiment=cka_fig17
 
 echo "== report: semrsm report runs=$out"
 semrsm report "runs=$out" "hydra.run.dir=$out/report" || failed+=(report)

@@ -20,6 +20,7 @@ TASKS = {
     "retrieve": "Find the most similar images, and score what they show (Tables 2 and 3).",
     "correlate": "Tell whether similar representations mean similar predictions (Tables 1 and 4).",
     "cka": "Compare the layers of networks by CKA of both kinds of RSM (Figures 15 to 17).",
+    "train": "Train a ResNet for small images, for `semrsm cka` and every other task (Appendix G).",
     "rsm": "Write the RSM of a model's layers, or of arrays of your own.",
     "report": "Join the runs of a sweep into the paper's tables, its numbers beside ours (Tables 1 to 5).",
     "bench": "Time matching methods and what they reach (Table 5, Figures 5 and 6).",

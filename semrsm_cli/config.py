@@ -11,12 +11,14 @@ from semrsm_cli.data import AspectRatio, ClassSet, Metric, OnError
 from semrsm_cli.matching import Method
 from semrsm_cli.measures.cka import Estimator
 from semrsm_cli.models import ClsToken, Readout, Source
+from semrsm_cli.models.recipe import Architecture, Crop, Policy, TrainingPrecision
 from semrsm_cli.rsm import Centering, Invariance, Kernel
 from semrsm_cli.store import Precision
 
 __all__ = [
     "POOLED",
     "BenchConfig",
+    "Cifar100Config",
     "CityscapesConfig",
     "CkaConfig",
     "CorrelateConfig",
@@ -36,6 +38,7 @@ __all__ = [
     "RuntimeConfig",
     "ScenesConfig",
     "TinyImagenetConfig",
+    "TrainConfig",
     "TranslateConfig",
     "register_configs",
 ]
@@ -174,6 +177,8 @@ class ScenesConfig(RetrievalSetConfig):
     """Videos of each scene, up to 10, each under conditions of its own."""
     n_frames: int = 2
     """Frames of each video."""
+    objects: bool = False
+    """Take the objects in the scenes one by one: those that `semrsm train` keeps for validation."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -198,6 +203,16 @@ class TinyImagenetConfig(DatasetConfig):
     """Split: train, val or test."""
     hub: str | None = None
     """Hugging Face id or local copy to read instead of `root`."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Cifar100Config(DatasetConfig):
+    """CIFAR-100 in its own files."""
+
+    root: str | None = None
+    """The folder with `train`, `test` and `meta`; by default `cifar-100-python` under $SEMRSM_DATA."""
+    split: str = "test"
+    """Split: train or test. `semrsm train` takes train."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -541,7 +556,63 @@ class ReportConfig:
         require(self.n_pictures >= 0, f"n_pictures must be 0 or more, got {self.n_pictures}")
 
 
+@dataclass(kw_only=True, slots=True)
+class TrainConfig(TaskConfig):
+    """Settings of `semrsm train`; the defaults of this class are the recipe for CIFAR-100."""
+
+    dataset: DatasetConfig = MISSING
+    """The images: cifar100, tiny_imagenet, imagenet, scenes (the objects in them), or folder (with class folders)."""
+    hold_out: float = 0.2
+    """Share of the training images that is kept for validation where a set has no validation images of its own."""
+    label: str | None = None
+    """Name of the network in tables and figures; by default architecture and data set."""
+    architecture: Architecture = Architecture.resnet18
+    """Network: resnet10, resnet18, resnet34, resnet50 or resnet101."""
+    width: int = 64
+    """Channels of its stem."""
+    early_downsampling: bool = False
+    """Halve the map in the stem and again in layer1, for images of 160 pixels and more."""
+    image_size: int = 32
+    """Side in pixels that images are brought to."""
+    mean: list[float] = field(default_factory=lambda: [0.4914, 0.4822, 0.4465])
+    """Mean of red, green and blue, from 0 to 1, that is subtracted."""
+    std: list[float] = field(default_factory=lambda: [0.2023, 0.1994, 0.2010])
+    """Standard deviation that they are divided by."""
+    crop: Crop = Crop.padded
+    """Part of an image that is seen: `padded` (moved by up to an eighth), `resized` (any size), or `none` (all)."""
+    policy: Policy = Policy.cifar10
+    """AutoAugment's changes of colours and shapes: `cifar10`, `imagenet` or `none`."""
+    cutout: int = 16
+    """Side in pixels of the square that is blanked; 0 for none."""
+    epochs: int = 200
+    """How often every image is seen."""
+    batch_size: int = 128
+    """Images of a step."""
+    learning_rate: float = 0.1
+    """Learning rate at the start; it falls to 0 along a cosine."""
+    momentum: float = 0.9
+    """Nesterov's momentum."""
+    weight_decay: float = 5e-4
+    """Weight decay."""
+    precision: TrainingPrecision = TrainingPrecision.float32
+    """Type of the forward and backward pass: float32 or bfloat16."""
+
+    def __post_init__(self) -> None:
+        for name in ("width", "epochs", "batch_size"):
+            require(getattr(self, name) >= 1, f"{name} must be at least 1, got {getattr(self, name)}")
+        require(self.image_size >= 16, f"image_size must be at least 16, got {self.image_size}")
+        require(self.learning_rate > 0, f"learning_rate must be above 0, got {self.learning_rate}")
+        require(0 <= self.momentum < 1, f"momentum must be at least 0 and below 1, got {self.momentum}")
+        require(self.weight_decay >= 0, f"weight_decay must be 0 or more, got {self.weight_decay}")
+        require(self.cutout >= 0, f"cutout must be 0 or more, got {self.cutout}")
+        require(0 < self.hold_out < 1, f"hold_out must lie between 0 and 1, got {self.hold_out}")
+        require(self.seed >= 0, f"seed must be 0 or more, got {self.seed}")
+        require(len(self.mean) == len(self.std) == 3, "mean and std must hold three numbers each, as in [0.5,0.5,0.5]")
+        require(min(self.std) > 0, f"std must be above 0, got {list(self.std)}")
+
+
 DATASETS = {
+    "cifar100": Cifar100Config,
     "photos": PhotosConfig,
     "folder": FolderConfig,
     "cityscapes": CityscapesConfig,
@@ -558,6 +629,7 @@ TASKS = {
     "report": ReportConfig,
     "retrieve": RetrieveConfig,
     "rsm": RsmConfig,
+    "train": TrainConfig,
     "translate": TranslateConfig,
 }
 

@@ -26,6 +26,8 @@ from semrsm_cli.report.tables import to_terminal
 __all__ = ["describe_config", "launch"]
 
 HYDRA_VERSION_BASE = "1.3"
+GLOBAL_GROUPS = ("experiment", "recipe")
+"""Groups that set a task's own settings, not a part of their own name."""
 
 
 def conf_folder() -> str:
@@ -112,7 +114,7 @@ def describe_config(name: str) -> str:
     with hydra.initialize_config_dir(conf_folder(), version_base=HYDRA_VERSION_BASE):
         loader = GlobalHydra.instance().config_loader()
         config = hydra.compose(name)
-        groups = [group for group in loader.list_groups("") if group in config or group == "experiment"]
+        groups = [group for group in loader.list_groups("") if group in config or group in GLOBAL_GROUPS]
         options = {group: group_options(loader.get_group_options(group), group, name) for group in groups}
     return settings_help({group: names for group, names in options.items() if names}, config)
 
@@ -121,6 +123,8 @@ def group_options(names: list[str], group: str, task: str) -> list[str]:
     """The options of a group that a user may choose for a task."""
     if group == "experiment":
         return [name for name in names if name.startswith(f"{task}_")]
+    if group == "recipe" and task != "train":
+        return []
     return [name for name in names if not name.endswith("_schema")]
 
 

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["RunFolder"]
 
-LIBRARIES = ("semrsm", "numpy", "scipy", "numba", "torch", "torchvision", "timm", "transformers", "hydra-core", "zarr")
+LIBRARIES = (
+    *("semrsm", "numpy", "scipy", "numba", "torch", "torchvision", "lightning", "timm", "transformers"),
+    *("hydra-core", "zarr"),
+)
 FIGURE_FORMATS: dict[str, dict[str, Any]] = {"png": {}, "pdf": {"CreationDate": None}}
 FIGURE_DPI = 200
 THUMBNAIL_QUALITY = 85
@@ -87,6 +90,10 @@ class RunFolder:
         """Write a text file such as a list of ids."""
         self._write(name, lambda path: path.write_text(text, encoding="utf-8"))
 
+    def file(self, name: str, content: bytes) -> None:
+        """Write any other file, such as a network's weights."""
+        self._write(name, lambda path: path.write_bytes(content))
+
     def finish(self) -> None:
         """Write config.yaml and run.json."""
         if self.settings:
@@ -97,7 +104,7 @@ class RunFolder:
         """Where everything lies, for the terminal."""
         figures = [path for path in self.written if path.suffix == ".png"]
         tables = [path for path in self.written if path.suffix == ".csv"]
-        arrays = [path for path in self.written if path.suffix == ".npy"]
+        arrays = [path for path in self.written if path.suffix in (".npy", ".safetensors")]
         lines = [f"{self._shown(self.path)}/"]
         lines += [f"  {path.relative_to(self.path)}" for path in (*tables, *figures, *arrays[:3])]
         if len(arrays) > 3:

@@ -142,7 +142,10 @@ def draw(folder: RunFolder, compared: Sequence[Compared], config: CkaConfig) -> 
     """Figures 16 and 17 for each kernel; within networks also Figure 15, with all kernels."""
     first = compared[0]
     label_a = first.a.name if config.a else config.model.label
-    label_b = label_a if config.model_b is None and not config.b else first.b.name
+    label_b = first.b.name if config.b or config.model_b else label_a
+    if config.across:
+        one_pair = len({(one.a, one.b) for one in compared}) == 1
+        label_a, label_b = (first.a.name, first.b.name) if one_pair else (label_a, f"another {label_a}")
     layers_a, layers_b = ([layer.name for layer in side.layers] for side in (first.a, first.b))
     consistency = {}
     for name in config.kernels:

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from semrsm_cli import data, store
 from semrsm_cli.config import (
+    Cifar100Config,
     CityscapesConfig,
     DatasetConfig,
     EgoobjectsConfig,
@@ -30,7 +31,16 @@ from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import say, tracked
 from semrsm_cli.store import Representation, Writer
 
-__all__ = ["Extracted", "extract", "load_network", "note_images", "note_network", "open_images", "represent"]
+__all__ = [
+    "Extracted",
+    "extract",
+    "load_network",
+    "note_images",
+    "note_network",
+    "open_images",
+    "represent",
+    "require_device",
+]
 
 LOGITS = "logits"
 
@@ -77,12 +87,16 @@ def open_images(config: DatasetConfig) -> Images:
     match config:
         case PhotosConfig():
             images = data.photos(regions=config.regions)
+        case Cifar100Config():
+            images = data.cifar100(config.root, split=config.split).images
         case FolderConfig():
             images = data.folder(config.root, on_error=config.on_error)
         case EgoobjectsConfig():
             images = data.egoobjects_images(config.root, selection_of(config)).images
         case CityscapesConfig():
             images = data.cityscapes_images(config.root, on_error=config.on_error)
+        case ScenesConfig(objects=True):
+            images = data.scene_objects(store.cache_folder() / "scenes", filming_of(config)).val.images
         case ScenesConfig():
             images = data.scenes_images(store.cache_folder() / "scenes", filming_of(config)).images
         case ImagenetConfig():
@@ -118,10 +132,7 @@ def draw(images: Images, n: int | None, seed: int) -> Images:
 
 def load_network(config: ModelConfig, runtime: RuntimeConfig) -> Network:
     """The network that the settings describe, ready on its device."""
-    try:
-        torch.empty(0, device=runtime.device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"runtime.device={runtime.device} is not available: {first_line(error)}; use cpu") from None
+    require_device(runtime.device)
     return load(
         config.source,
         config.name,
@@ -130,6 +141,14 @@ def load_network(config: ModelConfig, runtime: RuntimeConfig) -> Network:
         options=config.options,
         device=runtime.device,
     )
+
+
+def require_device(device: str) -> None:
+    """Raise ConfigError unless torch can compute there."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"runtime.device={device} is not available: {first_line(error)}; use cpu") from None
 
 
 def represent(

@@ -12,7 +12,7 @@ from typer.testing import Result
 import semrsm_cli as semrsm_library
 
 Command = Callable[..., Result]
-QUICK = ("size=32", "dataset.regions=1", "model.layers=[blocks.1,blocks.2,blocks.6]")
+QUICK = ("size=32", "dataset.regions=1", "n_images=null", "model.layers=[blocks.1,blocks.2,blocks.6]")
 COLUMNS = [
     *("model_a", "layer_a", "model_b", "layer_b"),
     *("kernel", "invariance_a", "invariance_b", "estimator", "cka"),
@@ -102,7 +102,7 @@ def test_mini_batches_are_summed_before_the_ratio(semrsm: Command, x: np.ndarray
 
 def test_every_two_of_several_networks_and_their_mean(semrsm: Command) -> None:
     arguments = ("model=timm", "model.name=resnet10t", "names=[resnet14t]", "model.layers=[layer1,layer4]")
-    common = ("model.weights=random", "size=32", "dataset.regions=1", "kernels=[linear]")
+    common = ("model.weights=random", "size=32", "n_images=12", "kernels=[linear]")
     result = semrsm("cka", *arguments, *common, "hydra.run.dir=within")
     assert result.exit_code == 0, result.output
     rows = table("within")
