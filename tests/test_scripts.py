@@ -36,7 +36,8 @@ def test_every_experiment_is_run_and_every_run_exists(tmp_path: Path) -> None:
     _, calls = reproduce(tmp_path)
     assert {call.split()[0] for call in calls} <= set(TASKS)
     named = {name for call in calls for name in re.findall(r"experiment=(\w+)", call)}
-    assert named == {path.stem for path in (Path(conf_folder()) / "experiment").glob("*.yaml")}
+    in_small = {"cka_trained"}  # what Figures 15 to 17 show, on networks trained in a minute
+    assert named | in_small == {path.stem for path in (Path(conf_folder()) / "experiment").glob("*.yaml")}
     assert calls[-1] == "report runs=outputs/paper hydra.run.dir=outputs/paper/report"
 
 
