@@ -57,7 +57,7 @@ class Layout:
         """The means over all cells without and with permutation invariance, and how far the paper's lie from them."""
         means = {
             (prefix + column): values.mean() if (values := self.numbers(source, column)).size else np.nan
-            for source, prefix in (("here", ""), ("paper", "paper_"))
+            for source, prefix in (("here", "mean_"), ("paper", "paper_mean_"))
             for column in INVARIANCES.values()
         }
         differences = np.abs(self.numbers("difference", *INVARIANCES.values()))

@@ -31,14 +31,22 @@ def to_latex(frame: pd.DataFrame, note: str = "") -> str:
 
 
 def to_terminal(frame: pd.DataFrame) -> str:
-    """The table as aligned lines; columns that hold one value only become a line above it."""
+    """The table as aligned lines; columns that hold one value only become a line above it.
+
+    A table of one row has such columns only: it stays a table where the width allows.
+    """
     frame = flat(frame)
-    constant = [column for column in frame if len(frame) > 1 and frame[column].nunique(dropna=False) == 1]
     shown = rounded(frame)
+    width = max(shutil.get_terminal_size((NARROWEST, 24)).columns, NARROWEST)
+    if len(frame) == 1 and max(map(len, shown.to_string(index=False).splitlines())) <= width:
+        constant = []
+    else:
+        constant = [column for column in frame if frame[column].nunique(dropna=False) == 1]
     head = [f"{column} {shown[column].iloc[0]}" for column in constant if shown[column].iloc[0]]
     body = shown.drop(columns=constant)
-    width = max(shutil.get_terminal_size((NARROWEST, 24)).columns, NARROWEST)
-    lines = wrapped(head, width) + body.to_string(index=False, line_width=width).splitlines()
+    lines = wrapped(head, width)
+    if len(body.columns):
+        lines += body.to_string(index=False, line_width=width).splitlines()
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -160,6 +160,10 @@ def matching_name(invariance: Invariance, matching: MatchingConfig) -> str:
 
 
 def certified_gap(inner: Gram) -> float:
-    """The largest gap between a pair's bound and its value, relative to the value's mean size."""
-    scale = float(np.abs(inner.inner).mean())
-    return float((inner.bound - inner.inner).max() / scale) if scale > 0 else 0.0
+    """The largest gap between a pair's bound and its value, relative to the value; to their mean size if that is more.
+
+    Values of unrelated images lie near zero, where a relative gap says nothing.
+    """
+    sizes = np.abs(inner.inner)
+    scale = np.maximum(sizes, sizes.mean())
+    return float(((inner.bound - inner.inner) / np.where(scale > 0, scale, 1)).max())

@@ -36,6 +36,15 @@ def test_terminal_names_constants_once_and_fits_the_width(monkeypatch) -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_terminal_writes_one_row_as_a_table_where_it_fits(monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    row = pd.DataFrame({"model": ["A_1"], "auc": [0.5]})
+    assert to_terminal(row).splitlines() == ["model   auc", "  A_1 0.500"]
+    wide = row.assign(key="k" * 70, n=3)
+    assert to_terminal(wide).splitlines() == ["model A_1, auc 0.500", f"key {'k' * 70}, n 3"]
+    assert to_terminal(FRAME.drop(columns=["auc", "n", "gap"])) == "model A_1"
+
+
 GROUPED = pd.DataFrame(
     [["A", "here", 0.5, 0.75], ["A", "paper", 0.25, 0.5], ["B", "here", 1.0, np.nan]],
     columns=pd.MultiIndex.from_tuples([("model", ""), ("source", ""), ("50", "none"), ("50", "PI")]),

@@ -54,7 +54,7 @@ def test_layers_of_a_model_and_invariances_are_ordered(semrsm: Command) -> None:
     assert (rsms["permutation"] >= rsms["translation"] - slack).all()
     assert (rsms["translation"] >= rsms["none"] - slack).all()
     table = pd.read_csv("permutation/tables/rsm.csv")
-    assert 0 <= table["certified_gap"].item() <= 1e-3
+    assert 0 < table["certified_gap"].item() <= 1e-4
 
 
 def test_second_run_takes_its_tiles_from_the_store(semrsm: Command, x: np.ndarray, monkeypatch) -> None:

@@ -24,7 +24,7 @@ COLOR: Final = {
 INVARIANCE_TITLE: Final = {
     "none": "spatio-semantic",
     "translation": "translation-invariant",
-    "permutation": "semantic (ours)",
+    "permutation": "semantic",
     "pooled": "pooled vectors",
 }
 
