@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every table and figure of the paper, in its order. Data sets lie in $SEMRSM_DATA: imagenet/, tiny-imagenet-200/,
-# cifar-100-python/, egoobjects/, cityscapes/. Training the 27 networks of Figures 15 to 17 takes days on a GPU.
+# cifar-100-python/, egoobjects/, cityscapes/. The 27 networks of Figures 5, 6 and 15 to 17 and of Table 5 are trained first,
+# which takes days on a GPU.
 #
 #   scripts/reproduce_paper.sh                             # everything
 #   scripts/reproduce_paper.sh table2 table3               # some of it
@@ -26,6 +27,11 @@ launch() {
     semrsm "$task" "${@:3}" "${overrides[@]}" || failed+=("$name")
 }
 
+for images in cifar100 tiny_imagenet imagenet; do
+    for network in resnet18 resnet34 resnet101; do # three seeds each, to outputs/train/, where the figures look for them
+        launch "train_${network}_$images" train "experiment=train_${network}_$images"
+    done
+done
 run figure2 translate experiment=translate_fig2
 sweep table1 correlate experiment=correlate_table1
 run figures5_and_6 bench experiment=bench_fig5
@@ -34,11 +40,6 @@ sweep table2 retrieve experiment=retrieve_table2 # with Figures 3, 4 and 8 to 14
 sweep table3 retrieve experiment=retrieve_table3
 sweep table4 correlate experiment=correlate_table4
 run table5 bench experiment=bench_table5
-for images in cifar100 tiny_imagenet imagenet; do
-    for network in resnet18 resnet34 resnet101; do # three seeds each, to outputs/train/, where the figures look for them
-        launch "train_${network}_$images" train "experiment=train_${network}_$images"
-    done
-done
 sweep figure15 cka experiment=cka_fig15
 sweep figure16_cifar100 cka experiment=cka_fig16 dataset=cifar100 matching=optimal
 sweep figure16_tiny_imagenet cka experiment=cka_fig16 dataset=tiny_imagenet

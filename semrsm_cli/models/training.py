@@ -5,6 +5,7 @@ augmentation of an image from both and its number. So neither loader processes n
 """
 
 import json
+import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -80,6 +81,7 @@ class Training:
         loaders: int = 0,
     ) -> None:
         self.recipe, self.state, self.loaders = recipe, state, loaders
+        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # through it Fabric repeats what it was told
         self.fabric = Fabric(**accelerator(device), precision=FABRIC_PRECISION[recipe.precision])
         self.network = built(recipe, n_classes)
         self.module, self.optimizer = self.fabric.setup(self.network, optimizer(self.network, recipe))

@@ -134,11 +134,12 @@ def test_loader_processes_change_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "0").read_bytes() == (tmp_path / "2").read_bytes()
 
 
-def test_bfloat16_keeps_weights_in_float32(tmp_path: Path) -> None:
+def test_bfloat16_keeps_weights_in_float32(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     found = training(tmp_path / "state", replace(PLAIN, epochs=2, precision=TrainingPrecision.bfloat16))
     found.run(lambda _: None)
     assert {tensor.dtype for tensor in weights(found).values()} == {torch.float32, torch.int64}
     assert np.isfinite(found.history[-1].val_loss)
+    assert not caplog.records
 
 
 def test_loss_without_bounds_is_one_line(tmp_path: Path) -> None:
