@@ -504,7 +504,8 @@ class CkaConfig(ExtractConfig):
     a: Any = field(default_factory=list)
     """Files or stored keys of representations [n, s, c] to use instead of a model and images, one or several layers."""
     b: Any = field(default_factory=list)
-    """The same for a second network; s and c may differ, the images must not."""
+    """The same for a second network; s and c may differ, the images must not. Ids are compared where both have some: in
+    NAME.ids.csv beside the file (column `id`), or in an array `ids` of an .npz file."""
     size: int | None = None
     """Side in pixels of the square that each image is brought to; by default the network's own preprocessing."""
     kernels: list[Kernel] = field(default_factory=lambda: [Kernel.linear, Kernel.rbf])

@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from semrsm_cli.config import register_configs
 from semrsm_cli.errors import ConfigError, SemrsmError
@@ -99,6 +99,8 @@ def job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]:
 
 def run_task(task: Callable[..., Any], settings: DictConfig, folder: RunFolder) -> None:
     """Check the settings, run the task, close its folder, and print its table and where everything lies."""
+    if missing := missing_key(settings):
+        raise ConfigError(f"{missing} has no default; give {missing}=VALUE")
     try:
         config = OmegaConf.to_object(settings)
     except (ValueError, TypeError, AttributeError, OmegaConfBaseException) as error:
@@ -126,6 +128,14 @@ def group_options(names: list[str], group: str, task: str) -> list[str]:
     if group == "recipe" and task != "train":
         return []
     return [name for name in names if not name.endswith("_schema")]
+
+
+def missing_key(settings: DictConfig) -> str | None:
+    """The first setting that has no value, if there is one."""
+    try:
+        return min(OmegaConf.missing_keys(settings), default=None)
+    except InterpolationToMissingValueError as error:  # says: ... Missing mandatory value: model.name
+        return str(error).splitlines()[0].rpartition(" ")[2]
 
 
 def one_line(error: BaseException) -> str:

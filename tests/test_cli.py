@@ -50,6 +50,7 @@ def test_cfg_prints_the_composed_config(semrsm: Command) -> None:
         (["modle=resnet18"], "modle"),
         (["model=foo"], "no config 'model/foo', choose from"),
         (["dataset=foo"], "no config 'dataset/foo', choose from"),
+        (["model=timm"], "model.name has no default; give model.name=VALUE"),
         (["seed=abc"], "could not be converted to Integer"),
         (["nokey"], "missing EQUAL"),
         (["n_pairs=1"], "n_pairs must be at least 2, got 1"),

@@ -15,6 +15,8 @@ from semrsm_cli.errors import SemrsmError
 
 __all__ = ["GivenLayers", "read_layers"]
 
+IDS = "ids"
+
 
 @dataclass(frozen=True)
 class GivenLayers:
@@ -27,20 +29,21 @@ class GivenLayers:
 def read_layers(name: str) -> GivenLayers:
     """All arrays in a file, each of them a layer; or only the one named behind a `#`: `features.npz#layer4`.
 
-    Ids stand in a table beside the file, `features.ids.csv` beside `features.npz`, in the column `id`.
+    Ids stand in a table beside the file, `features.ids.csv` beside `features.npz`, in the column `id`; or in the .npz
+    file itself, in an array of strings `ids`.
 
     Raises:
-        SemrsmError: As `read_array`; or the table of ids cannot be read, or is not as long as the arrays.
+        SemrsmError: As `read_array`; or the ids cannot be read, or are not as many as the images.
     """
     location, _, chosen = name.partition("#")
     path = Path(location).expanduser()
     inside = [chosen] if chosen else array_names(path)
     arrays = {array or path.stem: read_array(f"{location}#{array}" if array else location) for array in inside}
-    ids = read_ids(path.with_name(f"{path.stem}.ids.csv"))
+    table = path.with_name(f"{path.stem}.ids.csv")
+    ids, source = (read_ids(table), table.name) if table.is_file() else (ids_within(path), f"{IDS} in {location}")
     for layer, array in arrays.items():
         if ids is not None and len(ids) != array.shape[0]:
-            n = array.shape[0]
-            raise SemrsmError(f"{path.stem}.ids.csv names {len(ids)} images, but {layer} in {location} holds {n}")
+            raise SemrsmError(f"{source} names {len(ids)} images, but {layer} in {location} holds {array.shape[0]}")
     return GivenLayers(arrays, ids)
 
 
@@ -49,7 +52,7 @@ def array_names(path: Path) -> list[str]:
     with suppress(OSError, ValueError, SafetensorError, zarr.errors.BaseZarrError):
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as arrays:
-                return list(arrays) or [""]
+                return [name for name in arrays if name != IDS] or [""]
         if path.suffix == ".safetensors":
             with safe_open(path, framework="np") as tensors:
                 return list(tensors.keys()) or [""]
@@ -58,10 +61,21 @@ def array_names(path: Path) -> list[str]:
     return [""]
 
 
-def read_ids(path: Path) -> tuple[str, ...] | None:
-    """The column `id` of a table, or None where there is no table."""
-    if not path.is_file():
+def ids_within(path: Path) -> tuple[str, ...] | None:
+    """The array of ids in an .npz file, if there is one."""
+    if path.suffix != ".npz":
         return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return tuple(map(str, arrays[IDS].ravel())) if IDS in arrays else None
+    except ValueError as error:  # strings as Python objects
+        raise SemrsmError(
+            f"cannot read {IDS} in {path}: {error}; keep them as strings, by np.array(ids, dtype=str)"
+        ) from error
+
+
+def read_ids(path: Path) -> tuple[str, ...]:
+    """The column `id` of a table."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
         if "id" not in (rows.fieldnames or ()):

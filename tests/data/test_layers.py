@@ -43,6 +43,20 @@ def test_single_array_is_called_after_its_file_and_ids_stand_beside(tmp_path: Pa
     assert found.ids == ("cat", "dog", "owl")
 
 
+def test_ids_within_an_npz_file_are_no_layer(tmp_path: Path, x: np.ndarray) -> None:
+    path = tmp_path / "mine.npz"
+    np.savez(path, early=x, ids=np.array(["cat", "dog", "owl"]))
+    found = read_layers(str(path))
+    assert list(found.arrays) == ["early"]
+    assert found.ids == read_layers(f"{path}#early").ids == ("cat", "dog", "owl")
+    np.savez(path, early=x, ids=np.array(["cat", "dog"]))
+    with pytest.raises(SemrsmError, match=r"ids in .*mine.npz names 2 images, but early in .* holds 3"):
+        read_layers(str(path))
+    np.savez(path, early=x, ids=np.array(["cat", "dog", "owl"], dtype=object), allow_pickle=True)
+    with pytest.raises(SemrsmError, match="keep them as strings"):
+        read_layers(str(path))
+
+
 def test_wrong_files_are_named(tmp_path: Path, x: np.ndarray) -> None:
     np.save(tmp_path / "block.npy", x)
     (tmp_path / "block.ids.csv").write_text("name\ncat\n")
