@@ -2,9 +2,11 @@
 
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseExce
 
 from semrsm_cli.config import register_configs
 from semrsm_cli.errors import ConfigError, SemrsmError
-from semrsm_cli.manual import settings_help
+from semrsm_cli.manual import settings, settings_help
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.tables import to_terminal
 
@@ -28,6 +30,7 @@ __all__ = ["describe_config", "launch"]
 HYDRA_VERSION_BASE = "1.3"
 GLOBAL_GROUPS = ("experiment", "recipe")
 """Groups that set a task's own settings, not a part of their own name."""
+UNKNOWN = re.compile(r"Could not override '([\w.]+)'")
 
 
 def conf_folder() -> str:
@@ -50,7 +53,7 @@ def launch(name: str, argv: list[str]) -> None:
         try:
             main()
         except (CompactHydraException, OmegaConfBaseException) as error:
-            raise ConfigError(one_line(error)) from error
+            raise ConfigError(one_line(error) + remedy(name, error)) from error
     if failures:
         raise failures[0]
 
@@ -128,6 +131,20 @@ def group_options(names: list[str], group: str, task: str) -> list[str]:
     if group == "recipe" and task != "train":
         return []
     return [name for name in names if not name.endswith("_schema")]
+
+
+def remedy(name: str, error: BaseException) -> str:
+    """For a setting that task `name` does not know: those that may be meant."""
+    unknown = UNKNOWN.match(str(error))
+    if not unknown:
+        return ""
+    with hydra.initialize_config_dir(conf_folder(), version_base=HYDRA_VERSION_BASE):
+        config = hydra.compose(name)
+    known = [key for key, _, _ in settings(config)]
+    last = unknown[1].rpartition(".")[2]
+    near = [key for key in known if key.rpartition(".")[2] == last]
+    near = near or get_close_matches(unknown[1], {*known, *map(str, config)}, n=1)
+    return f"; do you mean {' or '.join(near)}?" if near else f"; `semrsm {name} --help` lists all settings"
 
 
 def missing_key(settings: DictConfig) -> str | None:

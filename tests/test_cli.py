@@ -47,7 +47,10 @@ def test_cfg_prints_the_composed_config(semrsm: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["modle=resnet18"], "modle"),
+        (["modle=resnet18"], "Key 'modle' not in 'TranslateConfig'; do you mean model?"),
+        (["regions=9"], "do you mean dataset.regions?"),
+        (["workers=2"], "do you mean runtime.workers?"),
+        (["frobnicate=1"], "`semrsm translate --help` lists all settings"),
         (["model=foo"], "no config 'model/foo', choose from"),
         (["dataset=foo"], "no config 'dataset/foo', choose from"),
         (["model=timm"], "model.name has no default; give model.name=VALUE"),
