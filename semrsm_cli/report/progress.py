@@ -27,7 +27,9 @@ def duration(seconds: float) -> str:
 
 
 def size(n_bytes: float) -> str:
-    """An amount of memory in words: `12 MiB`, `3.4 GiB`."""
+    """An amount of memory in words: `12 KiB`, `12 MiB`, `3.4 GiB`."""
+    if n_bytes < 2**20:
+        return f"{n_bytes / 2**10:.0f} KiB"
     return f"{n_bytes / 2**20:.0f} MiB" if n_bytes < 2**30 else f"{n_bytes / 2**30:.1f} GiB"
 
 

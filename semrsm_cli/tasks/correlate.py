@@ -15,8 +15,7 @@ from semrsm_cli.measures.pairs import Rows
 from semrsm_cli.report import paper
 from semrsm_cli.report.figures.correlate import Density, density_figure, depth_figure, intervals_figure
 from semrsm_cli.report.folder import RunFolder
-from semrsm_cli.report.progress import duration, say, size
-from semrsm_cli.rsm import Centered, Forecast, Invariance, Kernel, Representations, forecast, mean
+from semrsm_cli.rsm import Centered, Invariance, Kernel, Representations, forecast, mean
 from semrsm_cli.tasks.correlate_pairs import (
     InnerProducts,
     Similarity,
@@ -29,7 +28,7 @@ from semrsm_cli.tasks.correlate_pairs import (
 )
 from semrsm_cli.tasks.correlate_sources import Layer, Predicted, given, of_model
 from semrsm_cli.tasks.retrieve_ranking import pooled
-from semrsm_cli.tasks.rsm import matching_name, matching_options
+from semrsm_cli.tasks.rsm import foretell, matching_name, matching_options
 
 __all__ = ["correlate"]
 
@@ -38,7 +37,6 @@ PAPER_TABLE = {2000: 1, 20000: 4}  # images of ImageNet
 PRINTED_WITHOUT_SIGN = 0.176  # in Table 1: ResNet18, rbf, none
 ARGUMENT = {"x": "similarity", "y": "divergence"}  # what the measures call them
 STATISTICS = ("pearson", "spearman")
-WORTH_TELLING = 5.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -124,19 +122,11 @@ def matched(
     }
     step = f"{invariance} {layer.name}"
     if rule is not Invariance.none:
-        foretell(step, forecast(x, invariance=rule, **options), folder)
+        cost = forecast(x, invariance=rule, **options)
+        folder.note(forecast_seconds=folder.facts.get("forecast_seconds", {}) | {step: round(cost.seconds, 3)})
+        foretell(step, cost)
     align = config.sigma_tile or 1
     return inner_products(x, rule, settings, align=align, name=step, **options)
-
-
-def foretell(step: str, cost: Forecast, folder: RunFolder) -> None:
-    """Keep what a matching will cost, and say it where it takes long."""
-    folder.note(forecast_seconds=folder.facts.get("forecast_seconds", {}) | {step: round(cost.seconds, 3)})
-    if cost.seconds > WORTH_TELLING:
-        say(
-            f"{step}: {cost.pairs:,} pairs, about {duration(cost.seconds)}, {size(cost.disk_bytes)} in the store; "
-            "a run that is stopped goes on from there"
-        )
 
 
 def ranked(inner: InnerProducts, name: Kernel, config: CorrelateConfig) -> Ranked:

@@ -12,11 +12,11 @@ from semrsm_cli.data.arrays import content_of, read_array
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import duration, say, size, tracked
-from semrsm_cli.rsm import Centered, Gram, Invariance, Representations, forecast, gram, kernel, mean
+from semrsm_cli.rsm import Centered, Forecast, Gram, Invariance, Representations, forecast, gram, kernel, mean
 from semrsm_cli.store import TileFolder, digest
 from semrsm_cli.tasks.extract import draw, load_network, note_images, note_network, open_images, represent
 
-__all__ = ["gram_in_store", "matching_options", "rsm"]
+__all__ = ["foretell", "gram_in_store", "matching_name", "matching_options", "rsm"]
 
 WORK_TO_FORETELL = 1e8  # pairs of positions: below, the forecast would take longer than the work
 SECONDS_TO_FORETELL = 5
@@ -131,21 +131,26 @@ def gram_in_store(
     share = 1.0 if pairs is None else float(pairs.mean())
     step = f"{invariance} {name}"
     if share * n_pairs * x.shape[1] ** 2 > WORK_TO_FORETELL:
-        foretell(step, x, y, options, share)
+        cost = forecast(x, y, **options)
+        foretell(step, cost, share, held_bytes=cost.disk_bytes)
     with tracked(step, n_pairs) as advance:
         return gram(x, y, **options, pairs=pairs, tiles=tiles, progress=advance)
 
 
-def foretell(
-    step: str, x: Representations, y: Representations | None, options: dict[str, Any], share: float = 1.0
-) -> None:
-    """Say what the inner products of a share of all pairs will cost, unless they are a matter of seconds."""
-    cost = forecast(x, y, **options)
+def foretell(step: str, cost: Forecast, share: float = 1.0, *, held_bytes: int = 0) -> None:
+    """Say what the inner products of a share of all pairs will cost, unless they are a matter of seconds.
+
+    Args:
+        step: What is told about.
+        cost: The cost of all pairs.
+        share: Share of them that is computed.
+        held_bytes: Bytes of the result that stay in memory.
+    """
     if share * cost.seconds > SECONDS_TO_FORETELL:
-        memory, disk = size(cost.memory_bytes + cost.disk_bytes), size(cost.disk_bytes)
         say(
-            f"{step}: {share * cost.pairs:,.0f} pairs take about {duration(share * cost.seconds)}, {memory} of memory "
-            f"and {disk} in the store, less what it holds of them"
+            f"{step}: {share * cost.pairs:,.0f} pairs, about {duration(share * cost.seconds)}, "
+            f"{size(cost.memory_bytes + held_bytes)} of memory, {size(cost.disk_bytes)} in the store; "
+            "what it holds already is not computed again"
         )
 
 

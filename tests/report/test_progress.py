@@ -21,6 +21,6 @@ def test_durations_in_words(seconds: float, words: str) -> None:
     assert progress.duration(seconds) == words
 
 
-@pytest.mark.parametrize(("n_bytes", "words"), [(0, "0 MiB"), (12.4 * 2**20, "12 MiB"), (3.4 * 2**30, "3.4 GiB")])
+@pytest.mark.parametrize(("n_bytes", "words"), [(0, "0 KiB"), (12.4 * 2**20, "12 MiB"), (3.4 * 2**30, "3.4 GiB")])
 def test_sizes_in_words(n_bytes: float, words: str) -> None:
     assert progress.size(n_bytes) == words

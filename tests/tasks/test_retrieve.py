@@ -133,8 +133,8 @@ def test_what_takes_long_is_told_beforehand(semrsm: Command, monkeypatch: pytest
     monkeypatch.setattr("semrsm_cli.tasks.rsm.SECONDS_TO_FORETELL", -1)
     result = succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "invariances=[permutation]", "seed=8"))
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("permutation retrieval: ")]
-    assert "80 pairs take about 0 s, " in line
-    assert " of memory and " in line
+    assert "80 pairs, about 0 s, " in line
+    assert " of memory, 1 KiB in the store" in line
 
 
 def test_second_run_takes_its_tiles_from_the_store(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
