@@ -135,7 +135,8 @@ def test_default_learns_and_its_rsms_agree_more_in_late_layers(semrsm: Command) 
     for seed in (0, 1):
         table = pd.read_csv(f"outputs/train/small/seed_{seed}/tables/training.csv")
         assert table["val_accuracy"].item() > 5 * table["chance"].item(), table
-    result = semrsm("cka", "experiment=cka_trained", "hydra.run.dir=run")
+    ends = "model.layers=[stem.norm,layer4.*.sum]"
+    result = semrsm("cka", "experiment=cka_trained", ends, "hydra.run.dir=run")
     assert result.exit_code == 0, result.output
     consistency = pd.read_csv("run/tables/consistency.csv")
     for _, of_kernel in consistency.groupby("kernel"):
