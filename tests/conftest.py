@@ -6,7 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from typer.testing import CliRunner, Result
+
+settings.register_profile("no deadline", deadline=None)  # an example may be the first to call a compiled function
+settings.load_profile("no deadline")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ def images(rng: np.random.Generator, s: int, c: int) -> tuple[np.ndarray, np.nda
     return tuple(np.maximum(rng.normal(size=(2, s, c)), -0.5).astype(np.float32))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(s=st.integers(1, 60), seed=st.integers(0, 2**32 - 1), method=st.sampled_from([*BY_NORM, Method.diagonal]))
 def test_never_beats_the_optimum_nor_exceeds_its_bound(s: int, seed: int, method: Method) -> None:
     x, y = images(np.random.default_rng(seed), s, 6)

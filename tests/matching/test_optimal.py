@@ -67,7 +67,7 @@ def test_agrees_with_scipy_on_large_maps(kind: str) -> None:
     check(affinity, exact[linear_sum_assignment(exact, maximize=True)].sum(), 1e-4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     s=st.integers(1, 40),
     seed=st.integers(0, 2**32 - 1),

@@ -109,7 +109,7 @@ def test_batches_longer_than_the_map_are_the_optimum(x: np.ndarray, y: np.ndarra
     np.testing.assert_array_equal(gram(x, y, matching="batch_optimal").bound, gram(x, y).bound)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1), s=st.integers(1, 20), c=st.integers(1, 6))
 def test_shuffled_positions_leave_the_semantic_rsm_unchanged(seed: int, s: int, c: int) -> None:
     rng = np.random.default_rng(seed)
@@ -119,7 +119,7 @@ def test_shuffled_positions_leave_the_semantic_rsm_unchanged(seed: int, s: int, 
     np.testing.assert_allclose(one.inner, two.inner, rtol=1e-5, atol=1e-5 * s * c)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1), invariance=st.sampled_from(list(Invariance)))
 def test_a_rotation_of_the_channels_changes_no_inner_product(seed: int, invariance: Invariance) -> None:
     rng = np.random.default_rng(seed)
@@ -130,7 +130,7 @@ def test_a_rotation_of_the_channels_changes_no_inner_product(seed: int, invarian
     np.testing.assert_allclose(one.inner, two.inner, rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), height=st.integers(1, 4), width=st.integers(1, 5))
 def test_more_freedom_gives_more_similarity(seed: int, height: int, width: int) -> None:
     rng = np.random.default_rng(seed)
