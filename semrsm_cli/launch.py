@@ -1,5 +1,6 @@
 """Hand a task over to Hydra: compose its config, run it or sweep, report bad settings."""
 
+import errno
 import functools
 import os
 import re
@@ -24,12 +25,15 @@ from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.manual import settings, settings_help
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.tables import to_terminal
+from semrsm_cli.store import cache_folder
 
 __all__ = ["describe_config", "launch"]
 
 HYDRA_VERSION_BASE = "1.3"
 GLOBAL_GROUPS = ("experiment", "recipe")
 """Groups that set a task's own settings, not a part of their own name."""
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNKNOWN = re.compile(r"Could not override '([\w.]+)'")
 
 
@@ -51,7 +55,8 @@ def launch(name: str, argv: list[str]) -> None:
     main = hydra.main(conf_folder(), config_name=name, version_base=HYDRA_VERSION_BASE)(job(name, failures))
     with hydra_process([f"semrsm {name}", *argv]):
         try:
-            main()
+            with disk_named():
+                main()
         except (CompactHydraException, OmegaConfBaseException) as error:
             raise ConfigError(one_line(error) + remedy(name, error)) from error
     if failures:
@@ -89,7 +94,8 @@ def job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]:
         folder = RunFolder(Path(hydra_config.runtime.output_dir), command=command)
         try:
             folder.settings = OmegaConf.to_yaml(settings)
-            run_task(task, settings, folder)
+            with disk_named():
+                run_task(task, settings, folder)
         except SemrsmError as error:
             if hydra_config.mode != RunMode.RUN:
                 raise
@@ -98,6 +104,22 @@ def job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]:
             folder.remove_if_empty()
 
     return run
+
+
+@contextmanager
+def disk_named() -> Iterator[None]:
+    """Say on one line which folder a run cannot write to."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in FULL or "Not enough free space" in str(error)  # NumPy's own error has no number
+        if not full and error.errno not in NOT_ALLOWED:
+            raise
+        name = f" {error.filename}" if error.filename else ""
+        raise SemrsmError(
+            f"cannot write{name}: {error.strerror or error}; run folder and store ({cache_folder()}) need room and "
+            "your right to write: choose others by hydra.run.dir=DIR and SEMRSM_CACHE=DIR"
+        ) from error
 
 
 def run_task(task: Callable[..., Any], settings: DictConfig, folder: RunFolder) -> None:

@@ -1,5 +1,6 @@
 """The command line: help, settings, errors, exit codes."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,6 +106,47 @@ def test_bug_keeps_its_traceback(semrsm: Command, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("semrsm_cli.tasks.translate.open_images", broken)
     result = semrsm("translate")
     assert isinstance(result.exception, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("variable", ["SEMRSM_CACHE", "hydra.run.dir"])
+def test_folder_that_cannot_be_made_is_one_line(
+    semrsm: Command, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    Path("file").touch()
+    if variable == "SEMRSM_CACHE":
+        monkeypatch.setenv(variable, "file/cache")
+    result = semrsm("translate", *(["hydra.run.dir=file/run"] if variable == "hydra.run.dir" else []))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("semrsm translate: cannot write file/")
+    assert f"{variable}=DIR" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not Path("outputs").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError("Not enough free space to write 80 bytes after offset 8"),
+    ],
+)
+def test_full_disk_is_one_line(semrsm: Command, monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
+    def full(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("semrsm_cli.tasks.translate.open_images", full)
+    result = semrsm("translate")
+    assert result.exit_code == 1
+    assert str(error).removeprefix(f"[Errno {errno.ENOSPC}] ") in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_other_error_of_the_system_keeps_its_traceback(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ChildProcessError(errno.ECHILD, "a bug")
+
+    monkeypatch.setattr("semrsm_cli.tasks.translate.open_images", broken)
+    assert isinstance(semrsm("translate").exception, ChildProcessError)
 
 
 def test_interrupt_ends_with_130(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,10 @@ permutation of the sorted vectors is then told in terms of the original position
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from semrsm_cli.compiled import compiled
 from semrsm_cli.matching.auction import look, padded
 from semrsm_cli.matching.optimal import optimal, optimal_of_vectors, with_margin
 from semrsm_cli.matching.result import Matching
@@ -98,7 +98,7 @@ def diagonal(affinity: NDArray[Any] | None, x: NDArray[Any], y: NDArray[Any]) ->
     return assessed(np.arange(len(x) if affinity is None else len(affinity)), affinity, x, y)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def greedy_rows(flat: Any, pitch: int, taken: Any, col_of_row: Any) -> None:
     """Each row in turn takes the best column that is not taken; row i lies at `flat[i * pitch]`.
 

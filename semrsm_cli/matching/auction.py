@@ -17,9 +17,9 @@ nothing have None for `columns` and `memory`. These are arrays, not fields of ob
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from semrsm_cli.compiled import compiled
 from semrsm_cli.matching.vectors import BLOCK, LANES, lowest_bit, multiply, two_best, two_best_remembered
 
 __all__ = ["LONGEST_READ", "look", "padded", "solve"]
@@ -32,13 +32,13 @@ MOST_PHASES = 60
 AFFINITIES, HIDDEN = 0, 1  # what the memory [s, 2, parts] holds for each row
 
 
-@numba.njit(cache=True, _nrt=False)
+@compiled(_nrt=False)
 def padded(s: int, to: int) -> int:
     """The length s rounded up to a multiple of `to`."""
     return (s + to - 1) // to * to
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True)
+@compiled(_nrt=False, forceinline=True)
 def look(flat: Any, pitch: int, x: Any, packed: Any, price: Any, i: int, begin: int, end: int) -> Any:
     """Of row i's columns from `begin` to `end`: the best worth, the second best, and the best one's column."""
     if x is not None:
@@ -46,7 +46,7 @@ def look(flat: Any, pitch: int, x: Any, packed: Any, price: Any, i: int, begin: 
     return two_best(flat, i * pitch + begin, price, begin, end)
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True)
+@compiled(_nrt=False, forceinline=True)
 def affinity_of(flat: Any, pitch: int, x: Any, packed: Any, i: int, column: int) -> Any:
     """One affinity."""
     if x is not None:
@@ -55,7 +55,7 @@ def affinity_of(flat: Any, pitch: int, x: Any, packed: Any, i: int, column: int)
     return flat[i * pitch + column]
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True)
+@compiled(_nrt=False, forceinline=True)
 def refresh(
     flat: Any, pitch: int, x: Any, packed: Any, price: Any, columns: Any, memory: Any, i: int, part: int
 ) -> None:
@@ -74,7 +74,7 @@ def refresh(
     memory[i, HIDDEN, part] = second
 
 
-@numba.njit(cache=True, _nrt=False, forceinline=True)
+@compiled(_nrt=False, forceinline=True)
 def choose(flat: Any, pitch: int, x: Any, packed: Any, price: Any, columns: Any, memory: Any, i: int) -> Any:
     """The best worth and the second best of row i at today's prices, and the column of the best."""
     if memory is None:
@@ -97,7 +97,7 @@ def choose(flat: Any, pitch: int, x: Any, packed: Any, price: Any, columns: Any,
     return best, second, np.int64(columns[i, top])
 
 
-@numba.njit(cache=True, _nrt=False, fastmath={"contract", "reassoc", "nsz"})
+@compiled(_nrt=False, fastmath={"contract", "reassoc", "nsz"})
 def add_row(flat: Any, start: int, total: Any, s: int) -> float:
     """Add the row that lies from `start` on to `total` [s]; return the sum of its absolute affinities."""
     absolute = total.dtype.type(0)
@@ -107,7 +107,7 @@ def add_row(flat: Any, start: int, total: Any, s: int) -> float:
     return absolute
 
 
-@numba.njit(cache=True, _nrt=False)
+@compiled(_nrt=False)
 def first_prices(flat: Any, pitch: int, x: Any, packed: Any, price: Any, s: int) -> float:
     """Set the prices to the mean affinity of each column over some rows; return their mean absolute affinity."""
     stride = max(1, s // SAMPLED_ROWS)
@@ -130,13 +130,13 @@ def first_prices(flat: Any, pitch: int, x: Any, packed: Any, price: Any, s: int)
     return total / (n_rows * s)
 
 
-@numba.njit(cache=True, _nrt=False)
+@compiled(_nrt=False)
 def resolution(price: Any, largest: float) -> float:
     """The smallest epsilon that still moves prices of that size."""
     return 2 * np.finfo(price.dtype).eps * largest
 
 
-@numba.njit(cache=True, _nrt=False)
+@compiled(_nrt=False)
 def run_phase(
     flat: Any,
     pitch: int,
@@ -176,7 +176,7 @@ def run_phase(
             queue[tail if tail < s else tail - s] = loser
 
 
-@numba.njit(cache=True, _nrt=False)
+@compiled(_nrt=False)
 def value_of(flat: Any, pitch: int, x: Any, packed: Any, col_of_row: Any) -> float:
     """What the matching is worth, summed in float64."""
     total = 0.0
@@ -185,7 +185,7 @@ def value_of(flat: Any, pitch: int, x: Any, packed: Any, col_of_row: Any) -> flo
     return total
 
 
-@numba.njit(cache=True, _nrt=False)
+@compiled(_nrt=False)
 def bound_of(flat: Any, pitch: int, x: Any, packed: Any, price: Any, columns: Any, memory: Any, s: int) -> float:
     """The upper bound that the prices give, with room for the rounding of every worth, summed in float64."""
     total = 0.0
@@ -201,7 +201,7 @@ def bound_of(flat: Any, pitch: int, x: Any, packed: Any, price: Any, columns: An
     return total + rounding * size
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def solve(
     flat: Any, pitch: int, x: Any, packed: Any, columns: Any, memory: Any, tolerance: float, col_of_row: Any
 ) -> Any:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from semrsm_cli.compiled import compiled
 from semrsm_cli.matching.approximate import greedy_rows
 from semrsm_cli.matching.auction import look, padded, solve
 from semrsm_cli.matching.vectors import LANES
@@ -12,7 +12,7 @@ from semrsm_cli.matching.vectors import LANES
 __all__ = ["greedy_tile", "match_tile"]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def match_tile(
     products: Any, s: int, wanted: Any, tolerance: float, columns: Any, memory: Any, inner: Any, bound: Any, met: Any
 ) -> None:
@@ -32,7 +32,7 @@ def match_tile(
                 )
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def greedy_tile(products: Any, s: int, wanted: Any, first: int, inner: Any, bound: Any) -> None:
     """Match the rows and columns from `first` on of all `wanted` [r, q] pairs greedily; see `match_tile`.
 

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
+
+from semrsm_cli.compiled import compiled
 
 __all__ = ["jensen_shannon", "softmax"]
 
@@ -111,7 +112,7 @@ def _entropies(halves: FloatArray) -> FloatArray:
     return entropy[:, 0]
 
 
-@njit(fastmath={"contract"}, error_model="numpy")  # type: ignore[untyped-decorator]
+@compiled(fastmath={"contract"}, error_model="numpy")
 def _log(x: float) -> float:
     """Natural logarithm of a positive double within 3e-14 (finite at 0); unlike the C library's, it vectorises.
 
@@ -129,7 +130,7 @@ def _log(x: float) -> float:
     return e * LOG_2 + 2.0 * s * series
 
 
-@njit(nogil=True, cache=True, fastmath={"contract", "reassoc"}, error_model="numpy")  # type: ignore[untyped-decorator]
+@compiled(nogil=True, fastmath={"contract", "reassoc"}, error_model="numpy")
 def _mixture_entropies(halves_p: FloatArray, halves_q: FloatArray, out: FloatArray) -> None:
     """Entropy of the mean of every pair of distributions, given as their halves."""
     for i in range(halves_p.shape[0]):

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from semrsm_cli.compiled import compiled
 
 __all__ = ["PairRanks", "Rows", "ranks", "row_blocks", "upper", "upper_block"]
 
@@ -143,7 +144,7 @@ def _working_dtype(x: Rows) -> np.dtype[np.floating]:
     return np.dtype(np.float32 if x.dtype == np.float32 else np.float64)
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def _add_counts(part: FloatArray, values: FloatArray, order: NDArray[np.intp], counts: NDArray[np.uint32]) -> None:
     """Add #(part < v) + #(part <= v) to the counts of every value; values and part are sorted."""
     below = up_to = 0
@@ -154,7 +155,7 @@ def _add_counts(part: FloatArray, values: FloatArray, order: NDArray[np.intp], c
         counts[order[i]] += below + up_to
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def _first(part: FloatArray, value: float, start: int, above: bool) -> int:
     """First index from `start` on whose entry is at least the value (or above it): doubling steps, then bisection."""
     low = high = start
