@@ -3,13 +3,16 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import Result
 
+from semrsm_cli.matching import Method, match
 from semrsm_cli.report import paper
-from semrsm_cli.tasks.bench import one_core
+from semrsm_cli.tasks.bench import Cell, Contender, matching_table, one_core
 
 Command = Callable[..., Result]
 SMALL = ("size=128", "n_images=3", "seconds_per_cell=0.05", "model.layers=[blocks.2,blocks.4]")
@@ -26,7 +29,7 @@ def test_tables_hold_every_method_and_the_papers_numbers(semrsm: Command) -> Non
     matching = read("matching")
     assert list(matching) == [
         *("method", "batch", "positions", "channels", "layer", "n_pairs", "seconds_mean", "seconds_median"),
-        *("percent_of_optimal", "certified_gap", "paper_seconds", "paper_percent"),
+        *("percent_of_optimal", "certified_gap", "paper_seconds", "paper_percent", "times_optimal"),
     ]
     assert set(matching["positions"]) == {64, 256}
     assert (matching["n_pairs"] >= 1).all()
@@ -35,6 +38,7 @@ def test_tables_hold_every_method_and_the_papers_numbers(semrsm: Command) -> Non
     for exact in ("scipy", "ortools", "lapjv"):
         assert by_method.loc[(exact, 256), "percent_of_optimal"] == pytest.approx(100, abs=0.02)
     assert by_method.loc[("optimal", 256), "certified_gap"] <= 1e-4
+    assert (by_method.loc["optimal", "times_optimal"] == 1).all()
     assert by_method.loc[("diagonal", 256), "percent_of_optimal"] < 90
     assert by_method.loc[("scipy", 256), "paper_seconds"] == pytest.approx(0.0051)
     batches = matching.query("method == 'batch_optimal' and positions == 256").set_index("batch")
@@ -43,6 +47,19 @@ def test_tables_hold_every_method_and_the_papers_numbers(semrsm: Command) -> Non
     (folder,) = Path("outputs", "bench").iterdir()
     assert {path.name for path in (folder / "figures").glob("*.png")} == {"runtime.png", "alignment.png"}
     assert max(map(len, result.stdout.splitlines())) <= 100
+
+
+def test_methods_are_compared_on_the_pairs_that_both_had_time_for() -> None:
+    layers: Any = {"layer": np.empty((3, 4, 2))}
+    optimal, scipy = Cell(), Cell()
+    for pair, seconds in (((0, 1), 1.0), ((0, 2), 100.0), ((1, 2), 100.0)):
+        optimal.add(pair, seconds, match(np.eye(4)))
+    scipy.add((0, 1), 5.0, match(np.eye(4)))
+    cells = {Contender(Method.optimal): optimal, Contender(Method.scipy): scipy}
+    table = matching_table({"layer": cells}, layers).set_index("method")
+    assert table.loc["scipy", "times_optimal"] == 5
+    assert table.loc["scipy", "n_pairs"] == 1
+    assert table.loc["optimal", "seconds_median"] == 100
 
 
 def test_alignment_compares_every_layer_pair_by_pair(semrsm: Command) -> None:
