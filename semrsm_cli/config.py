@@ -8,6 +8,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from semrsm_cli.data import AspectRatio, ClassSet, Metric, OnError
+from semrsm_cli.data.egoobjects import CONDITIONS
 from semrsm_cli.matching import Method
 from semrsm_cli.measures.cka import Estimator
 from semrsm_cli.models import ClsToken, Readout, Source
@@ -64,6 +65,20 @@ def require(holds: bool, complaint: str) -> None:
         raise ValueError(complaint)
 
 
+def require_at_least(least: int, settings: object, *names: str, group: str = "") -> None:
+    """Raise ValueError unless the named settings, where they are given, are at least `least` and finite."""
+    for name in names:
+        value = getattr(settings, name)
+        require(value is None or least <= value < math.inf, f"{group}{name} must be at least {least}, got {value}")
+
+
+def require_positive(settings: object, *names: str, group: str = "") -> None:
+    """Raise ValueError unless the named settings, where they are given, are above 0 and finite."""
+    for name in names:
+        value = getattr(settings, name)
+        require(value is None or 0 < value < math.inf, f"{group}{name} must be above 0 and finite, got {value}")
+
+
 @dataclass(kw_only=True, slots=True)
 class ModelConfig:
     """Which network looks at the images, and where its representations are read."""
@@ -110,7 +125,7 @@ class PhotosConfig(DatasetConfig):
     """Square regions cut from each photograph."""
 
     def __post_init__(self) -> None:
-        require(self.regions >= 1, f"dataset.regions must be at least 1, got {self.regions}")
+        require_at_least(1, self, "regions", group="dataset.")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -154,6 +169,9 @@ class EgoobjectsConfig(RetrievalSetConfig):
     official_categories: bool = False
     """Whether only objects of the official detection categories count."""
 
+    def __post_init__(self) -> None:
+        require_at_least(1, self, "width", "height", group="dataset.")
+
 
 @dataclass(kw_only=True, slots=True)
 class CityscapesConfig(RetrievalSetConfig):
@@ -165,6 +183,9 @@ class CityscapesConfig(RetrievalSetConfig):
     """Which classes count; the paper does not say."""
     min_pixels: int = 1
     """A class is present from so many pixels on."""
+
+    def __post_init__(self) -> None:
+        require_at_least(1, self, "min_pixels", group="dataset.")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -179,6 +200,12 @@ class ScenesConfig(RetrievalSetConfig):
     """Frames of each video."""
     objects: bool = False
     """Take the objects in the scenes one by one: those that `semrsm train` keeps for validation."""
+
+    def __post_init__(self) -> None:
+        require_at_least(1, self, "n_scenes", "n_videos", "n_frames", group="dataset.")
+        require(
+            self.n_videos <= len(CONDITIONS), f"dataset.n_videos can be {len(CONDITIONS)} at most, got {self.n_videos}"
+        )
 
 
 @dataclass(kw_only=True, slots=True)
@@ -227,11 +254,8 @@ class KernelConfig:
     """Take that median within each mini-batch of so many images a side (the paper: 100), not over everything."""
 
     def __post_init__(self) -> None:
-        require(self.sigma is None or self.sigma > 0, f"kernel.sigma must be above 0, got {self.sigma}")
-        require(
-            self.sigma_tile is None or self.sigma_tile >= 1,
-            f"kernel.sigma_tile must be at least 1, got {self.sigma_tile}",
-        )
+        require_positive(self, "sigma", group="kernel.")
+        require_at_least(1, self, "sigma_tile", group="kernel.")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -249,8 +273,7 @@ class MatchingConfig:
 
     def __post_init__(self) -> None:
         require(0 < self.tolerance < 1, f"matching.tolerance must lie between 0 and 1, got {self.tolerance}; try 1e-4")
-        require(self.batch >= 1, f"matching.batch must be at least 1, got {self.batch}")
-        require(self.k >= 1, f"matching.k must be at least 1, got {self.k}")
+        require_at_least(1, self, "batch", "k", group="matching.")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -271,13 +294,9 @@ class RuntimeConfig:
     """How representations are stored."""
 
     def __post_init__(self) -> None:
-        require(self.batch_size >= 1, f"runtime.batch_size must be at least 1, got {self.batch_size}")
-        require(self.loaders >= 0, f"runtime.loaders must be 0 or more, got {self.loaders}")
-        require(self.workers is None or self.workers >= 1, f"runtime.workers must be at least 1, got {self.workers}")
-        require(
-            self.memory_gib > 0 and math.isfinite(self.memory_gib),
-            f"runtime.memory_gib must be above 0, got {self.memory_gib}",
-        )
+        require_at_least(1, self, "batch_size", "workers", group="runtime.")
+        require_at_least(0, self, "loaders", group="runtime.")
+        require_positive(self, "memory_gib", group="runtime.")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -288,6 +307,9 @@ class TaskConfig:
     """Device, threads, memory."""
     seed: int = 0
     """Seed of everything that is drawn."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**32, f"seed must be at least 0 and below 2**32, got {self.seed}")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -302,7 +324,8 @@ class ExtractConfig(TaskConfig):
     """Draw so many images; by default all."""
 
     def __post_init__(self) -> None:
-        require(self.n_images is None or self.n_images >= 1, f"n_images must be at least 1, got {self.n_images}")
+        TaskConfig.__post_init__(self)
+        require_at_least(1, self, "n_images")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -356,9 +379,10 @@ class TranslateConfig(TaskConfig):
     """Batches, all of unrelated images."""
 
     def __post_init__(self) -> None:
+        TaskConfig.__post_init__(self)
         require(self.size > self.crop > 0, f"size must be larger than crop, got size={self.size} and crop={self.crop}")
-        require(self.n_pairs >= 2, f"n_pairs must be at least 2, got {self.n_pairs}")
-        require(self.n_batches >= 1, f"n_batches must be at least 1, got {self.n_batches}")
+        require_at_least(2, self, "n_pairs")
+        require_at_least(1, self, "n_batches")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -370,7 +394,7 @@ class BenchConfig(TaskConfig):
     dataset: DatasetConfig = MISSING
     """The images."""
     size: int | None = 512
-    """Side in pixels of the square that each image is brought to; by default the network's own preprocessing."""
+    """Side in pixels of the square that each image is brought to; null for the network's own preprocessing."""
     n_images: int = 8
     """Images, all unrelated; each pair of them can be matched."""
     positions: list[int] = field(default_factory=lambda: [256, 1024, 4096])
@@ -393,11 +417,15 @@ class BenchConfig(TaskConfig):
     """`sample`, `channel` or `none`, as in Table 5: centred images may have no similarity to take a ratio of."""
 
     def __post_init__(self) -> None:
-        require(self.n_images >= 2, f"n_images must be at least 2, got {self.n_images}")
-        require(self.n_pairs >= 1, f"n_pairs must be at least 1, got {self.n_pairs}")
+        TaskConfig.__post_init__(self)
+        require_at_least(1, self, "size", "k", "n_pairs")
+        require_at_least(2, self, "n_images")
+        require_at_least(0, self, "largest_matrix")
+        require_positive(self, "seconds_per_cell")
+        require(0 <= self.tolerance < 1, f"tolerance must be at least 0 and below 1, got {self.tolerance}; try 1e-4")
         require(bool(self.positions), "positions is empty; give sizes such as [256,1024]")
+        require(bool(self.methods), f"methods is empty; give some of {', '.join(Method)}")
         require(all(batch >= 1 for batch in self.batches), f"batches must be at least 1, got {self.batches}")
-        require(self.seconds_per_cell > 0, f"seconds_per_cell must be above 0, got {self.seconds_per_cell}")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -430,15 +458,16 @@ class RetrieveConfig(TaskConfig):
     """Queries of which thumbnails are kept with their neighbours', for `semrsm report` to lay models side by side."""
 
     def __post_init__(self) -> None:
+        TaskConfig.__post_init__(self)
         require_comparisons(self.kernels, self.invariances)
-        require(self.k >= 1, f"k must be at least 1, got {self.k}")
+        require_at_least(1, self, "k")
         require(
             self.shortlist is None or self.shortlist >= self.k,
             f"shortlist must be at least k={self.k}, got {self.shortlist}",
         )
-        require(self.n_pictures >= 0, f"n_pictures must be 0 or more, got {self.n_pictures}")
-        require(self.n_thumbnails >= 0, f"n_thumbnails must be 0 or more, got {self.n_thumbnails}")
-        require(self.sigma is None or self.sigma > 0, f"sigma must be above 0, got {self.sigma}")
+        require_at_least(0, self, "n_pictures", "n_thumbnails")
+        require_positive(self, "sigma")
+        require_at_least(1, self, "sigma_tile")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -469,18 +498,16 @@ class CorrelateConfig(ExtractConfig):
     """Whether RSMs and divergences are written too, 4 bytes a pair."""
 
     def __post_init__(self) -> None:
-        require(self.n_images is None or self.n_images >= 3, f"n_images must be at least 3, got {self.n_images}")
+        ExtractConfig.__post_init__(self)
+        require_at_least(3, self, "n_images")
         require((self.x is None) == (self.logits is None), "x and logits belong together; give both or neither")
         require_comparisons(self.kernels, self.invariances)
-        require(self.sigma is None or self.sigma > 0, f"sigma must be above 0, got {self.sigma}")
-        require(
-            self.sigma_tile is None or self.sigma_tile >= 1, f"sigma_tile must be at least 1, got {self.sigma_tile}"
-        )
+        require_positive(self, "sigma")
+        require_at_least(1, self, "sigma_tile")
         require(
             self.sigma is None or self.sigma_tile is None, "sigma and sigma_tile exclude each other; give one of them"
         )
-        require(self.n_resamples >= 0, f"n_resamples must be 0 or more, got {self.n_resamples}")
-        require(self.n_permutations >= 0, f"n_permutations must be 0 or more, got {self.n_permutations}")
+        require_at_least(0, self, "n_resamples", "n_permutations")
 
 
 def require_comparisons(kernels: list[Kernel], invariances: list[str]) -> None:
@@ -535,9 +562,9 @@ class CkaConfig(ExtractConfig):
             "across compares model.name and names with each other; leave out model_b",
         )
         require(bool(self.kernels), "kernels is empty; give some of linear, rbf, cosine")
-        require(self.sigma is None or self.sigma > 0, f"sigma must be above 0, got {self.sigma}")
-        require(self.size is None or self.size >= 1, f"size must be at least 1, got {self.size}")
-        require(self.batch_images >= 2, f"batch_images must be at least 2, got {self.batch_images}")
+        require_positive(self, "sigma")
+        require_at_least(1, self, "size")
+        require_at_least(2, self, "batch_images")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -554,7 +581,7 @@ class ReportConfig:
     def __post_init__(self) -> None:
         self.runs = [self.runs] if isinstance(self.runs, str) else [str(place) for place in self.runs or ()]
         require(bool(self.runs), "runs names no folder; set runs=DIR")
-        require(self.n_pictures >= 0, f"n_pictures must be 0 or more, got {self.n_pictures}")
+        require_at_least(0, self, "n_pictures")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -599,17 +626,16 @@ class TrainConfig(TaskConfig):
     """Type of the forward and backward pass: float32 or bfloat16."""
 
     def __post_init__(self) -> None:
-        for name in ("width", "epochs", "batch_size"):
-            require(getattr(self, name) >= 1, f"{name} must be at least 1, got {getattr(self, name)}")
-        require(self.image_size >= 16, f"image_size must be at least 16, got {self.image_size}")
-        require(self.learning_rate > 0, f"learning_rate must be above 0, got {self.learning_rate}")
+        TaskConfig.__post_init__(self)
+        require_at_least(1, self, "width", "epochs", "batch_size")
+        require_at_least(16, self, "image_size")
+        require_positive(self, "learning_rate")
         require(0 <= self.momentum < 1, f"momentum must be at least 0 and below 1, got {self.momentum}")
-        require(self.weight_decay >= 0, f"weight_decay must be 0 or more, got {self.weight_decay}")
-        require(self.cutout >= 0, f"cutout must be 0 or more, got {self.cutout}")
+        require_at_least(0, self, "weight_decay", "cutout")
         require(0 < self.hold_out < 1, f"hold_out must lie between 0 and 1, got {self.hold_out}")
-        require(self.seed >= 0, f"seed must be 0 or more, got {self.seed}")
         require(len(self.mean) == len(self.std) == 3, "mean and std must hold three numbers each, as in [0.5,0.5,0.5]")
-        require(min(self.std) > 0, f"std must be above 0, got {list(self.std)}")
+        require(all(map(math.isfinite, self.mean)), f"mean must be finite, got {list(self.mean)}")
+        require(all(0 < x < math.inf for x in self.std), f"std must be above 0 and finite, got {list(self.std)}")
 
 
 DATASETS = {

@@ -1,6 +1,7 @@
 """Every option of every group and every experiment composes, and what it says is checked."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 import hydra
@@ -50,6 +51,25 @@ def test_layers_may_be_one_name() -> None:
     assert compose("rsm", "model.layers=all").model.layers == ["all"]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("schema", [value for name, value in vars(config).items() if name.endswith("Config")])
+DRAWN = ("n_queries", "n_database")  # checked against what a set holds, see tests/tasks/test_retrieve.py
+SCHEMAS = [value for name, value in vars(config).items() if name.endswith("Config")]
+
+
+@pytest.mark.parametrize(
+    ("schema", "name", "number"),
+    [
+        (schema, field.name, wrong)
+        for schema in SCHEMAS
+        for field in dataclasses.fields(schema)
+        for wrong in (-1, math.nan)
+        if field.type in (int, float, int | None, float | None) and field.name not in DRAWN
+    ],
+)
+def test_no_number_may_be_negative_or_nan(schema: type, name: str, number: float) -> None:
+    with pytest.raises(ValueError, match=rf"{name}.*got.*{number}"):
+        schema(**{name: number})
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
 def test_every_setting_says_what_it_means(schema: type) -> None:
     assert {field.name for field in dataclasses.fields(schema)} == set(field_docstrings(schema))

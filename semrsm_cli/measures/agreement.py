@@ -87,7 +87,10 @@ def correlation_interval(
     resampled = _correlations(_weighted_sums(x, y, multiplicity.astype(np.float64), ("x", "y"), rows_at_once))
     defined = resampled[~np.isnan(resampled)]
     if 2 * defined.size < n_resamples:
-        raise ValueError(f"only {defined.size} of {n_resamples} resamples of {n} images have a correlation")
+        raise ValueError(
+            f"only {defined.size} of {n_resamples} resamples of {n} images have a correlation; give more images, or "
+            "n_resamples=0"
+        )
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 

@@ -201,7 +201,7 @@ def test_unlabelled_images_have_neighbours_but_no_layout(semrsm: Command) -> Non
         ([], "no run in outputs left a table", 1),
         (["runs=[empty,nowhere]"], "there is no folder nowhere", 1),
         (["runs=[]"], "runs names no folder", 2),
-        (["n_pictures=-1"], "n_pictures must be 0 or more", 2),
+        (["n_pictures=-1"], "n_pictures must be at least 0", 2),
         (["runs=broken"], "retrieval.csv lacks the column 'metric'", 1),
     ],
 )

@@ -377,7 +377,7 @@ def test_a_shortlist_holds_the_nearest_pooled_vectors_and_limits_the_matching_al
         (["invariances=[rotation]"], "got ['rotation']"),
         (["k=0"], "k must be at least 1, got 0"),
         (["shortlist=3"], "shortlist must be at least k=5, got 3"),
-        (["n_thumbnails=-1"], "n_thumbnails must be 0 or more, got -1"),
+        (["n_thumbnails=-1"], "n_thumbnails must be at least 0, got -1"),
     ],
 )
 def test_wrong_settings_are_one_line_and_exit_2(semrsm: Command, settings: list[str], complaint: str) -> None:
