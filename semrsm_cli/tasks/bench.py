@@ -253,7 +253,7 @@ def alignment_table(aligned: dict[str, dict[Contender, Cell]], layers: dict[str,
 
 
 def at_a_glance(matching: pd.DataFrame) -> pd.DataFrame:
-    """For the terminal: one row a method; per size the median time, times ours on shared pairs, and percent of the optimum."""
+    """For the terminal: a method a row; per size its time, times ours on the same pairs, percent of the optimum."""
     labels = [
         method if pd.isna(batch) else f"{method}({batch})"
         for method, batch in zip(matching["method"], matching["batch"], strict=True)
