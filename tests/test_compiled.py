@@ -1,5 +1,9 @@
 """Compiled functions where their code can be kept, and where it cannot."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -7,16 +11,25 @@ import pytest
 
 from semrsm_cli.compiled import compiled
 
+CALLED = """
+from semrsm_cli.compiled import compiled
 
-def successor(x: int) -> int:
-    return x + 1
+@compiled()
+def step():
+    return {step}
+"""
+CALLER = """
+from called import step
+from semrsm_cli.compiled import compiled
 
+@compiled()
+def successor(x):
+    return x + step()
 
-def test_keeps_code_on_disk() -> None:
-    function: Any = compiled(nogil=True)(successor)
-    assert function(1) == 2
-    assert function.stats.cache_path
-    assert function.targetoptions["nogil"]
+if __name__ == "__main__":
+    import caller
+    print(caller.successor(1), sum(caller.successor.stats.cache_hits.values()))
+"""
 
 
 def test_compiles_anew_where_nothing_can_be_kept() -> None:
@@ -25,3 +38,20 @@ def test_compiles_anew_where_nothing_can_be_kept() -> None:
     with pytest.raises(RuntimeError, match="cannot cache"):
         numba.njit(cache=True)(nowhere["successor"])
     assert compiled(nogil=True)(nowhere["successor"])(1) == 2
+
+
+def test_keeps_code_until_a_source_changes(tmp_path: Path) -> None:
+    """The caller's own file stays the same: numba alone would go on with the old code of the function it calls."""
+
+    def run(step: int) -> list[int]:
+        (tmp_path / "called.py").write_text(CALLED.format(step=step))
+        (tmp_path / "caller.py").write_text(CALLER)
+        command = [sys.executable, tmp_path / "caller.py"]
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+        output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+        return [int(word) for word in output.split()]
+
+    assert run(step=1) == [2, 0]
+    assert run(step=1) == [2, 1]
+    assert run(step=5) == [6, 0]
+    assert run(step=1) == [2, 1]
