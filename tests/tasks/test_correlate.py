@@ -295,6 +295,6 @@ def peak_mib(folder: Path, n: int, rng: np.random.Generator) -> int:
 
 @pytest.mark.slow
 def test_memory_holds_no_matrix(tmp_path: Path, rng: np.random.Generator) -> None:
-    n = 12_000
+    n = 7_000
     added = peak_mib(tmp_path / "large", n, rng) - peak_mib(tmp_path / "small", 2000, rng)
     assert added < n * n * 8 / 2**20
