@@ -32,7 +32,7 @@ __all__ = ["describe_config", "launch"]
 HYDRA_VERSION_BASE = "1.3"
 GLOBAL_GROUPS = ("experiment", "recipe")
 """Groups that set a task's own settings, not a part of their own name."""
-NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNKNOWN = re.compile(r"Could not override '([\w.]+)'")
 

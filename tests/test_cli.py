@@ -110,16 +110,17 @@ def test_bug_keeps_its_traceback(semrsm: Command, monkeypatch: pytest.MonkeyPatc
     assert isinstance(result.exception, ZeroDivisionError)
 
 
+@pytest.mark.parametrize("folder", ["file", "file/below"])
 @pytest.mark.parametrize("variable", ["SEMRSM_CACHE", "hydra.run.dir"])
 def test_folder_that_cannot_be_made_is_one_line(
-    semrsm: Command, monkeypatch: pytest.MonkeyPatch, variable: str
+    semrsm: Command, monkeypatch: pytest.MonkeyPatch, variable: str, folder: str
 ) -> None:
     Path("file").touch()
     if variable == "SEMRSM_CACHE":
-        monkeypatch.setenv(variable, "file/cache")
-    result = semrsm("translate", *(["hydra.run.dir=file/run"] if variable == "hydra.run.dir" else []))
+        monkeypatch.setenv(variable, folder)
+    result = semrsm("translate", *([f"hydra.run.dir={folder}"] if variable == "hydra.run.dir" else []))
     assert result.exit_code == 1
-    assert result.stderr.startswith("semrsm translate: cannot write file/")
+    assert result.stderr.startswith("semrsm translate: cannot write file")
     assert f"{variable}=DIR" in result.stderr
     assert result.stderr.count("\n") == 1
     assert not Path("outputs").exists()
