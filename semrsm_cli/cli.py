@@ -75,7 +75,7 @@ def add_task(name: str, summary: str) -> None:
     def command(
         overrides: Overrides = None, multirun: Multirun = False, cfg: Show = None, config_dir: ConfigDir = None
     ) -> None:
-        from semrsm_cli.launch import launch  # Hydra, torch and numba load only when a task runs
+        from semrsm_cli.launch import launch  # Hydra and torch load only when a task runs
 
         if cfg and multirun:
             raise typer.BadParameter("--cfg and --multirun exclude each other")

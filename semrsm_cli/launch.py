@@ -32,8 +32,8 @@ __all__ = ["describe_config", "launch"]
 HYDRA_VERSION_BASE = "1.3"
 GLOBAL_GROUPS = ("experiment", "recipe")
 """Groups that set a task's own settings, not a part of their own name."""
-NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_RIGHT = (errno.EACCES, errno.EPERM)
+NO_WRITING = (errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNKNOWN = re.compile(r"Could not override '([\w.]+)'")
 
 
@@ -108,17 +108,19 @@ def job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]:
 
 @contextmanager
 def disk_named() -> Iterator[None]:
-    """Say on one line which folder a run cannot write to."""
+    """Say on one line what a run may not read, or where it cannot write."""
     try:
         yield
     except OSError as error:
-        full = error.errno in FULL or "Not enough free space" in str(error)  # NumPy's own error has no number
-        if not full and error.errno not in NOT_ALLOWED:
+        full = "Not enough free space" in str(error)  # NumPy's own error has no number
+        if not full and error.errno not in NO_RIGHT + NO_WRITING:
             raise
+        what = "read or write" if error.errno in NO_RIGHT else "write"
         name = f" {error.filename}" if error.filename else ""
         raise SemrsmError(
-            f"cannot write{name}: {error.strerror or error}; run folder and store ({cache_folder()}) need room and "
-            "your right to write: choose others by hydra.run.dir=DIR and SEMRSM_CACHE=DIR"
+            f"cannot {what}{name}: {error.strerror or error}; what is given needs your right to read, run folder and "
+            f"store ({cache_folder()}) need room and your right to write: choose others by hydra.run.dir=DIR and "
+            "SEMRSM_CACHE=DIR"
         ) from error
 
 

@@ -127,20 +127,26 @@ def test_folder_that_cannot_be_made_is_one_line(
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "complaint"),
     [
-        OSError(errno.ENOSPC, "No space left on device"),
-        OSError("Not enough free space to write 80 bytes after offset 8"),
+        (OSError(errno.ENOSPC, "No space left on device"), "cannot write: No space left on device"),
+        (
+            OSError("Not enough free space to write 80 bytes after offset 8"),
+            "cannot write: Not enough free space to write 80 bytes after offset 8",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", "val"), "cannot read or write val: Permission denied"),
     ],
 )
-def test_full_disk_is_one_line(semrsm: Command, monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
-    def full(*_: object) -> None:
+def test_full_or_forbidden_disk_is_one_line(
+    semrsm: Command, monkeypatch: pytest.MonkeyPatch, error: OSError, complaint: str
+) -> None:
+    def refuse(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("semrsm_cli.tasks.translate.open_images", full)
+    monkeypatch.setattr("semrsm_cli.tasks.translate.open_images", refuse)
     result = semrsm("translate")
     assert result.exit_code == 1
-    assert str(error).removeprefix(f"[Errno {errno.ENOSPC}] ") in result.stderr
+    assert result.stderr.startswith(f"semrsm translate: {complaint}; ")
     assert result.stderr.count("\n") == 1
 
 
