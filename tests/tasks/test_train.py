@@ -130,10 +130,11 @@ def test_killed_training_ends_with_the_same_weights(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_default_learns_and_its_rsms_agree_more_in_late_layers(semrsm: Command) -> None:
-    result = semrsm("train", "hydra.run.dir=outputs/train/small/seed_0")
+    result = semrsm("train", "--multirun", "seed=0,1", "hydra.sweep.dir=outputs/train/small")
     assert result.exit_code == 0, result.output
-    table = pd.read_csv("outputs/train/small/seed_0/tables/training.csv")
-    assert table["val_accuracy"].item() > 5 * table["chance"].item(), table
+    for seed in (0, 1):
+        table = pd.read_csv(f"outputs/train/small/seed_{seed}/tables/training.csv")
+        assert table["val_accuracy"].item() > 5 * table["chance"].item(), table
     ends = "model.layers=[stem.norm,layer4.*.sum]"
     result = semrsm("cka", "experiment=cka_trained", ends, "hydra.run.dir=run")
     assert result.exit_code == 0, result.output
