@@ -97,29 +97,38 @@ def choose(flat: Any, pitch: int, x: Any, packed: Any, price: Any, columns: Any,
     return best, second, np.int64(columns[i, top])
 
 
-@compiled(_nrt=False, fastmath={"contract", "reassoc", "nsz"})
-def add_row(flat: Any, start: int, total: Any, s: int) -> float:
-    """Add the row that lies from `start` on to `total` [s]; return the sum of its absolute affinities."""
-    absolute = total.dtype.type(0)
-    for j in range(s):
+@compiled(_nrt=False)
+def add_row(flat: Any, start: int, total: Any, absolute: Any) -> None:
+    """Add the row that lies from `start` on to `total` [s], and its absolute affinities to `absolute` [s].
+
+    A sum along the row would vectorise under fastmath only, and its order, and so its bits, then change between the
+    process that compiles and those that find the code on disk.
+    """
+    for j in range(absolute.shape[0]):
         total[j] += flat[start + j]
-        absolute += abs(flat[start + j])
-    return absolute
+        absolute[j] += abs(flat[start + j])
 
 
 @compiled(_nrt=False)
-def first_prices(flat: Any, pitch: int, x: Any, packed: Any, price: Any, s: int) -> float:
-    """Set the prices to the mean affinity of each column over some rows; return their mean absolute affinity."""
+def first_prices(flat: Any, pitch: int, x: Any, packed: Any, price: Any, absolute: Any) -> float:
+    """Set the prices to the mean affinity of each column over some rows; return their mean absolute affinity.
+
+    `absolute` [s] is room to work in.
+    """
+    s = absolute.shape[0]
     stride = max(1, s // SAMPLED_ROWS)
-    total = 0.0
     while True:
         price[:s] = 0
+        absolute[:] = 0
         n_rows = 0
         for i in range(0, s, stride):
             if x is not None:
                 multiply(x, i, packed, 0, price.shape[0], flat)
-            total += add_row(flat, i * pitch, price, s)
+            add_row(flat, i * pitch, price, absolute)
             n_rows += 1
+        total = 0.0
+        for j in range(s):
+            total += absolute[j]
         if total > 0 or stride == 1:
             break
         stride = 1  # a sample of zeros says nothing about the rest
@@ -213,7 +222,7 @@ def solve(
     price = np.empty(padded(s, LANES) if x is None else flat.shape[0], flat.dtype)
     owners, queue = np.empty(s, np.int64), np.empty(s, np.int64)
     largest = np.sqrt(np.finfo(flat.dtype).max) * 1e10
-    scale = first_prices(flat, pitch, x, packed, price, s)
+    scale = first_prices(flat, pitch, x, packed, price, np.empty(s, flat.dtype))
     col_of_row[:] = np.arange(s)
     value = value_of(flat, pitch, x, packed, col_of_row)
     bound = value
