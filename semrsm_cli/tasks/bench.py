@@ -77,7 +77,8 @@ def bench(config: BenchConfig, folder: RunFolder) -> pd.DataFrame:
     folder.table("matching", matching)
     folder.data("alignment", alignment)
     folder.figure("runtime", runtime_figure(matching))
-    folder.figure("alignment", alignment_figure(alignment))
+    if not alignment.empty:  # else no approximation was asked for, or no layer fits a matrix
+        folder.figure("alignment", alignment_figure(alignment))
     folder.note(seed=config.seed, threads=1, core=core, pairs=len(pairs), centering=str(config.centering))
     return at_a_glance(matching)
 
@@ -108,7 +109,7 @@ def layers_of_sizes(layers: dict[str, Representation], config: BenchConfig) -> l
 
 
 def contenders(config: BenchConfig, positions: int) -> list[Contender]:
-    """The methods to time at a size; Batch-Optimal once per batch length that is shorter than the map."""
+    """The methods to time at a size; Batch-Optimal once per batch length."""
     found = []
     for method in config.methods:
         if positions > config.largest_matrix and method not in MATRIX_FREE:
@@ -171,7 +172,7 @@ def align(
     pairs: list[tuple[int, int]],
 ) -> dict[str, dict[Contender, Cell]]:
     """The approximations and the optimum at every layer that fits a matrix; timed layers are not matched again."""
-    only = {Contender(Method.optimal)} | {c for c in contenders(config, 1) if c.method in ALIGNED}
+    only = [Contender(Method.optimal), *(c for c in contenders(config, 1) if c.method in ALIGNED)]
     found = {}
     for name, stored in layers.items():
         if stored.shape[1] > config.largest_matrix:

@@ -69,6 +69,17 @@ def test_alignment_compares_every_layer_pair_by_pair(semrsm: Command) -> None:
     assert set(alignment["layer"]) == {"blocks.2", "blocks.4"}
     assert (alignment["ratio_to_optimal"] <= 1 + 1e-4).all()
     assert alignment.groupby(["layer", "method"])["pair"].nunique().eq(3).all()
+    approximations = [*(f"batch_optimal({length})" for length in (128, 256, 512, 1024)), "topk_greedy", "greedy"]
+    for _, of_layer in alignment.groupby("layer"):
+        assert list(dict.fromkeys(of_layer["method"])) == [*approximations, "diagonal"]
+
+
+@pytest.mark.parametrize(("methods", "drawn"), [("[optimal,scipy]", False), ("[optimal,greedy]", True)])
+def test_only_approximations_that_were_asked_for_are_drawn(semrsm: Command, methods: str, drawn: bool) -> None:
+    result = semrsm("bench", *SMALL, "positions=[64]", f"methods={methods}", "hydra.run.dir=run")
+    assert result.exit_code == 0, result.output
+    assert set(pd.read_csv("run/tables/alignment.csv")["method"]) == ({"greedy"} if drawn else set())
+    assert Path("run/figures/alignment.png").exists() == drawn
 
 
 def test_no_matrix_is_built_beyond_the_limit(semrsm: Command) -> None:

@@ -72,14 +72,20 @@ def method_label(of_method: pd.DataFrame) -> str:
 
 
 def alignment_figure(alignment: pd.DataFrame) -> Figure:
-    """Left, per layer and method the ratio to the optimum (Figure 5); right, no matching, pair by pair (Figure 6)."""
+    """Left, per layer and method the ratio to the optimum (Figure 5); right, no matching, pair by pair (Figure 6).
+
+    The right half is left out where no matching is not among the methods.
+    """
     layers = list(dict.fromkeys(alignment["layer"]))
     methods = list(dict.fromkeys(alignment["method"]))
+    unmatched = alignment[alignment["method"] == "diagonal"]
+    widths = [1.5] if unmatched.empty else [1.5, 1]
     with paper_style():
-        figure = Figure(figsize=(PAGE_WIDTH * 1.2, PAGE_WIDTH * 0.36), layout="constrained")
-        left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])
-        draw_ratios(left, alignment, layers, methods)
-        draw_pairs(right, alignment[alignment["method"] == "diagonal"], layers)
+        figure = Figure(figsize=(PAGE_WIDTH * 0.48 * sum(widths), PAGE_WIDTH * 0.36), layout="constrained")
+        axes = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
+        draw_ratios(axes[0], alignment, layers, methods)
+        if not unmatched.empty:
+            draw_pairs(axes[1], unmatched, layers)
     return figure
 
 
@@ -101,7 +107,7 @@ def draw_ratios(axes: Axes, alignment: pd.DataFrame, layers: list[str], methods:
     sizes = alignment.drop_duplicates("layer").set_index("layer")["positions"]
     axes.set_xticks(range(len(layers)), [f"{short_layer(layer)}\ns = {sizes[layer]}" for layer in layers])
     axes.set(ylabel="similarity relative to the optimum")
-    axes.legend(ncols=2, loc="lower right")
+    axes.legend(ncols=2)
 
 
 def rank_among(method: str, methods: list[str]) -> float:
