@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from semrsm_cli.matching import Matching, match
-from semrsm_cli.rsm import Gram, gram, kernel, rsm
+from semrsm_cli.rsm import Gram, Matcher, gram, kernel, rsm
 
 if TYPE_CHECKING:
     from semrsm_cli.measures.agreement import jensen_shannon
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Gram",
+    "Matcher",
     "Matching",
     "cka",
     "count_f1",

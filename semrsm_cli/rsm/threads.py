@@ -20,17 +20,17 @@ def available_cores() -> int:
 
 
 def single_threaded_blas() -> AbstractContextManager[Any]:
-    """Keep BLAS to one thread per worker, whose results then do not depend on the number of workers."""
+    """Keep BLAS to one thread per thread of ours, whose results then do not depend on the number of threads."""
     return threadpool_limits(1, user_api="blas")
 
 
-def run(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Result]]:
+def run(function: Callable[[Job], Result], jobs: Sequence[Job], threads: int) -> Iterator[tuple[Job, Result]]:
     """Yield each job with its result as it is done; an error, or leaving early, drops the jobs not yet begun."""
-    if workers == 1:
+    if threads == 1:
         for job in jobs:
             yield job, function(job)
         return
-    pool = ThreadPoolExecutor(workers)
+    pool = ThreadPoolExecutor(threads)
     try:
         jobs_of = {pool.submit(function, job): job for job in jobs}
         for future in as_completed(list(jobs_of)):
