@@ -8,7 +8,7 @@ from torchvision import transforms
 from torchvision.transforms import AutoAugmentPolicy
 
 from semrsm_cli.models.preprocessing import Transformed
-from semrsm_cli.models.recipe import Crop, Policy, Recipe
+from semrsm_cli.models.recipe import Crop, NetworkSpec, Policy, Recipe
 
 __all__ = ["Cutout", "augmentation", "preprocessing"]
 
@@ -34,11 +34,11 @@ class Cutout:
         return blanked
 
 
-def preprocessing(size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> Transformed:
+def preprocessing(spec: NetworkSpec) -> Transformed:
     """Images of any size squeezed into a square, then (image / 255 - mean) / std."""
-    return Transformed(
-        transforms.Compose([transforms.Resize((size, size)), transforms.ToTensor(), transforms.Normalize(mean, std)])
-    )
+    resize = transforms.Resize((spec.image_size, spec.image_size))
+    normalise = transforms.Normalize(tuple(spec.mean), tuple(spec.std))  # tuples: the store's keys hold their text
+    return Transformed(transforms.Compose([resize, transforms.ToTensor(), normalise]))
 
 
 def augmentation(recipe: Recipe) -> Transformed:

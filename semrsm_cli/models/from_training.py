@@ -1,19 +1,18 @@
 """Networks that `semrsm train` left: weights as safetensors, and beside them what belongs to the weights as JSON."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import save
 
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.models.augmentation import preprocessing
 from semrsm_cli.models.network import Network, Readout
 from semrsm_cli.models.preprocessing import Normalise
-from semrsm_cli.models.recipe import Architecture, Recipe
-from semrsm_cli.models.resnet import ResNet
+from semrsm_cli.models.recipe import Architecture, NetworkSpec, Recipe
+from semrsm_cli.models.resnet import ResNet, build_network
 from semrsm_cli.models.weights import PRETRAINED, RANDOM, fit, read_state_dict
 
 __all__ = ["DESCRIPTION", "WEIGHTS", "Description", "build", "described", "weights_of"]
@@ -22,35 +21,23 @@ WEIGHTS, DESCRIPTION = "checkpoint.safetensors", "checkpoint.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Description:
+class Description(NetworkSpec):
     """What one must know of a checkpoint to use it.
 
     Attributes:
         label: Name in tables and figures.
-        architecture: The network.
-        width: Channels of its stem.
-        early_downsampling: Whether stem and first stage halve the map.
-        image_size: Side in pixels of its images.
-        mean: Mean of the channels that is subtracted.
-        std: Standard deviation that they are divided by.
         seed: Seed of the training.
         classes: Names of the classes, in the order of the logits.
     """
 
     label: str
-    architecture: str
-    width: int
-    early_downsampling: bool
-    image_size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
     seed: int
     classes: tuple[str, ...]
 
 
-def described(recipe: Recipe, label: str, classes: tuple[str, ...], **results: Any) -> str:
+def described(recipe: Recipe, label: str, classes: tuple[str, ...], *, seed: int, **results: Any) -> str:
     """The text of a checkpoint's JSON: everything in the recipe, the classes, and what the training came to."""
-    content = asdict(recipe) | {"label": label, "classes": classes} | results
+    content = asdict(recipe) | {"seed": seed, "label": label, "classes": classes} | results
     return json.dumps(content, indent=2, sort_keys=True) + "\n"
 
 
@@ -68,7 +55,7 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
         raise SemrsmError(f"model.name says where the weights are; leave out model.weights={weights}")
     path = checkpoint_path(name)
     description = read_description(path.with_suffix(".json"))
-    module = built(description)
+    module = build_network(description, n_classes=len(description.classes), seed=description.seed)
     if weights == PRETRAINED:
         fit(module, read_state_dict(str(path)), label=description.label)
     last = module.layers[-1]
@@ -76,7 +63,7 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
         label=description.label,
         module=module,
         forward=module,
-        preprocess=preprocessing(description.image_size, description.mean, description.std),
+        preprocess=preprocessing(description),
         normalise=Normalise.of(description.mean, description.std),
         blocks=module.layers,
         readouts={Readout.after_norm: last, Readout.before_norm: last},
@@ -85,18 +72,6 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
         is_cnn=True,
         channels_last=False,
     )
-
-
-def built(description: Description) -> ResNet:
-    """The architecture with the weights that the training began with."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(description.seed)
-        return ResNet(
-            Architecture(description.architecture),
-            n_classes=len(description.classes),
-            width=description.width,
-            early_downsampling=description.early_downsampling,
-        )
 
 
 def checkpoint_path(name: str) -> Path:
@@ -122,11 +97,10 @@ def read_description(path: Path) -> Description:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        known: dict[str, Any] = {name: content[name] for name in Description.__dataclass_fields__}
-        Architecture(known["architecture"])
+        known: dict[str, Any] = {field.name: content[field.name] for field in fields(Description)}
+        known |= {"architecture": Architecture(known["architecture"]), "classes": tuple(known["classes"])}
+        return Description(**known)
     except FileNotFoundError as error:
         raise SemrsmError(f"{path} is missing, which says what the weights beside it belong to; copy it too") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SemrsmError(f"{path} does not describe a checkpoint of `semrsm train`: {error!r}") from error
-    known |= {name: tuple(known[name]) for name in ("mean", "std", "classes")}
-    return Description(**known)

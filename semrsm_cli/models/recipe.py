@@ -1,9 +1,13 @@
-"""How a network for small images is trained: architecture, augmentation, optimisation (Section G.2)."""
+"""How a network for small images is built and trained: architecture, augmentation, optimisation (Section G.2)."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["Architecture", "Crop", "Policy", "Recipe", "TrainingPrecision"]
+__all__ = ["Architecture", "Crop", "NetworkSpec", "Policy", "Recipe", "TrainingPrecision"]
+
+_CHANNELS = 3
+_SMALLEST_IMAGE = 16
 
 
 class Architecture(StrEnum):
@@ -40,41 +44,68 @@ class TrainingPrecision(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Everything that the trained weights depend on, but the images.
+class NetworkSpec:
+    """A network for small images, and how an image becomes its input."""
 
-    Attributes:
-        architecture: The network.
-        width: Channels of its stem.
-        early_downsampling: Whether stem and first stage halve the map.
-        image_size: Side in pixels of the images.
-        mean: Mean of the training images' channels, from 0 to 1.
-        std: Their standard deviation.
-        crop: How a part of an image is drawn.
-        policy: How its colours and shapes are changed.
-        cutout: Side of the square that is blanked, 0 for none (DeVries and Taylor 2017).
-        epochs: How often every image is seen.
-        batch_size: Images of a step.
-        learning_rate: At the start; it falls to 0 along a cosine, epoch by epoch.
-        momentum: Nesterov's.
-        weight_decay: Of all weights.
-        precision: Type of the passes.
-        seed: Of weights, order and augmentation.
-    """
+    architecture: Architecture = Architecture.resnet18
+    """Network: resnet10, resnet18, resnet34, resnet50 or resnet101."""
+    width: int = 64
+    """Channels of its stem."""
+    early_downsampling: bool = False
+    """Halve the map in the stem and again in layer1, for images of 160 pixels and more."""
+    image_size: int = 32
+    """Side in pixels that images are brought to."""
+    mean: list[float] = field(default_factory=lambda: [0.4914, 0.4822, 0.4465])
+    """Mean of red, green and blue, from 0 to 1, that is subtracted."""
+    std: list[float] = field(default_factory=lambda: [0.2023, 0.1994, 0.2010])
+    """Standard deviation that they are divided by."""
 
-    architecture: Architecture
-    width: int
-    early_downsampling: bool
-    image_size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    crop: Crop
-    policy: Policy
-    cutout: int
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    momentum: float
-    weight_decay: float
-    precision: TrainingPrecision
-    seed: int
+    def __post_init__(self) -> None:
+        _require_at_least(1, width=self.width)
+        _require_at_least(_SMALLEST_IMAGE, image_size=self.image_size)
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != _CHANNELS:
+                raise ValueError(f"{name} must hold three numbers, as in [0.5,0.5,0.5], got {list(values)}")
+        if not all(map(math.isfinite, self.mean)):
+            raise ValueError(f"mean must be finite, got {list(self.mean)}")
+        if not all(0 < value < math.inf for value in self.std):
+            raise ValueError(f"std must be above 0 and finite, got {list(self.std)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(NetworkSpec):
+    """Everything that trained weights depend on, but for the images and the seed; the defaults are CIFAR-100's."""
+
+    crop: Crop = Crop.padded
+    """Part of an image that is seen: `padded` (moved by up to an eighth), `resized` (any size), or `none` (all)."""
+    policy: Policy = Policy.cifar10
+    """AutoAugment's changes of colours and shapes: `cifar10`, `imagenet` or `none`."""
+    cutout: int = 16
+    """Side in pixels of the square that is blanked; 0 for none."""
+    epochs: int = 200
+    """How often every image is seen."""
+    batch_size: int = 128
+    """Images of a step."""
+    learning_rate: float = 0.1
+    """Learning rate at the start; it falls to 0 along a cosine."""
+    momentum: float = 0.9
+    """Nesterov's momentum."""
+    weight_decay: float = 5e-4
+    """Weight decay."""
+    precision: TrainingPrecision = TrainingPrecision.float32
+    """Type of the forward and backward pass: float32 or bfloat16."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_at_least(1, epochs=self.epochs, batch_size=self.batch_size)
+        _require_at_least(0, cutout=self.cutout, weight_decay=self.weight_decay)
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be above 0 and finite, got {self.learning_rate}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be at least 0 and below 1, got {self.momentum}")
+
+
+def _require_at_least(least: int, **settings: float) -> None:
+    for name, value in settings.items():
+        if not least <= value < math.inf:
+            raise ValueError(f"{name} must be at least {least}, got {value}")

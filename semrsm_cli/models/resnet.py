@@ -12,9 +12,10 @@ from typing import Final
 
 from torch import Tensor, nn
 
-from semrsm_cli.models.recipe import Architecture
+from semrsm_cli.models.recipe import Architecture, NetworkSpec
+from semrsm_cli.models.weights import built_at_random
 
-__all__ = ["ResNet"]
+__all__ = ["ResNet", "build_network", "n_parameters"]
 
 BLOCKS: Final = {
     Architecture.resnet10: (1, 1, 1, 1),
@@ -124,6 +125,16 @@ def initialise(module: nn.Module) -> None:
         last = module.residual[-1]
         assert isinstance(last, nn.BatchNorm2d)
         nn.init.zeros_(last.weight)
+
+
+def build_network(spec: NetworkSpec, *, n_classes: int, seed: int) -> ResNet:
+    """The network with the first weights that belong to the seed; the caller's generator stays as it was."""
+    return built_at_random(
+        lambda: ResNet(
+            spec.architecture, n_classes=n_classes, width=spec.width, early_downsampling=spec.early_downsampling
+        ),
+        seed=seed,
+    )
 
 
 def n_parameters(module: nn.Module) -> int:

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.models.augmentation import augmentation, preprocessing
 from semrsm_cli.models.recipe import Recipe, TrainingPrecision
-from semrsm_cli.models.resnet import ResNet
+from semrsm_cli.models.resnet import build_network
 
 __all__ = ["Epoch", "Examples", "Training"]
 
@@ -76,16 +76,17 @@ class Training:
         val: Examples,
         *,
         n_classes: int,
+        seed: int,
         state: Path,
         device: str = "cpu",
-        loaders: int = 0,
+        num_workers: int = 0,
     ) -> None:
-        self.recipe, self.state, self.loaders = recipe, state, loaders
+        self.recipe, self.seed, self.state, self.num_workers = recipe, seed, state, num_workers
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # through it Fabric repeats what it was told
         self.fabric = Fabric(**accelerator(device), precision=FABRIC_PRECISION[recipe.precision])
-        self.network = built(recipe, n_classes)
+        self.network = build_network(recipe, n_classes=n_classes, seed=seed)
         self.module, self.optimizer = self.fabric.setup(self.network, optimizer(self.network, recipe))
-        self.train = Augmented(train, recipe)
+        self.train = Augmented(train, recipe, seed)
         self.val = Plain(val, recipe)
         self.history = self.resumed()
 
@@ -145,9 +146,9 @@ class Training:
         size = self.recipe.batch_size
         order: Sequence[Any] = range(len(examples))
         if epoch is not None:
-            order = [(epoch, int(i)) for i in random_order(len(examples), self.recipe.seed, epoch)]
+            order = [(epoch, int(i)) for i in random_order(len(examples), self.seed, epoch)]
         cut = [list(order[i : i + size]) for i in range(0, len(order), size)]
-        for images, labels in DataLoader(examples, batch_sampler=cut, num_workers=self.loaders):
+        for images, labels in DataLoader(examples, batch_sampler=cut, num_workers=self.num_workers):
             yield images.to(self.fabric.device), labels.to(self.fabric.device)
             advance(1)
 
@@ -183,8 +184,8 @@ class Training:
 class Augmented(Dataset[tuple[Tensor, int]]):
     """Training images: what chance does to image i in an epoch depends on seed, epoch and i alone."""
 
-    def __init__(self, examples: Examples, recipe: Recipe) -> None:
-        self.examples, self.seed, self.transform = examples, recipe.seed, augmentation(recipe)
+    def __init__(self, examples: Examples, recipe: Recipe, seed: int) -> None:
+        self.examples, self.seed, self.transform = examples, seed, augmentation(recipe)
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -201,8 +202,7 @@ class Plain(Dataset[tuple[Tensor, int]]):
     """Validation images, as they are."""
 
     def __init__(self, examples: Examples, recipe: Recipe) -> None:
-        self.examples = examples
-        self.transform = preprocessing(recipe.image_size, recipe.mean, recipe.std)
+        self.examples, self.transform = examples, preprocessing(recipe)
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -210,18 +210,6 @@ class Plain(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, i: int) -> tuple[Tensor, int]:
         image, label = self.examples[i]
         return self.transform(image), label
-
-
-def built(recipe: Recipe, n_classes: int) -> ResNet:
-    """The network with the first weights that belong to the seed; the caller's generator stays as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        return ResNet(
-            recipe.architecture,
-            n_classes=n_classes,
-            width=recipe.width,
-            early_downsampling=recipe.early_downsampling,
-        )
 
 
 def optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -33,10 +33,10 @@ WRAPPERS = ("state_dict", "model")
 """Keys under which training scripts put the state dict."""
 
 
-def built_at_random(build: Callable[[], Module]) -> Module:
-    """Build a network whose random weights are the same each time; the caller's generator stays as it was."""
+def built_at_random(build: Callable[[], Module], *, seed: int = SEED) -> Module:
+    """Build a network whose random weights follow from the seed; the caller's generator stays as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
+        torch.manual_seed(seed)
         return build()
 
 

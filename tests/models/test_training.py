@@ -12,7 +12,7 @@ from PIL import Image
 
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.models import load
-from semrsm_cli.models.augmentation import Cutout
+from semrsm_cli.models.augmentation import Cutout, preprocessing
 from semrsm_cli.models.from_training import described, weights_of
 from semrsm_cli.models.recipe import Architecture, Crop, Policy, Recipe, TrainingPrecision
 from semrsm_cli.models.training import Augmented, Training, learning_rate, random_order
@@ -22,8 +22,8 @@ RECIPE = Recipe(
     width=4,
     early_downsampling=False,
     image_size=16,
-    mean=(0.5, 0.5, 0.5),
-    std=(0.25, 0.25, 0.25),
+    mean=[0.5, 0.5, 0.5],
+    std=[0.25, 0.25, 0.25],
     crop=Crop.padded,
     policy=Policy.cifar10,
     cutout=4,
@@ -33,7 +33,6 @@ RECIPE = Recipe(
     momentum=0.9,
     weight_decay=5e-4,
     precision=TrainingPrecision.float32,
-    seed=0,
 )
 PLAIN = replace(RECIPE, crop=Crop.none, policy=Policy.none, cutout=0)
 
@@ -53,8 +52,8 @@ class Patches:
         return Image.fromarray(self.pixels[i].astype(np.uint8)), int(self.labels[i])
 
 
-def training(state: Path, recipe: Recipe = RECIPE, **settings: Any) -> Training:
-    return Training(recipe, Patches(20), Patches(12, seed=1), n_classes=2, state=state, **settings)
+def training(state: Path, recipe: Recipe = RECIPE, *, seed: int = 0, **settings: Any) -> Training:
+    return Training(recipe, Patches(20), Patches(12, seed=1), n_classes=2, seed=seed, state=state, **settings)
 
 
 def weights(found: Training) -> dict[str, torch.Tensor]:
@@ -110,17 +109,17 @@ def test_seed_decides_weights_and_leaves_the_callers_generator_alone(tmp_path: P
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    runs = [training(tmp_path / str(i), replace(RECIPE, seed=seed)) for i, seed in enumerate((0, 0, 1))]
+    runs = [training(tmp_path / str(i), seed=seed) for i, seed in enumerate((0, 0, 1))]
     assert_same(weights(runs[0]), weights(runs[1]))
     assert not torch.equal(runs[0].network.stem.conv.weight, runs[2].network.stem.conv.weight)
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_chance_follows_seed_epoch_and_image(tmp_path: Path) -> None:
-    images = Augmented(Patches(4), RECIPE)
+    images = Augmented(Patches(4), RECIPE, seed=0)
     assert torch.equal(images[2, 1][0], images[2, 1][0])
     assert not torch.equal(images[2, 1][0], images[3, 1][0])
-    other = Augmented(Patches(4), replace(RECIPE, seed=1))
+    other = Augmented(Patches(4), RECIPE, seed=1)
     assert not torch.equal(images[2, 1][0], other[2, 1][0])
     orders = [random_order(20, 0, epoch).tolist() for epoch in (0, 1)]
     assert orders[0] != orders[1]
@@ -129,8 +128,8 @@ def test_chance_follows_seed_epoch_and_image(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_loader_processes_change_nothing(tmp_path: Path) -> None:
-    for loaders in (0, 2):
-        training(tmp_path / str(loaders), replace(RECIPE, epochs=2), loaders=loaders).run(lambda _: None)
+    for num_workers in (0, 2):
+        training(tmp_path / str(num_workers), replace(RECIPE, epochs=2), num_workers=num_workers).run(lambda _: None)
     assert (tmp_path / "0").read_bytes() == (tmp_path / "2").read_bytes()
 
 
@@ -167,10 +166,11 @@ def test_cutout_blanks_a_square_that_may_reach_over_the_rim() -> None:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    found = training(tmp_path / "state", replace(PLAIN, epochs=1, seed=3))
+    found = training(tmp_path / "state", replace(PLAIN, epochs=1), seed=3)
     found.run(lambda _: None)
     (tmp_path / "checkpoint.safetensors").write_bytes(weights_of(found.network))
-    (tmp_path / "checkpoint.json").write_text(described(found.recipe, "small", ("dark", "bright"), val_accuracy=0.5))
+    description = described(found.recipe, "small", ("dark", "bright"), seed=3, val_accuracy=0.5)
+    (tmp_path / "checkpoint.json").write_text(description)
     return tmp_path
 
 
@@ -179,15 +179,27 @@ def test_checkpoint_is_loaded_as_it_was_left(checkpoint: Path) -> None:
     assert (network.label, network.n_classes, network.blocks[0]) == ("small", 2, "stem")
     assert network.preprocess(Image.new("RGB", (50, 30))).shape == (3, 16, 16)
     torch.testing.assert_close(network.preprocess(Image.new("RGB", (16, 16)))[0, 0, 0], torch.tensor(-2.0))
-    again = training(checkpoint / "state", replace(PLAIN, epochs=1, seed=3))
+    again = training(checkpoint / "state", replace(PLAIN, epochs=1), seed=3)
     assert_same(weights(again), network.module.state_dict())
     by_file = load("trained", str(checkpoint / "checkpoint.safetensors"))
     assert by_file.identity["weights"] == network.identity["weights"]
 
 
+def test_description_keeps_its_text() -> None:
+    keys = list(json.loads(described(RECIPE, "small", ("dark",), seed=3, val_accuracy=0.5)))
+    assert keys == [
+        *("architecture", "batch_size", "classes", "crop", "cutout", "early_downsampling", "epochs", "image_size"),
+        *("label", "learning_rate", "mean", "momentum", "policy", "precision", "seed", "std", "val_accuracy"),
+        *("weight_decay", "width"),
+    ]
+    # the keys of the store hold this text
+    preprocess = preprocessing(RECIPE)
+    assert "Normalize(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))" in str(preprocess)
+
+
 def test_random_weights_are_those_before_training(checkpoint: Path, tmp_path: Path) -> None:
     network = load("trained", str(checkpoint), weights="random")
-    assert_same(weights(training(tmp_path / "new", replace(PLAIN, seed=3))), network.module.state_dict())
+    assert_same(weights(training(tmp_path / "new", PLAIN, seed=3)), network.module.state_dict())
 
 
 @pytest.mark.parametrize(
@@ -196,9 +208,10 @@ def test_random_weights_are_those_before_training(checkpoint: Path, tmp_path: Pa
         (lambda folder: (folder / "checkpoint.json").unlink(), "is missing, which says"),
         (lambda folder: (folder / "checkpoint.json").write_text("{}"), "does not describe a checkpoint"),
         (lambda folder: (folder / "checkpoint.json").write_text("nonsense"), "does not describe a checkpoint"),
+        (lambda folder: widen(folder / "checkpoint.json", 0), "width must be at least 1, got 0"),
         (lambda folder: (folder / "checkpoint.safetensors").unlink(), "there is no checkpoint"),
         (lambda folder: (folder / "checkpoint.safetensors").write_bytes(b"x"), "cannot read the weights"),
-        (lambda folder: widen(folder / "checkpoint.json"), "have another shape than in small"),
+        (lambda folder: widen(folder / "checkpoint.json", 8), "have another shape than in small"),
     ],
 )
 def test_broken_checkpoint(checkpoint: Path, change: Any, complaint: str) -> None:
@@ -208,8 +221,8 @@ def test_broken_checkpoint(checkpoint: Path, change: Any, complaint: str) -> Non
     assert "\n" not in str(error.value)
 
 
-def widen(path: Path) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"width": 8}))
+def widen(path: Path, width: int) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"width": width}))
 
 
 @pytest.mark.parametrize("settings", [{"weights": "other.pt"}, {"revision": "main"}, {"options": {"depth": 3}}])
