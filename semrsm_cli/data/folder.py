@@ -1,63 +1,77 @@
-"""The user's own images as queries and database, with or without a table of what they show."""
+"""Any folder of the user's own images, with or without a table of what they show."""
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from semrsm_cli.data.folders import folder
-from semrsm_cli.data.images import Images, OnError
-from semrsm_cli.data.retrieval import (
-    LabelledImages,
-    Metric,
-    RetrievalSet,
-    draw_disjoint,
-    drawn,
-    read_csv,
-    read_draw,
-)
+from semrsm_cli.data.dataset import RetrievalDataset
+from semrsm_cli.data.folders import by_folder, images_in, split_folder, split_folders
+from semrsm_cli.data.images import Images, dataset_root
+from semrsm_cli.data.sets import LabelledImages, Metric, TrainingSet
+from semrsm_cli.data.split import split_validation
+from semrsm_cli.data.tables import read_csv
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["labelled_folder", "labelled_images"]
+__all__ = ["Folder", "label_images"]
 
 
-def labelled_folder(
-    root: Path | str | None,
-    labels: Path | str | None = None,
-    *,
-    metric: Metric = Metric.count_f1,
-    n_queries: int | None = None,
-    n_database: int | None = None,
-    seed: int = 0,
-    draw: Path | str | None = None,
-    on_error: OnError = OnError.stop,
-) -> RetrievalSet:
-    """Queries and database images out of any folder.
+@dataclass(frozen=True, kw_only=True)
+class Folder(RetrievalDataset):
+    """Any folder of images, searched through all its subfolders."""
 
-    Args:
-        root: The folder.
-        labels: CSV file of what the images show, see `labelled_images`; None: neighbours are found, but not scored.
-        metric: How a neighbour is scored if there are labels.
-        n_queries: Number of queries; with None for both numbers every image is looked for among all others.
-        n_database: Number of database images.
-        seed: Seed of the draw.
-        draw: File of ids to use instead of drawing.
-        on_error: What to do with broken images.
+    name: str = "folder"
+    root: str | None = None
+    """The folder."""
+    labels: str | None = None
+    """CSV of what the images show (columns image, class, count, group), for the scores of `semrsm retrieve`."""
+    metric: Metric = Metric.count_f1
+    """How a neighbour is scored where there are labels."""
 
-    Raises:
-        SemrsmError: Images or labels are missing or contradict each other, or there are fewer than asked for.
-    """
-    labelled = labelled_images(folder(root, on_error=on_error), labels)
-    ids = read_draw(draw) if draw else draw_disjoint(labelled.images, n_queries, n_database, seed)
-    return drawn(labelled, ids, metric)
+    @property
+    def scored_by(self) -> Metric:
+        """How a neighbour is scored, where there are labels."""
+        return self.metric
+
+    def place(self) -> Path:
+        """Where the folder lies."""
+        if self.root is None:
+            raise SemrsmError("no folder of images is given; set dataset.root=DIR")
+        return dataset_root(self.root, "the folder")
+
+    def images(self, cache: Path) -> Images:
+        """All images in the folder and its subfolders, sorted by path; each is a group of its own."""
+        return images_in(self.name, self.place(), on_error=self.on_error)
+
+    def labelled_images(self, cache: Path) -> LabelledImages:
+        """All images, with what the table says of them."""
+        return label_images(self.images(cache), self.labels)
+
+    def complete(self, side: LabelledImages) -> LabelledImages:
+        """The images as they are: what cannot be read was left out before they were drawn."""
+        return side
+
+    def training_set(self, cache: Path, val_fraction: float) -> TrainingSet:
+        """The images of a folder of class folders; or of `train` and `val`, each with class folders."""
+        root = self.place()
+        if split_folder(root, "train", ("",)) and split_folder(root, "val", ("",)):
+            return split_folders(self.name, root, ("",), self.on_error)
+        return split_validation(by_folder(self.images(cache), PurePosixPath()), val_fraction)
 
 
-def labelled_images(images: Images, labels: Path | str | None) -> LabelledImages:
+def label_images(images: Images, labels: Path | str | None) -> LabelledImages:
     """Images with what a CSV file says of them: columns image, class, and if wanted group and count.
 
     A line says that an image shows `count` objects (1 if left empty) of a class; an image that shows nothing has a line
     with an empty class. Images of one group are no answer to each other; by default each is a group of its own.
+
+    Args:
+        images: The images.
+        labels: The CSV file; None if nothing is known of them.
+
+    Returns:
+        The images with the counts of each class, and grouped as the file says.
 
     Raises:
         SemrsmError: The file cannot be read, a line is wrong, or files and lines do not fit each other.
@@ -104,9 +118,9 @@ def require_same(images: Images, described: dict[str, str], path: Path) -> None:
     unknown = [image for image in described if image not in present]
     if unknown:
         raise SemrsmError(f"{path} describes {len(unknown)} images that the folder lacks, the first is {unknown[0]}")
-    silent = [image for image in images.ids if image not in described]
-    if silent:
+    unlabelled = [image for image in images.ids if image not in described]
+    if unlabelled:
         raise SemrsmError(
-            f"{path} says nothing of {len(silent)} of {len(images)} images, the first is {silent[0]}; "
+            f"{path} says nothing of {len(unlabelled)} of {len(images)} images, the first is {unlabelled[0]}; "
             "add a line for each, with an empty class where nothing is shown"
         )

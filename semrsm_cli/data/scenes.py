@@ -1,0 +1,112 @@
+"""Made-up scenes in EgoObjects' own files, for where EgoObjects cannot be had; and the objects in them, one by one."""
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from semrsm_cli.data.annotations import ANNOTATIONS
+from semrsm_cli.data.dataset import RetrievalDataset
+from semrsm_cli.data.egoobjects import ImageFilter, read_egoobjects
+from semrsm_cli.data.images import Images, file_stamp, open_image
+from semrsm_cli.data.objects import OBJECTS
+from semrsm_cli.data.render import SceneSpec, render
+from semrsm_cli.data.sets import ClassifiedImages, LabelledImages, TrainingSet
+from semrsm_cli.data.split import split_validation
+
+__all__ = ["Scenes", "scenes_folder"]
+
+VAL_FRACTION = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenes(SceneSpec, RetrievalDataset):
+    """Made-up scenes of several objects, in EgoObjects' own files; they are made when they are first asked for."""
+
+    name: str = "scenes"
+    objects: bool = False
+    """Take the objects in the scenes one by one: those that `semrsm train` keeps for validation."""
+
+    def images(self, cache: Path) -> Images:
+        """The images of all scenes; or with `objects` those to validate with, as `semrsm train` keeps them."""
+        if self.objects:
+            return self.training_set(cache, VAL_FRACTION).val.images
+        return self.labelled_images(cache).images
+
+    def labelled_images(self, cache: Path) -> LabelledImages:
+        """The images of all scenes with the objects that each shows."""
+        return read_egoobjects(self.name, scenes_folder(cache, self), ImageFilter())
+
+    def training_set(self, cache: Path, val_fraction: float) -> TrainingSet:
+        """The objects in the scenes, cut out one by one; those of each object's last videos are for validation."""
+        return split_validation(self.cut_objects(cache), val_fraction)
+
+    def cut_objects(self, cache: Path) -> ClassifiedImages:
+        """The objects in the scenes with their names as classes; those of one video are one group."""
+        root = scenes_folder(cache, self)
+        content = json.loads((root / ANNOTATIONS).read_text(encoding="utf-8"))
+        images = {image["id"]: image for image in content["images"]}
+        boxes, groups, names = {}, [], []
+        for instance in content["annotations"]:
+            image = images[instance["image_id"]]
+            boxes[f"{Path(image['url']).stem}/{instance['id']}"] = (image["url"], tuple(instance["bbox"]))
+            groups.append(f"{image['group_id']}_{image['video_id']}")
+            names.append(instance["category_freeform"])
+        kinds = tuple(name for name in OBJECTS if name in set(names))
+        labels = np.array([kinds.index(name) for name in names], np.int64)
+        reader = BoxedObjects(root, boxes)
+        return ClassifiedImages(Images(self.name, tuple(boxes), tuple(groups), reader), kinds, labels)
+
+
+@dataclass(frozen=True)
+class BoxedObjects:
+    """Cuts objects out of the images that show them; the ids are `<image>/<object>`."""
+
+    root: Path
+    boxes: dict[str, tuple[str, tuple[int, int, int, int]]]
+
+    def read(self, image_id: str) -> Image.Image:
+        """The smallest square around the object, moved into the image."""
+        name, (left, upper, width, height) = self.boxes[image_id]
+        image = frame(self.root / "images" / name)
+        side = min(max(width, height), *image.size)
+        x = min(max(0, left + (width - side) // 2), image.width - side)
+        y = min(max(0, upper + (height - side) // 2), image.height - side)
+        return image.crop((x, y, x + side, y + side))
+
+    def stamp(self, image_id: str) -> str:
+        """The stamp of the image, and the box."""
+        name, box = self.boxes[image_id]
+        return f"{file_stamp(self.root / 'images' / name)} {box}"
+
+
+frame = lru_cache(maxsize=1024)(open_image)
+
+
+def scenes_folder(cache: Path, spec: SceneSpec) -> Path:
+    """Where the made-up scenes lie; they are made if the folder `cache` lacks them."""
+    root = cache.expanduser() / f"scenes-{spec.key()}"
+    if not root.is_dir():
+        make(root, spec)
+    return root
+
+
+def make(root: Path, spec: SceneSpec) -> None:
+    """Make all images and annotations; the folder appears when it is complete."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+    try:
+        render(unfinished, spec)
+        unfinished.chmod(0o755)  # mkdtemp's folders are for their owner alone
+        try:
+            unfinished.rename(root)
+        except OSError:
+            if not root.is_dir():  # else another process was quicker, with the same pictures
+                raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
