@@ -1,7 +1,7 @@
 """Regions of the natural photographs that scikit-image's wheel brings, so that everything runs offline."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from semrsm_cli.data.dataset import Dataset, require_at_least
 from semrsm_cli.data.images import Images, open_image
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["photos"]
+__all__ = ["Photos", "photos"]
 
 Box = tuple[int, int, int, int]
 """Left, upper, right and lower edge in pixels."""
@@ -53,6 +54,22 @@ class Regions:
         return f"scikit-image {version('scikit-image')} {path.name} {box}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Photos(Dataset):
+    """Regions of the natural photographs that come with scikit-image."""
+
+    name: str = "photos"
+    regions: int = 6
+    """Square regions cut from each photograph."""
+
+    def __post_init__(self) -> None:
+        require_at_least(1, self, "regions")
+
+    def images(self, cache: Path) -> Images:
+        """The regions; a region's group is its photograph."""
+        return replace(photos(regions=self.regions), name=self.name)
+
+
 open_once = lru_cache(maxsize=len(PHOTOGRAPHS))(open_image)
 
 
@@ -66,6 +83,9 @@ def photos(*, regions: int = 6, size: int = 112, seed: int = 0) -> Images:
         regions: Regions of each photograph; 6 make 72 images, 17 make 204.
         size: Smallest side of a region in pixels.
         seed: Seed of the places within the cells.
+
+    Returns:
+        The regions, by photograph.
 
     Raises:
         SemrsmError: The installed scikit-image lacks one of the photographs.
