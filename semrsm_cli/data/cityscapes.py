@@ -15,7 +15,7 @@ from semrsm_cli.data.folders import image_paths
 from semrsm_cli.data.images import Files, Images, dataset_root, naming, with_readable
 from semrsm_cli.data.sets import LabelledImages, Metric
 from semrsm_cli.errors import SemrsmError
-from semrsm_cli.rsm.workers import available_cores
+from semrsm_cli.rsm.threads import available_cores
 
 __all__ = ["Cityscapes", "ClassSet"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from semrsm_cli.errors import SemrsmError
-from semrsm_cli.rsm.workers import available_cores
+from semrsm_cli.rsm.threads import available_cores
 
 __all__ = ["Files", "Images", "OnError", "Reader", "dataset_root", "open_image", "with_readable"]
 
