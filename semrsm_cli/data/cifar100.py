@@ -66,12 +66,14 @@ class Cifar100(Dataset):
         folder = dataset_root(self.root, FOLDER)
         folder = folder / FOLDER if (folder / FOLDER).is_dir() else folder
 
+        asked_for = {name: files if name == split else [] for name, files in published.items()}
+
         class OneSplit(CIFAR100):  # type: ignore[misc]
             """The files of one split, in a folder of any name; torchvision asks for both splits."""
 
             base_folder = ""
-            train_list = published["train"] if split == "train" else ()
-            test_list = published["test"] if split == "test" else ()
+            train_list = asked_for["train"]
+            test_list = asked_for["test"]
 
         checksums = dict(published[split]) | {CIFAR100.meta["filename"]: CIFAR100.meta["md5"]}
         try:

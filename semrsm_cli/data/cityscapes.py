@@ -12,7 +12,7 @@ from PIL import Image
 
 from semrsm_cli.data.dataset import RetrievalDataset, require_at_least
 from semrsm_cli.data.folders import image_paths
-from semrsm_cli.data.images import Files, Images, dataset_root, naming, with_readable
+from semrsm_cli.data.images import Files, Images, dataset_root, naming
 from semrsm_cli.data.sets import LabelledImages, Metric
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.rsm.threads import available_cores
@@ -80,12 +80,8 @@ class Cityscapes(RetrievalDataset):
         """Where the folder lies."""
         return dataset_root(self.root, "cityscapes", "CITYSCAPES_DATASET")
 
-    def images(self, cache: Path) -> Images:
-        """The validation and the training images, each sorted by path; each belongs to its city."""
-        return with_readable(self.labelled_images(cache).images, self.on_error)
-
     def labelled_images(self, cache: Path) -> LabelledImages:
-        """The same images with their videos; what they show is read once they are drawn."""
+        """The validation and the training images, each sorted by path; what they show is read once they are drawn."""
         root = self.place()
         paths = [path for split in (QUERIES, DATABASE) for path in street_paths(root, split)]
         ids = tuple(path.relative_to(root).as_posix() for path in paths)

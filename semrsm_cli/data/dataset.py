@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
-from semrsm_cli.data.images import Images, OnError
+from semrsm_cli.data.images import Images, OnError, with_readable
 from semrsm_cli.data.sets import LabelledImages, Metric, RetrievalSet, TrainingSet
 from semrsm_cli.data.split import draw_split, make_retrieval_set, read_split
 from semrsm_cli.errors import ConfigError
@@ -110,6 +110,10 @@ class RetrievalDataset(Dataset):
         Raises:
             SemrsmError: Images or labels are missing.
         """
+
+    def images(self, cache: Path) -> Images:
+        """The same images, without what they show."""
+        return with_readable(self.labelled_images(cache).images, self.on_error)
 
     def sides(self, images: Images) -> tuple[Images, Images]:
         """The images that may be queries, and those that may be in the database; by default all are both."""

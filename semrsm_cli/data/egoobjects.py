@@ -104,12 +104,8 @@ class EgoObjects(ImageFilter, RetrievalDataset):
     def __post_init__(self) -> None:
         require_at_least(1, self, "width", "height")
 
-    def images(self, cache: Path) -> Images:
-        """All images that the filter admits, sorted by file name; each belongs to its scene."""
-        return self.labelled_images(cache).images
-
     def labelled_images(self, cache: Path) -> LabelledImages:
-        """The same images with their objects by category."""
+        """All images that the filter admits, sorted by file name, with their objects by category."""
         place = dataset_root(self.root, "egoobjects")
         return read_egoobjects(self.name, place, self, size=(self.width, self.height))
 

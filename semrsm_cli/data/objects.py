@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from semrsm_cli.data.photos import Box, open_once, photograph
+from semrsm_cli.data.photographs import Box, open_once, photograph
 
 __all__ = ["OBJECTS", "background", "cut_out"]
 

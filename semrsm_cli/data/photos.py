@@ -2,22 +2,17 @@
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from semrsm_cli.data.dataset import Dataset, require_at_least
-from semrsm_cli.data.images import Images, open_image
-from semrsm_cli.errors import SemrsmError
+from semrsm_cli.data.images import Images
+from semrsm_cli.data.photographs import Box, open_once, photograph
 
 __all__ = ["Photos", "photos"]
-
-Box = tuple[int, int, int, int]
-"""Left, upper, right and lower edge in pixels."""
 
 # The part of each photograph that shows something, without empty sky or the black rim of a lens. Left out are drawings,
 # test patterns, text, doubles of what is here already (motorcycle_right, gravel) and what is all but empty (moon).
@@ -70,9 +65,6 @@ class Photos(Dataset):
         return replace(photos(regions=self.regions), name=self.name)
 
 
-open_once = lru_cache(maxsize=len(PHOTOGRAPHS))(open_image)
-
-
 def photos(*, regions: int = 6, size: int = 112, seed: int = 0) -> Images:
     """Square regions of twelve photographs; a region's group is its photograph.
 
@@ -101,18 +93,6 @@ def photos(*, regions: int = 6, size: int = 112, seed: int = 0) -> Images:
         for i, box in enumerate(layout(extent, regions, size, rng))
     }
     return Images("photos", tuple(boxes), tuple(image_id.split("/")[0] for image_id in boxes), Regions(boxes))
-
-
-def photograph(name: str) -> Path:
-    """Where a photograph lies inside the installed scikit-image."""
-    spec = find_spec("skimage")
-    for folder in (spec and spec.submodule_search_locations) or ():
-        path = Path(folder) / "data" / name
-        if path.is_file():
-            return path
-    raise SemrsmError(
-        f"scikit-image {version('scikit-image')} comes without data/{name}; install it again from its wheel"
-    )
 
 
 def layout(extent: Box, regions: int, size: int, rng: np.random.Generator) -> list[Box]:

@@ -36,7 +36,7 @@ class Scenes(SceneSpec, RetrievalDataset):
         """The images of all scenes; or with `objects` those to validate with, as `semrsm train` keeps them."""
         if self.objects:
             return self.training_set(cache, VAL_FRACTION).val.images
-        return self.labelled_images(cache).images
+        return super().images(cache)
 
     def labelled_images(self, cache: Path) -> LabelledImages:
         """The images of all scenes with the objects that each shows."""
