@@ -7,7 +7,6 @@ augmentation of an image from both and its number. So neither loader processes n
 import json
 import logging
 import math
-import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader, Dataset
 
 from semrsm_cli.errors import SemrsmError
+from semrsm_cli.files import atomic
 from semrsm_cli.models.augmentation import augmentation, preprocessing
 from semrsm_cli.models.recipe import Recipe, TrainingPrecision
 from semrsm_cli.models.resnet import build_network
@@ -166,9 +166,8 @@ class Training:
         content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         history = json.dumps([asdict(epoch) for epoch in self.history])
         self.state.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.state.with_name(f".{self.state.name}.{os.getpid()}")
-        unfinished.write_bytes(save(content, metadata={HISTORY: history}))
-        unfinished.replace(self.state)
+        with atomic(self.state) as unfinished:
+            unfinished.write_bytes(save(content, metadata={HISTORY: history}))
 
     def resumed(self) -> list[Epoch]:
         """The epochs that an earlier run ended, with their weights and momentum put in place."""

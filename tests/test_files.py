@@ -1,0 +1,51 @@
+"""Files and folders that appear as a whole or not at all."""
+
+import pytest
+
+from semrsm_cli.files import atomic
+
+
+def test_a_file_appears_when_it_is_complete_and_replaces_the_old_one(tmp_path):
+    path = tmp_path / "a.csv"
+    for text in ("first", "second"):
+        with atomic(path) as unfinished:
+            assert unfinished.parent == tmp_path
+            assert unfinished.name.startswith(".")
+            assert unfinished.suffix == ".csv"
+            unfinished.write_text(text)
+            assert not path.exists() or path.read_text() == "first"
+        assert path.read_text() == text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_appears_when_it_is_complete(tmp_path):
+    with atomic(tmp_path / "a") as unfinished:
+        (unfinished / "b").mkdir(parents=True)
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "b"]
+
+
+def test_after_an_error_nothing_is_left_and_the_old_file_stays(tmp_path):
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "a") as unfinished:
+        unfinished.write_text("half")
+        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "b") as unfinished:
+        (unfinished / "c").mkdir(parents=True)
+        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "d"):
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
+
+
+def test_two_writers_do_not_meet(tmp_path):
+    with atomic(tmp_path / "a") as first, atomic(tmp_path / "a") as second:
+        assert first != second
+        first.write_text("outer, the last to end")
+        second.write_text("inner")
+    assert (tmp_path / "a").read_text() == "outer, the last to end"
+
+
+def test_a_folder_that_is_missing_is_an_error_of_the_writer(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic(tmp_path / "none" / "a") as unfinished:
+        unfinished.write_text("x")
