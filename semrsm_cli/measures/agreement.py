@@ -59,15 +59,15 @@ def pearson(x: Rows, y: Rows, *, rows_at_once: int | None = None) -> float:
     return float(np.clip(r, -1.0, 1.0))
 
 
-def spearman(x: Rows, y: Rows, *, rows_at_once: int | None = None, workers: int | None = None) -> float:
+def spearman(x: Rows, y: Rows, *, rows_at_once: int | None = None, threads: int | None = None) -> float:
     """Spearman correlation of x and y over all pairs of images i < j: Pearson's of `ranks(x)` and `ranks(y)`.
 
     Raises:
         ValueError: As `pearson`.
     """
     _check_shapes({"x": x, "y": y})
-    of_x = ranks(x, rows_at_once=rows_at_once, workers=workers)
-    of_y = ranks(y, rows_at_once=rows_at_once, workers=workers)
+    of_x = ranks(x, rows_at_once=rows_at_once, threads=threads)
+    of_y = ranks(y, rows_at_once=rows_at_once, threads=threads)
     return pearson(of_x, of_y, rows_at_once=rows_at_once)
 
 

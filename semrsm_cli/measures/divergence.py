@@ -1,6 +1,5 @@
 """Jensen-Shannon divergence between predicted class probabilities (Appendix E, Eq. 13-15)."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from semrsm_cli.compiled import compiled
+from semrsm_cli.rsm.workers import available_cores
 
 __all__ = ["jensen_shannon", "softmax"]
 
@@ -41,7 +41,7 @@ def softmax(logits: ArrayLike) -> FloatArray:
 
 
 def jensen_shannon(
-    p: ArrayLike, q: ArrayLike | None = None, *, out: NDArray[Any] | None = None, workers: int | None = None
+    p: ArrayLike, q: ArrayLike | None = None, *, out: NDArray[Any] | None = None, threads: int | None = None
 ) -> NDArray[Any]:
     """Jensen-Shannon divergence of all pairs of distributions (Eq. 13-15): natural logarithm, not its root.
 
@@ -52,7 +52,7 @@ def jensen_shannon(
         p: Class probabilities of n images, [n, classes].
         q: The same of m images, [m, classes]; None compares p with itself and computes half of the pairs.
         out: Where to write, an array or memory map [n, m] of any float type; None makes a float64 array.
-        workers: Threads; None takes one for each core.
+        threads: How many; None takes one for each core that this process may use.
 
     Returns:
         `out`, the divergences in nats [n, m].
@@ -84,7 +84,7 @@ def jensen_shannon(
         if q is None:
             out[stop:, start:stop] = strip[:, stop - start :].T
 
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(threads or available_cores()) as pool:
         list(pool.map(fill, range(0, n, TILE)))
     return out
 

@@ -1,7 +1,6 @@
 """The pairs of images of a square matrix [n, n]: its upper triangle, read a few rows at a time, and its ranks."""
 
 import mmap
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semrsm_cli.compiled import compiled
+from semrsm_cli.rsm.workers import available_cores
 
 __all__ = ["PairRanks", "Rows", "ranks", "row_blocks", "upper", "upper_block"]
 
@@ -94,7 +94,7 @@ def _offset(n: int, row: int) -> int:
     return row * n - row * (row + 1) // 2
 
 
-def ranks(x: Rows, *, rows_at_once: int | None = None, workers: int | None = None) -> PairRanks:
+def ranks(x: Rows, *, rows_at_once: int | None = None, threads: int | None = None) -> PairRanks:
     """Rank of every pair of images among all pairs, from 1; ties get their average rank, as in `scipy.stats.rankdata`.
 
     Twice the rank of a value is 1 + #(values < v) + #(values <= v). Both counts come from sorted values, as many of
@@ -109,7 +109,7 @@ def ranks(x: Rows, *, rows_at_once: int | None = None, workers: int | None = Non
     n_pairs = _offset(n, n)
     doubled = np.ones(n_pairs, np.dtype(np.uint32 if n_pairs < 2**31 else np.uint64))
     blocks = list(row_blocks(n, rows_at_once))
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(threads or available_cores()) as pool:
         for part in _sorted_parts(x, blocks):
 
             def count(block: tuple[int, int], part: FloatArray = part) -> None:
