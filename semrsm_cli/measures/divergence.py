@@ -27,7 +27,13 @@ LOG_2 = float(np.log(2.0))
 
 
 def softmax(logits: ArrayLike) -> FloatArray:
-    """Class probabilities exp(z_c) / sum_k exp(z_k) in float64, [n, classes].
+    """Class probabilities exp(z_c) / sum_k exp(z_k).
+
+    Args:
+        logits: Logits of n images, [n, classes].
+
+    Returns:
+        Probabilities that sum to 1 for every image, float64 [n, classes].
 
     Raises:
         ValueError: If the logits are not [n, classes], or hold NaN or infinity.
@@ -59,6 +65,10 @@ def jensen_shannon(
 
     Raises:
         ValueError: If probabilities are negative, not finite or don't sum to 1, or the numbers of classes differ.
+
+    Example:
+        >>> jensen_shannon([[1.0, 0.0]], [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]).round(4)
+        array([[0.    , 0.2158, 0.6931]])
     """
     halves_p = _distributions(p, "p") / 2
     halves_q = halves_p if q is None else _distributions(q, "q") / 2

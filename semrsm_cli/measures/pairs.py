@@ -34,13 +34,30 @@ class Rows(Protocol):
 
 
 def row_blocks(n: int, rows_at_once: int | None = None) -> Iterator[tuple[int, int]]:
-    """First and last row (exclusive) of the blocks that make up a matrix of n rows."""
+    """First and last row (exclusive) of the blocks that make up a matrix of n rows.
+
+    Args:
+        n: Rows of the matrix.
+        rows_at_once: Rows per block; None takes blocks of two million entries.
+
+    Returns:
+        Pairs (start, stop), in order.
+    """
     step = rows_at_once or max(1, PAIRS_AT_ONCE // n)
     return ((start, min(start + step, n)) for start in range(0, n, step))
 
 
 def upper_block(x: Rows, start: int, stop: int, name: str) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Columns `start` and above of some rows [stop - start, n - start], and which of them are above the diagonal.
+    """Columns `start` and above of some rows, and which of their entries are above the diagonal.
+
+    Args:
+        x: Square matrix [n, n].
+        start: First row.
+        stop: Row after the last.
+        name: What the matrix is called in messages.
+
+    Returns:
+        Entries and whether they count, both [stop - start, n - start].
 
     Raises:
         ValueError: If a pair is NaN or infinite; says where.
@@ -56,13 +73,13 @@ def upper_block(x: Rows, start: int, stop: int, name: str) -> tuple[FloatArray, 
 
 
 def upper(x: Rows, start: int, stop: int, name: str) -> FloatArray:
-    """The pairs (i, j) with start <= i < stop and i < j, row by row."""
+    """The pairs (i, j) with start <= i < stop and i < j, row by row, as one vector; arguments as `upper_block`."""
     block, above = upper_block(x, start, stop, name)
     return block[above]
 
 
 def _let_go(x: Any) -> None:
-    """Give the pages of a memory map back, else one pass over it counts as much as the whole file in memory."""
+    """Release the pages of a memory map, or a pass over it would hold the whole file in memory."""
     pages, advice = getattr(x, "base", None), getattr(mmap, "MADV_DONTNEED", None)  # no such advice on Windows
     if isinstance(x, np.memmap) and x.mode != "c" and isinstance(pages, mmap.mmap) and advice is not None:
         pages.madvise(advice)
@@ -99,6 +116,14 @@ def ranks(x: Rows, *, rows_at_once: int | None = None, threads: int | None = Non
 
     Twice the rank of a value is 1 + #(values < v) + #(values <= v). Both counts come from sorted values, as many of
     them at once as fit a quarter of a gibibyte: counts from several parts add up.
+
+    Args:
+        x: Similarities of n images, [n, n]; only entries above the diagonal are read.
+        rows_at_once: Rows per block; None takes blocks of two million entries.
+        threads: How many; None takes one for each core that this process may use.
+
+    Returns:
+        The ranks, readable by rows like a matrix [n, n].
 
     Raises:
         ValueError: If a pair is NaN or infinite, or the matrix is not square.
