@@ -53,7 +53,7 @@ def launch(name: str, argv: list[str]) -> None:
     register_schemas()
     failures: list[SemrsmError] = []
     main = hydra.main(conf_folder(), config_name=name, version_base=HYDRA_VERSION_BASE)(job(name, failures))
-    with hydra_process([f"semrsm {name}", *(as_list(name, argument) for argument in argv)]):
+    with hydra_process([f"semrsm {name}", *(as_list(name, argument) for argument in argv), f"hydra.job.name={name}"]):
         try:
             with explain_disk_errors():
                 main()

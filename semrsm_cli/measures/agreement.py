@@ -51,6 +51,9 @@ def pearson(x: Rows, y: Rows, *, rows_at_once: int | None = None) -> float:
         y: What they shall agree with, of the same images, for example their Jensen-Shannon divergence.
         rows_at_once: Rows per block; None takes blocks of two million entries.
 
+    Returns:
+        Correlation within [-1, 1].
+
     Raises:
         ValueError: If there are fewer than three images, shapes differ, or x or y is constant, NaN or infinite.
     """
@@ -59,15 +62,24 @@ def pearson(x: Rows, y: Rows, *, rows_at_once: int | None = None) -> float:
     return float(np.clip(r, -1.0, 1.0))
 
 
-def spearman(x: Rows, y: Rows, *, rows_at_once: int | None = None, workers: int | None = None) -> float:
+def spearman(x: Rows, y: Rows, *, rows_at_once: int | None = None, threads: int | None = None) -> float:
     """Spearman correlation of x and y over all pairs of images i < j: Pearson's of `ranks(x)` and `ranks(y)`.
+
+    Args:
+        x: Similarities of n images, [n, n]; only entries above the diagonal are read.
+        y: What they shall agree with, of the same images.
+        rows_at_once: Rows per block; None takes blocks of two million entries.
+        threads: How many; None takes one for each core that this process may use.
+
+    Returns:
+        Correlation within [-1, 1].
 
     Raises:
         ValueError: As `pearson`.
     """
     _check_shapes({"x": x, "y": y})
-    of_x = ranks(x, rows_at_once=rows_at_once, workers=workers)
-    of_y = ranks(y, rows_at_once=rows_at_once, workers=workers)
+    of_x = ranks(x, rows_at_once=rows_at_once, threads=threads)
+    of_y = ranks(y, rows_at_once=rows_at_once, threads=threads)
     return pearson(of_x, of_y, rows_at_once=rows_at_once)
 
 
@@ -78,6 +90,17 @@ def correlation_interval(
 
     An image drawn w_i times gives the pair (i, j) the weight w_i w_j; pairs of an image with itself are dropped. Give
     `ranks(x)` and `ranks(y)` for Spearman's: pairs then keep the ranks that they have in the whole sample.
+
+    Args:
+        x: Similarities of n images, [n, n], or their ranks.
+        y: What they shall agree with, of the same images.
+        level: Confidence level.
+        n_resamples: How often to resample the images.
+        seed: Seed of the resampling.
+        rows_at_once: Rows per block; None takes blocks of two million entries.
+
+    Returns:
+        Lower and upper end of the interval.
 
     Raises:
         ValueError: As `pearson`, or if most resamples have no correlation, because of few images or many equal values.
@@ -111,7 +134,7 @@ def permutation_test(
         baseline: Similarities of the same images by the other method.
         y: What both shall agree with.
         n_permutations: How many random halves to draw.
-        seed: Of the halves.
+        seed: Seed of the halves.
         rows_at_once: Rows per block; None takes blocks of two million entries.
 
     Returns:

@@ -28,8 +28,20 @@ def hsic(K: ArrayLike, L: ArrayLike, *, unbiased: bool = False) -> float:  # noq
     Biased (Eq. 1): tr(K H L H) / (n - 1)^2 with H = I - 1/n. Unbiased (Song et al. 2012), with zeros on both diagonals:
     [tr(K L) + sum(K) sum(L) / ((n - 1)(n - 2)) - 2 sum(K L) / (n - 2)] / (n (n - 3)).
 
+    Args:
+        K: RSM of n images, [n, n], of any kernel and invariance.
+        L: RSM of the same images, [n, n], for example of another layer.
+        unbiased: Which estimator to use.
+
+    Returns:
+        HSIC in the product of both RSMs' units.
+
     Raises:
         ValueError: If the RSMs are not square, symmetric, finite and of one size, or n < 2 (unbiased: n < 4).
+
+    Example:
+        >>> hsic([[1.0, 0.5], [0.5, 1.0]], [[3.0, 1.0], [1.0, 5.0]])
+        1.5
     """
     rows_k, rows_l = _centered_pair(np.asarray(K)[None], np.asarray(L)[None], unbiased=unbiased)
     return float(rows_k[0] @ rows_l[0])
@@ -40,8 +52,22 @@ def cka(K: ArrayLike, L: ArrayLike, *, unbiased: bool = False) -> float:  # noqa
 
     Of positive semi-definite RSMs the biased CKA is at least 0; the unbiased one of independent data scatters around 0.
 
+    Args:
+        K: RSM of n images, [n, n], of any kernel and invariance.
+        L: RSM of the same images, [n, n].
+        unbiased: Which estimator of HSIC to use.
+
+    Returns:
+        CKA, unitless; 1 for RSMs that are equal up to scale and a constant.
+
     Raises:
         ValueError: As `hsic`, or if an RSM is constant.
+
+    Example:
+        >>> K = [[1.0, 0.5, 0.0], [0.5, 1.0, 0.5], [0.0, 0.5, 1.0]]
+        >>> L = [[1.0, 0.0, 0.5], [0.0, 1.0, 0.0], [0.5, 0.0, 1.0]]
+        >>> round(cka(K, L), 3), round(cka(K, K), 3)
+        (0.664, 1.0)
     """
     return minibatch_cka([(K, L)], unbiased=unbiased)
 
@@ -51,6 +77,13 @@ def minibatch_cka(batches: Iterable[tuple[ArrayLike, ArrayLike]], *, unbiased: b
 
     Every batch has the same weight. With the unbiased HSIC the size of the batches does not matter, up to sampling
     (Nguyen et al. 2021).
+
+    Args:
+        batches: Pairs of RSMs, both [n, n]; n may differ between batches.
+        unbiased: Which estimator of HSIC to use.
+
+    Returns:
+        CKA within [-1, 1].
 
     Raises:
         ValueError: As `hsic`, or if a layer is constant in all batches, or there is no batch.
@@ -66,6 +99,9 @@ def cka_matrix(batches: Iterable[tuple[ArrayLike, ArrayLike]], *, unbiased: bool
         batches: For each (mini-)batch of images the RSMs of both models, [l_a, n, n] and [l_b, n, n]; HSIC is summed
             over the batches before the ratio is taken. Give one array twice to compare a model with itself.
         unbiased: Which estimator of HSIC to use.
+
+    Returns:
+        CKA of every layer of the first model with every layer of the second, float64 [l_a, l_b].
 
     Raises:
         ValueError: As `hsic`, or if a layer is constant in all batches, or there is no batch.

@@ -1,6 +1,5 @@
 """Jensen-Shannon divergence between predicted class probabilities (Appendix E, Eq. 13-15)."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from semrsm_cli.compiled import compiled
+from semrsm_cli.rsm.threads import available_cores
 
 __all__ = ["jensen_shannon", "softmax"]
 
@@ -27,7 +27,13 @@ LOG_2 = float(np.log(2.0))
 
 
 def softmax(logits: ArrayLike) -> FloatArray:
-    """Class probabilities exp(z_c) / sum_k exp(z_k) in float64, [n, classes].
+    """Class probabilities exp(z_c) / sum_k exp(z_k).
+
+    Args:
+        logits: Logits of n images, [n, classes].
+
+    Returns:
+        Probabilities that sum to 1 for every image, float64 [n, classes].
 
     Raises:
         ValueError: If the logits are not [n, classes], or hold NaN or infinity.
@@ -41,7 +47,7 @@ def softmax(logits: ArrayLike) -> FloatArray:
 
 
 def jensen_shannon(
-    p: ArrayLike, q: ArrayLike | None = None, *, out: NDArray[Any] | None = None, workers: int | None = None
+    p: ArrayLike, q: ArrayLike | None = None, *, out: NDArray[Any] | None = None, threads: int | None = None
 ) -> NDArray[Any]:
     """Jensen-Shannon divergence of all pairs of distributions (Eq. 13-15): natural logarithm, not its root.
 
@@ -52,13 +58,17 @@ def jensen_shannon(
         p: Class probabilities of n images, [n, classes].
         q: The same of m images, [m, classes]; None compares p with itself and computes half of the pairs.
         out: Where to write, an array or memory map [n, m] of any float type; None makes a float64 array.
-        workers: Threads; None takes one for each core.
+        threads: How many; None takes one for each core that this process may use.
 
     Returns:
         `out`, the divergences in nats [n, m].
 
     Raises:
         ValueError: If probabilities are negative, not finite or don't sum to 1, or the numbers of classes differ.
+
+    Example:
+        >>> jensen_shannon([[1.0, 0.0]], [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]).round(4)
+        array([[0.    , 0.2158, 0.6931]])
     """
     halves_p = _distributions(p, "p") / 2
     halves_q = halves_p if q is None else _distributions(q, "q") / 2
@@ -84,7 +94,7 @@ def jensen_shannon(
         if q is None:
             out[stop:, start:stop] = strip[:, stop - start :].T
 
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(threads or available_cores()) as pool:
         list(pool.map(fill, range(0, n, TILE)))
     return out
 

@@ -1,7 +1,6 @@
 """The pairs of images of a square matrix [n, n]: its upper triangle, read a few rows at a time, and its ranks."""
 
 import mmap
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semrsm_cli.compiled import compiled
+from semrsm_cli.rsm.threads import available_cores
 
 __all__ = ["PairRanks", "Rows", "ranks", "row_blocks", "upper", "upper_block"]
 
@@ -34,13 +34,30 @@ class Rows(Protocol):
 
 
 def row_blocks(n: int, rows_at_once: int | None = None) -> Iterator[tuple[int, int]]:
-    """First and last row (exclusive) of the blocks that make up a matrix of n rows."""
+    """First and last row (exclusive) of the blocks that make up a matrix of n rows.
+
+    Args:
+        n: Rows of the matrix.
+        rows_at_once: Rows per block; None takes blocks of two million entries.
+
+    Returns:
+        Pairs (start, stop), in order.
+    """
     step = rows_at_once or max(1, PAIRS_AT_ONCE // n)
     return ((start, min(start + step, n)) for start in range(0, n, step))
 
 
 def upper_block(x: Rows, start: int, stop: int, name: str) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Columns `start` and above of some rows [stop - start, n - start], and which of them are above the diagonal.
+    """Columns `start` and above of some rows, and which of their entries are above the diagonal.
+
+    Args:
+        x: Square matrix [n, n].
+        start: First row.
+        stop: Row after the last.
+        name: What the matrix is called in messages.
+
+    Returns:
+        Entries and whether they count, both [stop - start, n - start].
 
     Raises:
         ValueError: If a pair is NaN or infinite; says where.
@@ -56,13 +73,13 @@ def upper_block(x: Rows, start: int, stop: int, name: str) -> tuple[FloatArray, 
 
 
 def upper(x: Rows, start: int, stop: int, name: str) -> FloatArray:
-    """The pairs (i, j) with start <= i < stop and i < j, row by row."""
+    """The pairs (i, j) with start <= i < stop and i < j, row by row, as one vector; arguments as `upper_block`."""
     block, above = upper_block(x, start, stop, name)
     return block[above]
 
 
 def _let_go(x: Any) -> None:
-    """Give the pages of a memory map back, else one pass over it counts as much as the whole file in memory."""
+    """Release the pages of a memory map, or a pass over it would hold the whole file in memory."""
     pages, advice = getattr(x, "base", None), getattr(mmap, "MADV_DONTNEED", None)  # no such advice on Windows
     if isinstance(x, np.memmap) and x.mode != "c" and isinstance(pages, mmap.mmap) and advice is not None:
         pages.madvise(advice)
@@ -94,11 +111,19 @@ def _offset(n: int, row: int) -> int:
     return row * n - row * (row + 1) // 2
 
 
-def ranks(x: Rows, *, rows_at_once: int | None = None, workers: int | None = None) -> PairRanks:
+def ranks(x: Rows, *, rows_at_once: int | None = None, threads: int | None = None) -> PairRanks:
     """Rank of every pair of images among all pairs, from 1; ties get their average rank, as in `scipy.stats.rankdata`.
 
     Twice the rank of a value is 1 + #(values < v) + #(values <= v). Both counts come from sorted values, as many of
     them at once as fit a quarter of a gibibyte: counts from several parts add up.
+
+    Args:
+        x: Similarities of n images, [n, n]; only entries above the diagonal are read.
+        rows_at_once: Rows per block; None takes blocks of two million entries.
+        threads: How many; None takes one for each core that this process may use.
+
+    Returns:
+        The ranks, readable by rows like a matrix [n, n].
 
     Raises:
         ValueError: If a pair is NaN or infinite, or the matrix is not square.
@@ -109,7 +134,7 @@ def ranks(x: Rows, *, rows_at_once: int | None = None, workers: int | None = Non
     n_pairs = _offset(n, n)
     doubled = np.ones(n_pairs, np.dtype(np.uint32 if n_pairs < 2**31 else np.uint64))
     blocks = list(row_blocks(n, rows_at_once))
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(threads or available_cores()) as pool:
         for part in _sorted_parts(x, blocks):
 
             def count(block: tuple[int, int], part: FloatArray = part) -> None:

@@ -28,6 +28,12 @@ def count_f1(query_counts: ArrayLike, database_counts: ArrayLike) -> FloatArray:
 
     Raises:
         ValueError: If counts are negative or no integers, or the numbers of classes differ.
+
+    Example:
+        Classes are cup, fork and book; the second image of the database lacks a cup and the fork, and adds two books.
+
+        >>> count_f1([[2, 1, 0]], [[2, 1, 0], [1, 0, 2], [0, 0, 3]]).round(3)
+        array([[1.   , 0.333, 0.   ]])
     """
     queries, database = _counts(query_counts, database_counts)
     by_class = np.ascontiguousarray(database.T)
@@ -39,9 +45,9 @@ def count_f1(query_counts: ArrayLike, database_counts: ArrayLike) -> FloatArray:
 
 
 def presence_iou(query_classes: ArrayLike, database_classes: ArrayLike) -> FloatArray:
-    """Intersection over union of the classes present in every query and database image (Appendix D.4).
+    """Intersection over union of the classes present in every query and database image (Appendix D.4, no number).
 
-    Equal sets score 1, also two empty ones.
+    IoU = |Q and D| / |Q or D|, where Q and D are the sets of classes. Equal sets score 1, also two empty ones.
 
     Args:
         query_classes: Presence (or counts) of each class in the queries, bool or integers [q, classes].
@@ -52,6 +58,10 @@ def presence_iou(query_classes: ArrayLike, database_classes: ArrayLike) -> Float
 
     Raises:
         ValueError: If counts are negative or no integers, or the numbers of classes differ.
+
+    Example:
+        >>> presence_iou([[2, 1, 0]], [[1, 4, 0], [1, 0, 2], [0, 0, 3]]).round(3)
+        array([[1.   , 0.333, 0.   ]])
     """
     queries, database = ((counts > 0).astype(np.float64) for counts in _counts(query_classes, database_classes))
     shared = queries @ database.T
@@ -99,13 +109,29 @@ def neighbours(
 
 
 def neighbour_scores(scores: ArrayLike, neighbours: NDArray[np.intp]) -> FloatArray:
-    """Scores [q, d] of the returned neighbours [q, k]: [q, k], NaN where a query has fewer than k."""
+    """Look up the scores of the neighbours that `neighbours` returned.
+
+    Args:
+        scores: Scores of every query and database image, [q, d].
+        neighbours: Indices into the database [q, k], -1 where there is none.
+
+    Returns:
+        Scores [q, k], NaN where a query has fewer than k neighbours.
+    """
     of_neighbours = np.take_along_axis(np.asarray(scores, dtype=np.float64), neighbours, axis=1)
     return np.where(neighbours < 0, np.nan, of_neighbours)
 
 
 def best_of(neighbour_scores: FloatArray, k: int) -> FloatArray:
-    """The best score among the first k neighbours of each query [q]; k = 1 is the score at the first."""
+    """The best score among the first k neighbours of each query.
+
+    Args:
+        neighbour_scores: Scores of the neighbours, the nearest first, [q, at least k]; NaN where there is none.
+        k: How many neighbours count; 1 gives the score at the first.
+
+    Returns:
+        Best scores [q].
+    """
     return np.asarray(np.fmax.reduce(neighbour_scores[:, :k], axis=1))
 
 
@@ -115,6 +141,15 @@ def bootstrap_interval(
     """Percentile bootstrap confidence interval of the mean score over queries.
 
     Give the differences of two methods' scores on the same queries for an interval of the paired difference.
+
+    Args:
+        scores: One score for each query, [q].
+        level: Confidence level.
+        n_resamples: How often to resample the queries with replacement.
+        seed: Seed of the resampling.
+
+    Returns:
+        Lower and upper end of the interval.
 
     Raises:
         ValueError: If there are fewer than two queries or a score is NaN.

@@ -10,13 +10,27 @@ Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 def overlapping_pairs(n: int) -> Pairs:
-    """Rows and columns of the n pairs (i, n + i) in an RSM of n upper crops, then their n lower crops."""
+    """Rows and columns of the n pairs (i, n + i) in an RSM of n upper crops, then their n lower crops.
+
+    Args:
+        n: Number of photographs.
+
+    Returns:
+        Two index arrays [n].
+    """
     upper = np.arange(n)
     return upper, upper + n
 
 
 def unrelated_pairs(n: int) -> Pairs:
-    """Rows and columns of the 2n(n - 1) pairs of crops of different photographs, each unordered pair once."""
+    """Rows and columns of the pairs of crops of different photographs, each unordered pair once.
+
+    Args:
+        n: Number of photographs.
+
+    Returns:
+        Two index arrays [2n(n - 1)].
+    """
     rows, cols = np.triu_indices(2 * n, k=1)
     different = cols - rows != n
     return rows[different], cols[different]
@@ -26,6 +40,13 @@ def separation(overlapping: ArrayLike, unrelated: ArrayLike) -> float:
     """Probability that an overlapping pair is more similar than an unrelated one; ties count half.
 
     Area under the ROC curve, U / (n m); U is the Mann-Whitney statistic of n overlapping, m unrelated similarities.
+
+    Args:
+        overlapping: Similarities of overlapping crops, any shape with n entries.
+        unrelated: Similarities of crops of different photographs, any shape with m entries.
+
+    Returns:
+        Probability; 1 where every overlapping pair is the more similar one, 0.5 for no separation.
 
     Raises:
         ValueError: If either is empty or holds NaN.

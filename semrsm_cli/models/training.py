@@ -7,7 +7,7 @@ augmentation of an image from both and its number. So neither loader processes n
 import json
 import logging
 import math
-import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,9 +20,11 @@ from PIL.Image import Image
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader, Dataset
 
 from semrsm_cli.errors import SemrsmError
+from semrsm_cli.files import atomic
 from semrsm_cli.models.augmentation import augmentation, preprocessing
 from semrsm_cli.models.recipe import Recipe, TrainingPrecision
 from semrsm_cli.models.resnet import build_network
@@ -85,7 +87,10 @@ class Training:
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # through it Fabric repeats what it was told
         self.fabric = Fabric(**accelerator(device), precision=FABRIC_PRECISION[recipe.precision])
         self.network = build_network(recipe, n_classes=n_classes, seed=seed)
-        self.module, self.optimizer = self.fabric.setup(self.network, optimizer(self.network, recipe))
+        sgd = optimizer(self.network, recipe)
+        # half a cosine from the recipe's learning rate in the first epoch towards 0 (Loshchilov and Hutter 2017)
+        self.schedule = CosineAnnealingLR(sgd, T_max=recipe.epochs)
+        self.module, self.optimizer = self.fabric.setup(self.network, sgd)
         self.train = Augmented(train, recipe, seed)
         self.val = Plain(val, recipe)
         self.history = self.resumed()
@@ -104,13 +109,12 @@ class Training:
         with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
             for epoch in range(len(self.history), self.recipe.epochs):
                 self.history.append(self.run_epoch(epoch, advance))
+                self.schedule.step()
                 self.save()
 
     def run_epoch(self, epoch: int, advance: Callable[[int], None]) -> Epoch:
         """See every training image once, then look at the validation images."""
-        rate = learning_rate(self.recipe, epoch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        (rate,) = map(float, self.schedule.get_last_lr())
         self.module.train()
         train = [self.step(images, labels) for images, labels in self.batches(self.train, epoch, advance)]
         self.module.eval()
@@ -162,9 +166,8 @@ class Training:
         content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         history = json.dumps([asdict(epoch) for epoch in self.history])
         self.state.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.state.with_name(f".{self.state.name}.{os.getpid()}")
-        unfinished.write_bytes(save(content, metadata={HISTORY: history}))
-        unfinished.replace(self.state)
+        with atomic(self.state) as unfinished:
+            unfinished.write_bytes(save(content, metadata={HISTORY: history}))
 
     def resumed(self) -> list[Epoch]:
         """The epochs that an earlier run ended, with their weights and momentum put in place."""
@@ -178,6 +181,10 @@ class Training:
         for name, parameter in self.network.named_parameters():
             buffer = tensors.get(f"{MOMENTUM}{name}")
             self.optimizer.state[parameter]["momentum_buffer"] = None if buffer is None else buffer.to(parameter.device)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torch expects steps of the optimiser in between
+            for _ in history:
+                self.schedule.step()
         return [Epoch(**epoch) for epoch in history]
 
 
@@ -221,11 +228,6 @@ def optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         nesterov=recipe.momentum > 0,
         weight_decay=recipe.weight_decay,
     )
-
-
-def learning_rate(recipe: Recipe, epoch: int) -> float:
-    """Half a cosine from `learning_rate` in epoch 0 towards 0 after the last (Loshchilov and Hutter 2017)."""
-    return recipe.learning_rate * (1 + math.cos(math.pi * epoch / recipe.epochs)) / 2
 
 
 def random_order(n: int, seed: int, epoch: int) -> np.ndarray:

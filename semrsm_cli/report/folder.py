@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import os
 import platform
 import resource
 import sys
@@ -15,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import psutil
 
+from semrsm_cli.files import atomic
 from semrsm_cli.report.tables import FORMATS
 
 if TYPE_CHECKING:
@@ -128,20 +129,18 @@ class RunFolder:
     def _write(self, name: str, write: Callable[[Path], object]) -> None:
         final = self.path / name
         final.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = final.with_name(f".{final.name}.{os.getpid()}")
-        try:
+        with atomic(final) as unfinished:
             write(unfinished)
-            unfinished.replace(final)
-        finally:
-            unfinished.unlink(missing_ok=True)
         if final not in self.written:
             self.written.append(final)
 
     def _provenance(self) -> dict[str, Any]:
+        from semrsm_cli.rsm.threads import available_cores  # brings numba, which `semrsm --help` needs not
+
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
         return {
             "versions": {name: installed(name) for name in LIBRARIES} | {"python": platform.python_version()},
-            "machine": {"system": platform.platform(), "cores": os.cpu_count()},
+            "machine": {"system": platform.platform(), "cores": psutil.cpu_count(), "usable_cores": available_cores()},
             "seconds": self.seconds | {"total": round(time.perf_counter() - self._start, 3)},
             "peak_memory_mib": round(peak_kib / 1024),
         } | self.facts

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import humanize
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -20,17 +21,13 @@ def say(line: str) -> None:
 
 
 def duration(seconds: float) -> str:
-    """A time in words: `40 s`, `12 min`, `3.4 h`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+    """A time in words: `40 seconds`, `12 minutes`, `3 hours and 24 minutes`."""
+    return humanize.precisedelta(seconds, minimum_unit="seconds" if seconds < 60 else "minutes", format="%.0f")
 
 
 def size(n_bytes: float) -> str:
-    """An amount of memory in words: `12 KiB`, `12 MiB`, `3.4 GiB`."""
-    if n_bytes < 2**20:
-        return f"{n_bytes / 2**10:.0f} KiB"
-    return f"{n_bytes / 2**20:.0f} MiB" if n_bytes < 2**30 else f"{n_bytes / 2**30:.1f} GiB"
+    """An amount of memory in words: `12.0 KiB`, `3.4 GiB`."""
+    return humanize.naturalsize(n_bytes, binary=True)
 
 
 @contextmanager

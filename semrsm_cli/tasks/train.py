@@ -46,6 +46,7 @@ def train(config: TrainConfig, folder: RunFolder) -> pd.DataFrame:
         recipe,
         f"{label}, seed {config.seed}",
         images.train.classes,
+        seed=config.seed,
         dataset=images.train.images.name,
         val_accuracy=last.val_accuracy,
         val_loss=last.val_loss,

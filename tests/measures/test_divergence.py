@@ -71,7 +71,7 @@ def test_half_of_the_pairs_give_the_whole(rng: np.random.Generator, n: int) -> N
     np.testing.assert_array_equal(divergence, jensen_shannon(p, p))
     np.testing.assert_array_equal(divergence, divergence.T)
     np.testing.assert_array_equal(divergence.diagonal(), 0.0)
-    np.testing.assert_array_equal(divergence, jensen_shannon(p, workers=1))
+    np.testing.assert_array_equal(divergence, jensen_shannon(p, threads=1))
 
 
 @given(arrays(np.float64, (6, 4), elements=st.floats(-800, 800)))

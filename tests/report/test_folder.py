@@ -39,6 +39,7 @@ def test_writes_tables_figures_arrays_and_provenance(folder: RunFolder) -> None:
     assert set(run["seconds"]) == {"work", "total"}
     assert run["versions"]["numpy"] == np.__version__
     assert run["peak_memory_mib"] > 0
+    assert 1 <= run["machine"]["usable_cores"] <= run["machine"]["cores"]
 
 
 def test_figures_of_the_same_picture_have_the_same_bytes(folder: RunFolder, tmp_path: Path) -> None:
