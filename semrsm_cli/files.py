@@ -25,11 +25,7 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises:
         OSError: It cannot be written, or cannot be moved into its place.
     """
-<<<<<<< HEAD
     unfinished = path.with_name(f".{uuid4().hex}{path.suffix}")
-=======
-    unfinished = path.with_name(f".{uuid4().hex}.{path.name}")
->>>>>>> models
     try:
         yield unfinished
         unfinished.replace(path)

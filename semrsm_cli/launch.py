@@ -53,7 +53,8 @@ def launch(name: str, argv: list[str]) -> None:
     register_schemas()
     failures: list[SemrsmError] = []
     main = hydra.main(conf_folder(), config_name=name, version_base=HYDRA_VERSION_BASE)(job(name, failures))
-    with hydra_process([f"semrsm {name}", *(as_list(name, argument) for argument in argv), f"hydra.job.name={name}"]):
+    arguments = [as_list(name, argument) for argument in argv]
+    with hydra_process([f"semrsm {name}", *arguments, f"hydra.job.name={name}"]):
         try:
             with explain_disk_errors():
                 main()
@@ -135,7 +136,7 @@ def run_task(task: Callable[..., Any], settings: DictConfig, folder: RunFolder) 
 
 
 def check_settings(settings: DictConfig, prefix: str = "") -> None:
-    """Raise ConfigError where a group of settings does not hold, the innermost first; the message has its whole name."""
+    """Raise ConfigError where a group of settings does not hold, inner groups first; the message has the whole name."""
     for name in map(str, settings):
         if not OmegaConf.is_missing(settings, name) and is_structured(settings, name):
             check_settings(settings[name], f"{prefix}{name}.")

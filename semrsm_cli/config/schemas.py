@@ -24,12 +24,13 @@ TASKS = {
 
 
 def register_schemas() -> None:
-    """Tell Hydra the schemas, in groups named `schema`, which are no options of another group."""
+    """Tell Hydra the schemas, in groups named `schema` whose members are no options, and `${lower:TEXT}` for YAML."""
+    OmegaConf.register_new_resolver("lower", str.lower, replace=True)
     store = ConfigStore.instance()
     for task, schema in TASKS.items():
         store.store(group="schema", name=task, node=editable(schema))
     for dataset, kind in DATASETS.items():
-        store.store(group="dataset/schema", name=dataset, node=editable(kind))
+        store.store(group="dataset/schema", name=dataset, node=editable(kind), package="dataset")
 
 
 def editable(schema: type) -> DictConfig:

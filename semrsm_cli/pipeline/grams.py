@@ -56,7 +56,7 @@ class Comparison:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """n and m of its RSM."""
+        """Rows and columns of its RSM."""
         n = self.x.shape[0]
         return n, n if self.y is None else self.y.shape[0]
 

@@ -99,9 +99,7 @@ def _fill(
             advance(1)
 
 
-def _batches(
-    images: Images, prepare: Prepare, chunks: Sequence[int], runtime: RuntimeConfig
-) -> Iterator[torch.Tensor]:
+def _batches(images: Images, prepare: Prepare, chunks: Sequence[int], runtime: RuntimeConfig) -> Iterator[torch.Tensor]:
     """The prepared images of each chunk."""
     size = runtime.batch_size
     rows = [list(range(i * size, min((i + 1) * size, len(images)))) for i in chunks]

@@ -1,5 +1,6 @@
 """Every kernel of Appendix A from one matching: norms do not change when positions are rearranged."""
 
+import math
 from enum import StrEnum
 
 import numpy as np
@@ -23,12 +24,12 @@ class Kernel(StrEnum):
 
 
 def check_bandwidth(sigma: float | None, sigma_tile: int | None) -> None:
-    """Raise ValueError unless sigma and sigma_tile are positive where they are given, and not both are."""
+    """Raise ValueError unless sigma and sigma_tile are positive and finite where they are given, and not both are."""
     if sigma is not None and sigma_tile is not None:
         raise ValueError(f"sigma={sigma} leaves nothing to choose within tiles of {sigma_tile}: give one of the two")
     for setting, value in (("sigma", sigma), ("sigma_tile", sigma_tile)):
-        if value is not None and not value > 0:
-            raise ValueError(f"{setting} must be positive, got {value}")
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"{setting} must be above 0 and finite, got {value}")
 
 
 def squared_distances(g: Gram) -> NDArray[np.float64]:

@@ -86,7 +86,7 @@ def _layer_rsms(layers: tuple[Layer, ...], config: TranslateConfig) -> list[_Lay
                     rsms[invariance].append(_batch_rsm(batch, invariance, config))
                 advance(1)
             stacked = {invariance: np.stack(of_batches) for invariance, of_batches in rsms.items()}
-            with_rsms.append(_LayerRsms(layer.name, *layer.x.shape[1:], stacked))
+            with_rsms.append(_LayerRsms(layer.name, layer.x.shape[1], layer.x.shape[2], stacked))
     return with_rsms
 
 

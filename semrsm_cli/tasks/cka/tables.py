@@ -11,9 +11,9 @@ from semrsm_cli.pipeline.sources import Source
 from semrsm_cli.rsm import Invariance, Kernel
 
 __all__ = [
+    "BETWEEN_NETWORKS",
     "INVARIANCES",
     "WITHIN_NETWORK",
-    "BETWEEN_NETWORKS",
     "Compared",
     "cka_table",
     "closest_table",

@@ -38,7 +38,8 @@ def cka(config: CkaConfig, folder: RunFolder) -> pd.DataFrame:
     pairs = pairs_to_compare(config, folder)
     batches = _mini_batches(pairs[0][0].n_images, config.batch_images, config.estimator)
     with folder.timed("match"):
-        rsms = {network: _network_rsms(network, batches, config, folder) for network in dict.fromkeys(itertools.chain(*pairs))}
+        networks = dict.fromkeys(itertools.chain(*pairs))
+        rsms = {network: _network_rsms(network, batches, config, folder) for network in networks}
     compared = [_compare(a, b, name, rsms, config.estimator) for name in config.kernels for a, b in pairs]
     estimator = f"{config.estimator}, {len(batches)} x {max(batch.stop - batch.start for batch in batches)} images"
     table = cka_table(compared, estimator)
@@ -77,9 +78,7 @@ def _mini_batches(n: int, size: int, estimator: Estimator) -> list[slice]:
     return batches
 
 
-def _network_rsms(
-    network: Source, batches: Sequence[slice], config: CkaConfig, folder: RunFolder
-) -> _Rsms:
+def _network_rsms(network: Source, batches: Sequence[slice], config: CkaConfig, folder: RunFolder) -> _Rsms:
     """The RSMs of all layers of a network, all kernels from one matching."""
     grams = [
         _layer_grams(layer, batches, config, folder, name=f"{network.name} {layer.name}") for layer in network.layers

@@ -105,7 +105,12 @@ def _rank(g: Gram, name: Kernel, config: CorrelateConfig) -> _Ranked:
 
 
 def _row(
-    layer: Layer, name: Kernel, invariance: Invariance, similarity: _Ranked, divergence: _Ranked, config: CorrelateConfig
+    layer: Layer,
+    name: Kernel,
+    invariance: Invariance,
+    similarity: _Ranked,
+    divergence: _Ranked,
+    config: CorrelateConfig,
 ) -> dict[str, Any]:
     """Both correlations of one similarity, with their intervals over images."""
     columns: dict[str, Any] = {

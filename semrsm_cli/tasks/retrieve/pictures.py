@@ -35,14 +35,16 @@ def draw_figures(
     """Bars (Figure 3), neighbours of some queries (Figures 4, 8 to 12), and what was matched to what."""
     if images.metric is not None:
         folder.figure("scores", scores_figure(table, metric=str(images.metric)))
-    drawn = {r.invariance: r for r in rankings if r.kernel == config.kernels[0] and r.invariance is not Invariance.pooled}
+    of_kernel: dict[Invariance, Ranking] = {r.invariance: r for r in rankings if r.kernel == config.kernels[0]}
+    drawn = {r.invariance: r for r in of_kernel.values() if r.invariance != Invariance.pooled}
     if not drawn:
         return
     semantic = drawn.get(Invariance.permutation)
     title = f"{config.model.label}, {config.kernels[0]} kernel"
     for number, query in enumerate(_changed_queries(drawn, config.n_pictures), start=1):
         rows = {str(invariance): _pictures_of(ranking, query, images) for invariance, ranking in drawn.items()}
-        folder.figure(f"neighbours_{number}", neighbours_figure(_picture(images.queries, query, None), rows, title=title))
+        shown = _picture(images.queries, query, None)
+        folder.figure(f"neighbours_{number}", neighbours_figure(shown, rows, title=title))
         matched = _matched_picture(images, embedded, query, semantic, config) if semantic else None
         if matched is not None:
             folder.figure(f"matched_{number}", matched_figure(matched))

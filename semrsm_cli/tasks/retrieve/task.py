@@ -1,7 +1,6 @@
 """`semrsm retrieve`: whose nearest neighbour shows the same things? (Section 4.2, Appendix D)."""
 
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import pandas as pd
