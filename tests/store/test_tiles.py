@@ -81,6 +81,14 @@ def test_a_tile_of_zeros_counts_as_finished_and_half_a_tile_does_not(tmp_path: P
     assert tiles.load(tile(2, 2)) is None
 
 
+def test_a_few_images_take_little_room(tmp_path: Path) -> None:
+    tiles = opened(tmp_path, shape=(3, 5), tile_size=128)
+    part = tile(0, 0, (3, 5))
+    tiles.save(part, np.ones(part.shape), np.ones(part.shape))
+    assert tiles.load(part) is not None
+    assert [path.stat().st_size for path in tiles.path.rglob("c/0/0")] == [3 * 5 * 8] * 2
+
+
 def test_threads_may_save_at_once(tmp_path: Path) -> None:
     tiles, parts = opened(tmp_path), all_tiles(M, False)
     with ThreadPoolExecutor(8) as pool:
