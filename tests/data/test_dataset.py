@@ -1,7 +1,6 @@
 """What the settings of every data set have in common."""
 
 from dataclasses import FrozenInstanceError
-from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -23,13 +22,6 @@ def test_every_set_has_its_name_in_the_table_and_can_be_asked_for_images():
 def test_settings_do_not_change():
     with pytest.raises(FrozenInstanceError):
         Photos().regions = 7
-
-
-def test_no_two_classes_of_settings_share_three_fields():
-    kinds = {kind for schema in DATASETS.values() for kind in schema.__mro__ if "__dataclass_fields__" in vars(kind)}
-    for first, second in combinations(kinds, 2):
-        shared = set(vars(first).get("__annotations__", ())) & set(vars(second).get("__annotations__", ()))
-        assert len(shared) < 3, (first, second, shared)
 
 
 def refusal(method: str, name: str) -> str:
