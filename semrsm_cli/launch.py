@@ -16,7 +16,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException, MissingConfigException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import CompactHydraException, HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
@@ -153,10 +154,16 @@ def check_settings(settings: DictConfig, prefix: str = "") -> None:
 
 
 def as_list(task: str, argument: str) -> str:
-    """`x=FILE` as `x=[FILE]` where a task's setting is a list: one value need not be bracketed."""
+    """`x=FILE` as `x=[FILE]` where a task's setting is a list: one value, also of a sweep, need not be bracketed."""
     key, equals, value = argument.partition("=")
-    is_plain = value not in ("", "null") and value[0] not in "[$" and "," not in value
-    return f"{key}=[{value}]" if equals and is_plain and is_list(TASKS[task], key.lstrip("+")) else argument
+    if not equals or value in ("", "null") or not is_list(TASKS[task], key.lstrip("+")):
+        return argument
+    try:
+        override = OverridesParser.create().parse_override(argument)
+        values = list(override.sweep_string_iterator()) if override.is_sweep_override() else [value]
+    except HydraException:  # Hydra says it itself, of what was typed
+        return argument
+    return f"{key}={','.join(one if one[0] in '[$' else f'[{one}]' for one in values)}"
 
 
 def is_list(schema: type, key: str) -> bool:
@@ -195,6 +202,7 @@ def suggest_setting(name: str, error: BaseException) -> str:
     known = [key for key, _, _ in settings(config)]
     last = unknown[1].rpartition(".")[2]
     near = [key for key in RENAMED.get(unknown[1], ()) if key in known]
+    near = near or [new for old, names in RENAMED.items() for new in names if new in known and old.endswith(f".{last}")]
     near = near or [key for key in known if key.rpartition(".")[2] == last]
     near = near or get_close_matches(unknown[1], {*known, *map(str, config)}, n=1)
     return f"; do you mean {' or '.join(near)}?" if near else f"; `semrsm {name} --help` lists all settings"

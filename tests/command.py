@@ -35,8 +35,8 @@ def succeed(result: Result) -> Result:
     return result
 
 
-def refuse(semrsm: Command, *arguments: object, complaint: str, exit_code: int) -> None:
-    """A command that has to end with one line on what is wrong, and leaves no folder."""
+def refuse(semrsm: Command, *arguments: object, complaint: str, exit_code: int) -> str:
+    """What a command says that has to end with one line on what is wrong, and leaves no folder."""
     result = semrsm(*arguments)
     case = f"semrsm {' '.join(map(str, arguments))}\n{result.output}"
     assert result.exit_code == exit_code, case
@@ -44,3 +44,4 @@ def refuse(semrsm: Command, *arguments: object, complaint: str, exit_code: int) 
     assert complaint in result.stderr, f"{complaint!r} is not said by {case}"
     assert result.stderr.count("\n") == 1, case
     assert not Path("outputs").exists(), case
+    return result.stderr

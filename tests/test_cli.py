@@ -1,22 +1,43 @@
 """The command line: help, settings, errors, exit codes."""
 
 import errno
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
-from typer.testing import Result
 
 from semrsm_cli import __version__
 from semrsm_cli.cli import TASKS
+from semrsm_cli.config.renamed import RENAMED
+from semrsm_cli.config.schemas import TASKS as SCHEMAS
+from semrsm_cli.config.schemas import register_schemas
+from semrsm_cli.launch import as_list, is_list
+from tests.command import Command, refuse, succeed
 
-Command = Callable[..., Result]
+Calls = list[tuple[Any, Path]]
+
+
+@pytest.fixture
+def pretend(monkeypatch: pytest.MonkeyPatch) -> "Calls":
+    """No task does anything; with which settings, and to which folder, each was called."""
+    calls: Calls = []
+
+    def task(settings: Any, folder: Any) -> pd.DataFrame:
+        calls.append((settings, folder.path))
+        return pd.DataFrame({"done": [1]})
+
+    for name in TASKS:
+        monkeypatch.setattr(f"semrsm_cli.tasks.{name}.{name}", task)
+    return calls
+
+
+# Help
 
 
 def test_help_names_every_task(semrsm: Command) -> None:
-    result = semrsm("--help")
-    assert result.exit_code == 0
+    result = succeed(semrsm("--help"))
     assert all(task in result.output for task in TASKS)
     assert max(map(len, result.output.splitlines())) <= 80
 
@@ -25,74 +46,196 @@ def test_version(semrsm: Command) -> None:
     assert semrsm("--version").output == f"semrsm {__version__}\n"
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_task_help_shows_groups_and_defaults(semrsm: Command, task: str) -> None:
-    result = semrsm(task, "--help")
-    assert result.exit_code == 0
-    assert "Config groups" in result.output
-    if task != "report":  # draws nothing
-        assert "seed=0" in result.output
-        assert "Seed of everything that is drawn." in result.output
-    assert "_schema" not in result.output
-    assert max(map(len, result.output.splitlines())) <= 80
+def test_task_help_shows_groups_and_defaults(semrsm: Command) -> None:
+    for task in TASKS:
+        output = succeed(semrsm(task, "--help")).output
+        assert "Config groups" in output, task
+        if task != "report":  # draws nothing
+            assert "seed=0" in output, task
+            assert "Seed of everything that is drawn." in output, task
+        assert "_schema" not in output, task
+        assert max(map(len, output.splitlines())) <= 80, task
+
+
+def test_help_explains_what_a_group_adds(semrsm: Command) -> None:
+    output = succeed(semrsm("train", "--help")).output
+    assert "recipe: cifar100, imagenet, small, tiny_imagenet" in output
+    assert "recipe.epochs=10" in output
+    assert "experiment: train_networks" in output
+    output = succeed(semrsm("retrieve", "--help")).output
+    for name in ("dataset.split_file=null", "matching.n_exact=128", "n_neighbours=5", "runtime.threads=null"):
+        assert name in output, name
 
 
 def test_cfg_prints_the_composed_config(semrsm: Command) -> None:
-    result = semrsm("translate", "kernel=linear", "--cfg", "job", "seed=3")
-    assert result.exit_code == 0
-    config = yaml.safe_load(result.stdout)
+    config = yaml.safe_load(succeed(semrsm("translate", "kernel=linear", "--cfg", "job", "seed=3")).stdout)
     assert (config["kernel"]["name"], config["seed"]) == ("linear", 3)
     assert not Path("outputs").exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [
-        (["modle=resnet18"], "Key 'modle' not in 'TranslateConfig'; do you mean model?"),
-        (["regions=9"], "do you mean dataset.regions?"),
-        (["workers=2"], "do you mean runtime.workers?"),
-        (["frobnicate=1"], "`semrsm translate --help` lists all settings"),
-        (["model=foo"], "no config 'model/foo', choose from"),
-        (["dataset=foo"], "no config 'dataset/foo', choose from"),
-        (["model=timm"], "model.name has no default; give model.name=VALUE"),
-        (["seed=abc"], "could not be converted to Integer"),
-        (["nokey"], "missing EQUAL"),
-        (["n_pairs=1"], "n_pairs must be at least 2, got 1"),
-        (["size=64", "crop=84"], "size must be larger than crop, got size=64 and crop=84"),
-        (["matching.tolerance=0"], "matching.tolerance must lie between 0 and 1, got 0.0"),
-        (["runtime.workers=0"], "runtime.workers must be at least 1, got 0"),
-        (["kernel.sigma=-1"], "kernel.sigma must be above 0 and finite, got -1.0"),
-        (["kernel.sigma=inf"], "kernel.sigma must be above 0 and finite, got inf"),
-        (["seed=-1"], "seed must be at least 0 and below 2**32, got -1"),
-        (["runtime.device=warp"], "runtime.device=warp is not available"),
-        (["+foo=1"], "foo"),
-    ],
-)
-def test_wrong_setting_is_one_line_and_exit_2(semrsm: Command, arguments: list[str], complaint: str) -> None:
-    result = semrsm("translate", *arguments)
-    assert result.exit_code == 2
-    assert complaint in result.stderr
-    assert result.stderr.startswith("semrsm translate: ")
-    assert result.stderr.count("\n") == 1
-    assert not Path("outputs").exists()
+# Runs and sweeps
 
 
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [
+def test_a_run_lies_in_the_folder_of_its_task(semrsm: Command, pretend: Calls) -> None:
+    for task in TASKS:
+        for mode in ((), ("--multirun",)):
+            pretend.clear()
+            succeed(semrsm(task, *mode))
+            ((settings, folder),) = pretend
+            assert type(settings) is SCHEMAS[task], task
+            assert folder.parent == Path.cwd() / "outputs" / task, (task, mode)
+
+
+def test_all_networks_are_trained_or_some_of_them(semrsm: Command, pretend: Calls) -> None:
+    succeed(semrsm("train", "experiment=train_networks"))
+    assert [str(folder.relative_to(Path.cwd())) for _, folder in pretend] == [
+        f"outputs/train/{label}_cifar100/seed_{seed}"
+        for label in ("ResNet18", "ResNet34", "ResNet101")
+        for seed in range(3)
+    ]
+    for config, folder in pretend:
+        assert config.recipe.architecture == config.label.lower()
+        assert f"{config.label}_{config.dataset.name}/seed_{config.seed}" in str(folder)
+    pretend.clear()
+    chosen = ("dataset=tiny_imagenet", "recipe=tiny_imagenet", "label=ResNet34", "seed=0")
+    succeed(semrsm("train", "experiment=train_networks", *chosen))
+    ((config, folder),) = pretend
+    assert folder == Path.cwd() / "outputs" / "train" / "ResNet34_tiny_imagenet" / "seed_0"
+    assert (config.recipe.architecture, config.recipe.image_size) == ("resnet34", 64)
+
+
+def test_figures_of_trained_networks_are_swept_over_labels(semrsm: Command, pretend: Calls) -> None:
+    for experiment, labels in (
+        ("cka_fig15", ["ResNet18", "ResNet34"]),
+        ("cka_fig16", ["ResNet18", "ResNet34", "ResNet101"]),
+        ("cka_fig17", ["ResNet18", "ResNet101"]),
+    ):
+        pretend.clear()
+        succeed(semrsm("cka", f"experiment={experiment}"))
+        assert [config.model.label for config, _ in pretend] == labels, experiment
+        for config, folder in pretend:
+            name = f"{config.model.label}_{config.dataset.name}"
+            assert folder.name == name, experiment
+            assert config.model.name == f"outputs/train/{name}/seed_*", experiment
+    pretend.clear()
+    succeed(semrsm("cka", "experiment=cka_trained"))
+    assert len(pretend) == 1, "one network, no sweep"
+
+
+def test_one_value_for_a_list(semrsm: Command, pretend: Calls) -> None:
+    for task, arguments, expected in (
+        ("cka", ("x=a.npy", "y=[b.npy,c.npy]"), {"x": ["a.npy"], "y": ["b.npy", "c.npy"]}),
+        ("cka", ("model_names=outputs/*", "kernels=rbf"), {"model_names": ["outputs/*"], "kernels": ["rbf"]}),
+        ("cka", ("x='a, b.npy'",), {"x": ["a, b.npy"]}),
+        ("report", ("runs=outputs/retrieve",), {"runs": ["outputs/retrieve"]}),
+        ("bench", ("positions=64", "methods=optimal"), {"positions": [64], "methods": ["optimal"]}),
+        ("retrieve", ("invariances=none",), {"invariances": ["none"]}),
+        ("rsm", ("x=a.npy", "grid=null"), {"x": "a.npy", "grid": None}),
+    ):
+        pretend.clear()
+        succeed(semrsm(task, *arguments))
+        ((config, _),) = pretend
+        assert {name: getattr(config, name) for name in expected} == expected, arguments
+    pretend.clear()
+    succeed(semrsm("extract", "model.layers=all"))
+    succeed(semrsm("cka", "model.layers=layer4.*", "model@model_b=resnet18", "model_b.layers=all"))
+    (extract, _), (cka, _) = pretend
+    assert (extract.model.layers, cka.model.layers, cka.model_b.layers) == (["all"], ["layer4.*"], ["all"])
+
+
+def test_one_value_for_a_list_in_a_sweep(semrsm: Command, pretend: Calls) -> None:
+    for values, expected in (
+        ("a.npy,[b.npy,c.npy]", [["a.npy"], ["b.npy", "c.npy"]]),
+        ("choice(a.npy)", [["a.npy"]]),
+        ("a.npy", [["a.npy"]]),
+    ):
+        pretend.clear()
+        succeed(semrsm("cka", f"x={values}", "--multirun"))
+        assert [config.x for config, _ in pretend] == expected, values
+    pretend.clear()
+    succeed(semrsm("extract", "model.layers=all,last", "seed=1", "--multirun"))
+    assert [(config.model.layers, config.seed) for config, _ in pretend] == [(["all"], 1), (["last"], 1)]
+
+
+def test_what_is_no_single_value_of_a_list_stays_as_it_was_typed() -> None:
+    register_schemas()
+    for argument in ("seed=1", "x=", "x=null", "x=[a]", "x=${y}", "x", "x=a=b", "--multirun", "model=x", "+foo=1"):
+        assert as_list("cka", argument) == argument
+    for argument in ("x=[a,b],[c]", "x=[[a]]"):
+        assert as_list("cka", argument) == argument
+    for argument in ("x=a,b", "x=choice(a,b)", "x=[a],b"):
+        assert as_list("cka", argument) == "x=[a],[b]", argument
+    assert as_list("cka", "+model_b.layers=all") == "+model_b.layers=[all]"
+    assert not is_list(SCHEMAS["cka"], "model.layers.more")
+
+
+# Settings that are wrong
+
+
+WRONG = [
+    (["modle=resnet18"], "Key 'modle' not in 'TranslateConfig'; do you mean model?"),
+    (["regions=9"], "do you mean dataset.regions?"),
+    (["workers=2"], "do you mean runtime.threads?"),
+    (["loaders=2"], "do you mean runtime.num_workers?"),
+    (["threads=2"], "do you mean runtime.threads?"),
+    (["frobnicate=1"], "`semrsm translate --help` lists all settings"),
+    (["model=foo"], "no config 'model/foo', choose from"),
+    (["dataset=foo"], "no config 'dataset/foo', choose from"),
+    (["model=timm"], "model.name has no default; give model.name=VALUE"),
+    (["seed=abc"], "could not be converted to Integer"),
+    (["runtime.batch_size=nan"], "could not be converted to Integer"),
+    (["nokey"], "missing EQUAL"),
+    (["n_pairs=1"], "n_pairs must be at least 2, got 1"),
+    (["size=64", "crop=84"], "size must be larger than crop, got size=64 and crop=84"),
+    (["matching.tolerance=1"], "matching.tolerance must be at least 0 and below 1, got 1.0"),
+    (["matching.tolerance=nan"], "matching.tolerance must be at least 0 and below 1, got nan"),
+    (["matching.n_exact=0"], "matching.n_exact must be at least 1, got 0"),
+    (["runtime.threads=0"], "runtime.threads must be at least 1, got 0"),
+    (["dataset.regions=0"], "dataset.regions must be at least 1, got 0"),
+    (["kernel.sigma=-1"], "kernel.sigma must be above 0 and finite, got -1.0"),
+    (["kernel.sigma=inf"], "kernel.sigma must be above 0 and finite, got inf"),
+    (["model.layers=[]"], "model.layers names no layer"),
+    (["seed=-1"], "seed must be at least 0 and below 2**32, got -1"),
+    (["runtime.device=warp"], "runtime.device=warp is not available"),
+    (["+foo=1"], "there is no setting foo; leave out the +"),
+    (["+runtime.foo=1"], "there is no setting runtime.foo; leave out the +"),
+]
+
+
+def test_wrong_setting_is_one_line_and_exit_2(semrsm: Command) -> None:
+    for arguments, complaint in WRONG:
+        refuse(semrsm, "translate", *arguments, complaint=complaint, exit_code=2)
+
+
+def test_an_old_name_is_answered_with_the_new_one(semrsm: Command) -> None:
+    asked = {
+        "runtime.loaders": ("extract", "runtime.num_workers"),
+        "runtime.workers": ("extract", "runtime.threads"),
+        "matching.k": ("rsm", "matching.n_exact"),
+        "dataset.draw": ("retrieve", "dataset.split_file"),
+        "k": ("retrieve", "n_neighbours"),
+        "a": ("cka", "x"),
+        "b": ("cka", "y"),
+        "names": ("cka", "model_names"),
+        "across": ("cka", "between_networks"),
+        "hold_out": ("train", "val_fraction"),
+    }
+    assert asked.keys() == RENAMED.keys()
+    for old, (task, new) in (*asked.items(), ("k", ("bench", "n_exact"))):
+        refuse(semrsm, task, f"{old}=1", complaint=f"; do you mean {new}?", exit_code=2)
+    every = {name for names in RENAMED.values() for name in names}
+    assert every == {new for _, new in asked.values()} | {"n_exact"}
+
+
+def test_what_the_user_can_mend_is_one_line_and_exit_1(semrsm: Command) -> None:
+    for arguments, complaint in (
         (["dataset=folder"], "dataset.root"),
         (["dataset=folder", "dataset.root=nowhere"], "nowhere"),
         (["model.layers=[nothing]"], "nothing"),
         (["model.weights=nowhere.safetensors"], "nowhere.safetensors"),
         (["model=resnet18"], "microsoft/resnet-18"),
-    ],
-)
-def test_what_the_user_can_mend_is_one_line_and_exit_1(semrsm: Command, arguments: list[str], complaint: str) -> None:
-    result = semrsm("translate", *arguments)
-    assert result.exit_code == 1
-    assert complaint in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert not Path("outputs").exists()
+    ):
+        refuse(semrsm, "translate", *arguments, complaint=complaint, exit_code=1)
 
 
 def test_flags_that_exclude_each_other(semrsm: Command) -> None:
@@ -101,68 +244,45 @@ def test_flags_that_exclude_each_other(semrsm: Command) -> None:
     assert "exclude each other" in result.stderr
 
 
-def test_bug_keeps_its_traceback(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
-        raise ZeroDivisionError("a bug")
-
-    monkeypatch.setattr("semrsm_cli.tasks.translate.open_images", broken)
-    result = semrsm("translate")
-    assert isinstance(result.exception, ZeroDivisionError)
+# Errors
 
 
-@pytest.mark.parametrize("folder", ["file", "file/below"])
-@pytest.mark.parametrize("variable", ["SEMRSM_CACHE", "hydra.run.dir"])
-def test_folder_that_cannot_be_made_is_one_line(
-    semrsm: Command, monkeypatch: pytest.MonkeyPatch, variable: str, folder: str
-) -> None:
+def test_folder_that_cannot_be_made_is_one_line(semrsm: Command) -> None:
     Path("file").touch()
-    if variable == "SEMRSM_CACHE":
-        monkeypatch.setenv(variable, folder)
-    result = semrsm("translate", *([f"hydra.run.dir={folder}"] if variable == "hydra.run.dir" else []))
-    assert result.exit_code == 1
-    assert result.stderr.startswith("semrsm translate: cannot write file")
-    assert f"{variable}=DIR" in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert not Path("outputs").exists()
+    remedy = "choose others by hydra.run.dir=DIR and SEMRSM_CACHE=DIR"
+    for folder in ("file", "file/below"):
+        assert "cannot write file" in refuse(
+            semrsm, "translate", f"hydra.run.dir={folder}", complaint=remedy, exit_code=1
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SEMRSM_CACHE", folder)
+            assert "cannot write file" in refuse(semrsm, "translate", complaint=remedy, exit_code=1)
 
 
-@pytest.mark.parametrize(
-    ("error", "complaint"),
-    [
-        (OSError(errno.ENOSPC, "No space left on device"), "cannot write: No space left on device"),
-        (
-            OSError("Not enough free space to write 80 bytes after offset 8"),
-            "cannot write: Not enough free space to write 80 bytes after offset 8",
-        ),
-        (PermissionError(errno.EACCES, "Permission denied", "val"), "cannot read or write val: Permission denied"),
-    ],
-)
-def test_full_or_forbidden_disk_is_one_line(
-    semrsm: Command, monkeypatch: pytest.MonkeyPatch, error: OSError, complaint: str
-) -> None:
-    def refuse(*_: object) -> None:
+def fail_with(patch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def refuse_to_open(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("semrsm_cli.tasks.translate.open_images", refuse)
-    result = semrsm("translate")
-    assert result.exit_code == 1
-    assert result.stderr.startswith(f"semrsm translate: {complaint}; ")
-    assert result.stderr.count("\n") == 1
+    patch.setattr("semrsm_cli.tasks.translate.open_images", refuse_to_open)
 
 
-def test_other_error_of_the_system_keeps_its_traceback(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
-        raise ChildProcessError(errno.ECHILD, "a bug")
+def test_full_or_forbidden_disk_is_one_line(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    numpys = "Not enough free space to write 80 bytes after offset 8"
+    for error, complaint in (
+        (OSError(errno.ENOSPC, "No space left on device"), "cannot write: No space left on device; "),
+        (OSError(numpys), f"cannot write: {numpys}; "),
+        (PermissionError(errno.EACCES, "Permission denied", "val"), "cannot read or write val: Permission denied; "),
+    ):
+        fail_with(monkeypatch, error)
+        refuse(semrsm, "translate", complaint=f"semrsm translate: {complaint}", exit_code=1)
 
-    monkeypatch.setattr("semrsm_cli.tasks.translate.open_images", broken)
-    assert isinstance(semrsm("translate").exception, ChildProcessError)
+
+def test_a_bug_keeps_its_traceback(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    for error in (ZeroDivisionError("a bug"), ChildProcessError(errno.ECHILD, "another of the system's errors")):
+        fail_with(monkeypatch, error)
+        assert semrsm("translate").exception is error
 
 
 def test_interrupt_ends_with_130(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("semrsm_cli.tasks.translate.open_images", interrupted)
-    result = semrsm("translate")
-    assert result.exit_code == 130
-    assert "run it again" in result.stderr
+    fail_with(monkeypatch, KeyboardInterrupt())
+    refuse(semrsm, "translate", complaint="run it again", exit_code=130)
