@@ -16,8 +16,9 @@ def started(root: Path, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def ran_through(root: Path, *arguments: str) -> None:
-    """Run it to its end, which has to be a good one."""
+def ran_through(root: Path, *arguments: str) -> str:
+    """Run it to its end, which has to be a good one; what it said on the way."""
     run = started(root, *arguments)
     _, complaint = run.communicate(timeout=280)
     assert run.returncode == 0, complaint
+    return complaint

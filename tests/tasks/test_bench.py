@@ -1,20 +1,19 @@
 """`semrsm bench` on small maps: its tables, not its times."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import Result
 
 from semrsm_cli.matching import Method, match
+from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report import paper
-from semrsm_cli.tasks.bench import Cell, Contender, matching_table, one_core
+from semrsm_cli.tasks.bench.tables import matching_table
+from semrsm_cli.tasks.bench.timing import Cell, Contender, one_core
+from tests.command import Command, succeed
 
-Command = Callable[..., Result]
 SMALL = ("size=128", "n_images=3", "seconds_per_cell=0.05", "model.layers=[blocks.2,blocks.4]")
 
 
@@ -24,8 +23,7 @@ def read(name: str) -> pd.DataFrame:
 
 
 def test_tables_hold_every_method_and_the_papers_numbers(semrsm: Command) -> None:
-    result = semrsm("bench", *SMALL, "positions=[64,256]", "batches=[32,128]")
-    assert result.exit_code == 0, result.output
+    result = succeed(semrsm("bench", *SMALL, "positions=[64,256]", "batches=[32,128]"))
     matching = read("matching")
     assert list(matching) == [
         *("method", "batch", "positions", "channels", "layer", "n_pairs", "seconds_mean", "seconds_median"),
@@ -50,7 +48,7 @@ def test_tables_hold_every_method_and_the_papers_numbers(semrsm: Command) -> Non
 
 
 def test_methods_are_compared_on_the_pairs_that_both_had_time_for() -> None:
-    layers: Any = {"layer": np.empty((3, 4, 2))}
+    layers = {"layer": Layer("layer", np.empty((3, 4, 2)), "key")}
     optimal, scipy = Cell(), Cell()
     for pair, seconds in (((0, 1), 1.0), ((0, 2), 100.0), ((1, 2), 100.0)):
         optimal.add(pair, seconds, match(np.eye(4)))
@@ -63,7 +61,7 @@ def test_methods_are_compared_on_the_pairs_that_both_had_time_for() -> None:
 
 
 def test_alignment_compares_every_layer_pair_by_pair(semrsm: Command) -> None:
-    assert semrsm("bench", *SMALL, "positions=[64]").exit_code == 0
+    succeed(semrsm("bench", *SMALL, "positions=[64]"))
     alignment = read("alignment")
     assert list(alignment) == ["layer", "positions", "pair", "method", "ratio_to_optimal"]
     assert set(alignment["layer"]) == {"blocks.2", "blocks.4"}
@@ -74,16 +72,15 @@ def test_alignment_compares_every_layer_pair_by_pair(semrsm: Command) -> None:
         assert list(dict.fromkeys(of_layer["method"])) == [*approximations, "diagonal"]
 
 
-@pytest.mark.parametrize(("methods", "drawn"), [("[optimal,scipy]", False), ("[optimal,greedy]", True)])
-def test_only_approximations_that_were_asked_for_are_drawn(semrsm: Command, methods: str, drawn: bool) -> None:
-    result = semrsm("bench", *SMALL, "positions=[64]", f"methods={methods}", "hydra.run.dir=run")
-    assert result.exit_code == 0, result.output
-    assert set(pd.read_csv("run/tables/alignment.csv")["method"]) == ({"greedy"} if drawn else set())
-    assert Path("run/figures/alignment.png").exists() == drawn
+def test_only_approximations_that_were_asked_for_are_drawn(semrsm: Command) -> None:
+    for methods, drawn in (("[optimal,scipy]", False), ("[optimal,greedy]", True)):
+        succeed(semrsm("bench", *SMALL, "positions=[64]", f"methods={methods}", f"hydra.run.dir={drawn}"))
+        assert set(pd.read_csv(f"{drawn}/tables/alignment.csv")["method"]) == ({"greedy"} if drawn else set()), methods
+        assert Path(f"{drawn}/figures/alignment.png").exists() == drawn, methods
 
 
 def test_no_matrix_is_built_beyond_the_limit(semrsm: Command) -> None:
-    assert semrsm("bench", *SMALL, "positions=[64,256]", "largest_matrix=100").exit_code == 0
+    succeed(semrsm("bench", *SMALL, "positions=[64,256]", "largest_matrix=100"))
     matching = read("matching")
     assert set(matching.query("positions == 256")["method"]) == {"optimal", "batch_optimal", "diagonal"}
     assert len(set(matching.query("positions == 64")["method"])) > 3
@@ -105,4 +102,4 @@ def test_pinning_ends_with_the_block() -> None:
 
 
 def test_printed_tables_are_complete() -> None:
-    assert [len(paper.printed(number)) for number in range(1, 6)] == [42, 90, 30, 84, 24]
+    assert [len(paper.paper_table(number)) for number in range(1, 6)] == [42, 90, 30, 84, 24]

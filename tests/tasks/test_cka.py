@@ -1,17 +1,15 @@
 """`semrsm cka` on the embedded default, on several networks, and on the user's own arrays."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import Result
 
 import semrsm_cli as semrsm_library
+from tests.command import Command, refuse, succeed
 
-Command = Callable[..., Result]
 QUICK = ("size=32", "dataset.regions=1", "n_images=null", "model.layers=[blocks.1,blocks.2,blocks.6]")
 COLUMNS = [
     *("model_a", "layer_a", "model_b", "layer_b"),
@@ -36,8 +34,7 @@ def x(rng: np.random.Generator) -> np.ndarray:
 
 @pytest.mark.slow
 def test_default_rises_from_early_to_late_layers(semrsm: Command) -> None:
-    result = semrsm("cka", "hydra.run.dir=run")
-    assert result.exit_code == 0, result.output
+    result = succeed(semrsm("cka", "hydra.run.dir=run"))
     rows = table("run")
     assert list(rows) == COLUMNS
     assert len(rows) == 2 * 3 * 7 * 7
@@ -49,8 +46,7 @@ def test_default_rises_from_early_to_late_layers(semrsm: Command) -> None:
 
 
 def test_within_a_network(semrsm: Command) -> None:
-    result = semrsm("cka", *QUICK, "hydra.run.dir=run")
-    assert result.exit_code == 0, result.output
+    succeed(semrsm("cka", *QUICK, "hydra.run.dir=run"))
     rows = table("run")
     for invariance in ("none", "permutation"):
         within = matrix(rows, "linear", invariance, invariance)
@@ -72,8 +68,7 @@ def test_own_arrays_with_other_positions_and_channels(semrsm: Command, x: np.nda
     y = rng.normal(size=(12, 3, 5)).astype(np.float32)
     np.savez("a.npz", early=x, late=x[:, :2])
     np.save("b.npy", y)
-    result = semrsm("cka", "a=a.npz", "b=b.npy", "centering=none", "kernels=[linear]", "hydra.run.dir=run")
-    assert result.exit_code == 0, result.output
+    succeed(semrsm("cka", "x=a.npz", "y=b.npy", "centering=none", "kernels=linear", "hydra.run.dir=run"))
     rows = table("run")
     assert sorted(set(rows["layer_a"])) == ["early", "late"]
     for invariance in ("none", "permutation"):
@@ -88,8 +83,8 @@ def test_mini_batches_are_summed_before_the_ratio(semrsm: Command, x: np.ndarray
 
     np.save("a.npy", x)
     np.save("b.npy", x[:, :3] ** 2)
-    arguments = ("a=a.npy", "b=b.npy", "kernels=[linear]", "estimator=unbiased", "batch_images=6")
-    assert semrsm("cka", *arguments, "hydra.run.dir=run").exit_code == 0
+    arguments = ("x=a.npy", "y=b.npy", "kernels=[linear]", "estimator=unbiased", "batch_images=6")
+    succeed(semrsm("cka", *arguments, "hydra.run.dir=run"))
     centered = [part - part.mean(axis=0) for part in (x, x[:, :3] ** 2)]
     rsms = [
         [semrsm_library.rsm(part[start : start + 6], kernel="linear", invariance="none") for part in centered]
@@ -101,10 +96,9 @@ def test_mini_batches_are_summed_before_the_ratio(semrsm: Command, x: np.ndarray
 
 
 def test_every_two_of_several_networks_and_their_mean(semrsm: Command) -> None:
-    arguments = ("model=timm", "model.name=resnet10t", "names=[resnet14t]", "model.layers=[layer1,layer4]")
+    arguments = ("model=timm", "model.name=resnet10t", "model_names=resnet14t", "model.layers=[layer1,layer4]")
     common = ("model.weights=random", "size=32", "n_images=12", "kernels=[linear]")
-    result = semrsm("cka", *arguments, *common, "hydra.run.dir=within")
-    assert result.exit_code == 0, result.output
+    succeed(semrsm("cka", *arguments, *common, "hydra.run.dir=within"))
     rows = table("within")
     assert list(dict.fromkeys(rows["model_a"])) == ["resnet10t", "resnet14t"]
     assert (rows["model_a"] == rows["model_b"]).all()
@@ -113,8 +107,7 @@ def test_every_two_of_several_networks_and_their_mean(semrsm: Command) -> None:
     assert (means["count"] == 2).all()
     of_networks = [of_network["cka"].to_numpy() for _, of_network in rows.groupby("model_a")]
     np.testing.assert_allclose(means["mean"], np.mean(of_networks, axis=0))
-    result = semrsm("cka", *arguments, *common, "across=true", "hydra.run.dir=across")
-    assert result.exit_code == 0, result.output
+    succeed(semrsm("cka", *arguments, *common, "between_networks=true", "hydra.run.dir=across"))
     rows = table("across")
     assert rows[["model_a", "model_b"]].drop_duplicates().to_numpy().tolist() == [["resnet10t", "resnet14t"]]
     assert set(rows["invariance_a"]) == {"none", "permutation"}
@@ -124,8 +117,7 @@ def test_every_two_of_several_networks_and_their_mean(semrsm: Command) -> None:
 
 def test_second_network_of_another_family(semrsm: Command) -> None:
     other = ("model@model_b=timm", "model_b.name=test_resnet", "model_b.weights=random", "model_b.layers=[all]")
-    result = semrsm("cka", *QUICK, *other, "hydra.run.dir=run", "kernels=[linear]")
-    assert result.exit_code == 0, result.output
+    succeed(semrsm("cka", *QUICK, *other, "hydra.run.dir=run", "kernels=[linear]"))
     rows = table("run")
     assert set(rows["model_a"]) == {"EfficientNet-Lite0"}
     assert rows["layer_b"].nunique() > rows["layer_a"].nunique()
@@ -134,37 +126,32 @@ def test_second_network_of_another_family(semrsm: Command) -> None:
 def test_stored_representations_by_their_keys(semrsm: Command) -> None:
     for seed in (0, 1):
         arguments = ("model.layers=[blocks.5,blocks.6]", "n_images=6", f"seed={seed}", f"hydra.run.dir=extract{seed}")
-        assert semrsm("extract", *arguments).exit_code == 0
+        succeed(semrsm("extract", *arguments))
     first, second = (table(f"extract{seed}", "representations") for seed in (0, 1))
-    assert semrsm("cka", f"a=[{','.join(first['key'])}]", "hydra.run.dir=run").exit_code == 0
+    succeed(semrsm("cka", f"x=[{','.join(first['key'])}]", "hydra.run.dir=run"))
     assert list(dict.fromkeys(table("run")["layer_a"])) == ["blocks.5", "blocks.6"]
-    result = semrsm("cka", f"a={first['key'][0]}", f"b={second['key'][0]}")
-    assert result.exit_code == 1
-    assert "in a, but " in result.stderr
-    assert result.stderr.count("\n") == 1
+    refuse(semrsm, "cka", f"x={first['key'][0]}", f"y={second['key'][0]}", complaint="in x, but ", exit_code=1)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "complaint", "exit_code"),
-    [
-        (["a=a.npy", "b=short.npy"], "a and b must hold the same images, got 12 and 11", 1),
-        (["a=a.npy", "b=named.npy"], "named.ids.csv names 2 images, but named in named.npy holds 12", 1),
-        (["a=left.npy", "b=right.npy"], "image 1 is dog in a, but cat in b", 1),
-        (["a=a.npy", "b=constant.npy"], "the RSM of layer constant of b is constant", 1),
-        (["a=nan.npy"], "a nan: ", 1),
-        (["a=a.npy", "estimator=unbiased", "batch_images=3"], "unbiased HSIC needs at least 4 images", 1),
-        (["a=nothing.npy"], "there is no nothing.npy", 1),
-        (["a=" + "0" * 32], "the store holds no representation 000", 1),
-        (["a=[a.npy,a.npy]"], "a= gives two layers of the name a", 2),
-        (["b=a.npy"], "b= was given without a=", 2),
-        (["across=true"], "across=true compares networks with each other, but there is one", 2),
-        (["names=nowhere/seed*"], "no network lies at nowhere/seed*", 1),
-        (["kernels=[]"], "kernels is empty", 2),
-    ],
-)
-def test_errors_are_one_line(
-    semrsm: Command, x: np.ndarray, arguments: list[str], complaint: str, exit_code: int
-) -> None:
+WRONG = [
+    (["x=a.npy", "y=short.npy"], "x and y must hold the same images, got 12 and 11", 1),
+    (["x=a.npy", "y=named.npy"], "named.ids.csv names 2 images, but named in named.npy holds 12", 1),
+    (["x=left.npy", "y=right.npy"], "image 1 is dog in x, but cat in y", 1),
+    (["x=a.npy", "y=constant.npy"], "the RSM of layer constant of y is constant", 1),
+    (["x=nan.npy"], "x nan: ", 1),
+    (["x=a.npy", "estimator=unbiased", "batch_images=3"], "unbiased HSIC needs at least 4 images", 1),
+    (["x=nothing.npy"], "there is no nothing.npy", 1),
+    (["x=" + "0" * 32], "the store holds no representation 000", 1),
+    (["x=[a.npy,a.npy]"], "x= gives two layers of the name a", 2),
+    (["y=a.npy"], "y= was given without x=", 2),
+    (["x=a.npy", "model_names=a"], "x= takes the place of models; leave out model_names", 2),
+    (["between_networks=true"], "between_networks=true compares networks with each other, but there is one", 2),
+    (["model_names=nowhere/seed*"], "no network lies at nowhere/seed*", 1),
+    (["kernels=[]"], "kernels is empty", 2),
+]
+
+
+def test_errors_are_one_line(semrsm: Command, x: np.ndarray) -> None:
     np.save("a.npy", x)
     np.save("short.npy", x[:11])
     np.save("constant.npy", np.ones_like(x))
@@ -174,8 +161,5 @@ def test_errors_are_one_line(
         Path(f"{name}.ids.csv").write_text("row,id\n" + "".join(f"{i},{one}\n" for i, one in enumerate(ids)))
     np.save("named.npy", x)
     Path("named.ids.csv").write_text("row,id\n0,cow\n1,dog\n")
-    result = semrsm("cka", *arguments)
-    assert result.exit_code == exit_code, result.output
-    assert complaint in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert not Path("outputs").exists()
+    for arguments, complaint, exit_code in WRONG:
+        refuse(semrsm, "cka", *arguments, complaint=complaint, exit_code=exit_code)

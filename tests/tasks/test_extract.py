@@ -3,18 +3,14 @@
 import json
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import Result
 
-from semrsm_cli.store import Precision, Representation, Writer
+from tests.command import Command, succeed
 from tests.tasks.processes import ran_through, started
 
-Command = Callable[..., Result]
 SMALL = ("model=timm", "model.name=test_resnet", "model.weights=random")
 
 
@@ -24,8 +20,7 @@ def table(root: Path) -> pd.DataFrame:
 
 
 def test_layers_of_one_pass_lie_in_the_store(semrsm: Command, shared_cache: Path, tmp_path: Path) -> None:
-    result = semrsm("extract", "model.layers=[blocks.5,last]", "n_images=7", "runtime.batch_size=3")
-    assert result.exit_code == 0, result.output
+    succeed(semrsm("extract", "model.layers=[blocks.5,last]", "n_images=7", "runtime.batch_size=3"))
     rows = table(tmp_path)
     assert rows[["layer", "images", "positions"]].to_numpy().tolist()[0] == ["blocks.5", 7, 49]
     for key in rows["key"]:
@@ -34,19 +29,8 @@ def test_layers_of_one_pass_lie_in_the_store(semrsm: Command, shared_cache: Path
         assert len(list((folder / "concept_vectors" / "c").iterdir())) == 3
 
 
-def test_second_run_computes_nothing(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ("extract", *SMALL, "n_images=4")
-    assert semrsm(*arguments).exit_code == 0
-
-    def never(*_: object, **__: object) -> None:
-        raise AssertionError("a forward pass although everything is in the store")
-
-    monkeypatch.setattr("semrsm_cli.tasks.extract.capture", never)
-    assert semrsm(*arguments, "hydra.run.dir=again").exit_code == 0
-
-
 def test_half_precision_is_stored_as_such(semrsm: Command, shared_cache: Path, tmp_path: Path) -> None:
-    assert semrsm("extract", *SMALL, "n_images=2", "runtime.precision=float16").exit_code == 0
+    succeed(semrsm("extract", *SMALL, "n_images=2", "runtime.precision=float16"))
     (key,) = table(tmp_path)["key"]
     metadata = json.loads((shared_cache / "representations" / key / "concept_vectors" / "zarr.json").read_text())
     assert metadata["data_type"] == "float16"
@@ -85,11 +69,3 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
         (folder,) = (root / "outputs" / "extract").iterdir()
         peaks.append(json.loads((folder / "run.json").read_text())["peak_memory_mib"])
     assert peaks[1] < peaks[0] + 60, peaks
-
-
-def test_stored_precision_limits_the_error(tmp_path: Path, rng: np.random.Generator) -> None:
-    values = rng.normal(size=(2, 3, 4)).astype(np.float32)
-    writer = Writer({}, ["a", "b"], chunk=2, precision=Precision.float16, root=tmp_path)
-    writer.write(0, values, None)
-    stored: Representation = writer.finished()
-    np.testing.assert_allclose(stored[0:2], values, rtol=1e-3, atol=1e-6)

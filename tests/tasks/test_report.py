@@ -1,28 +1,20 @@
 """`semrsm report` on sweeps, and on runs that hold the paper's own numbers."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from typer.testing import Result
 
 from semrsm_cli.report import paper
+from tests.command import Command, refuse, succeed
 from tests.data import egoobjects_files
-
-Command = Callable[..., Result]
 
 RANDOM = ("model=timm", "model.weights=random")
 FEW_SCENES = ("dataset.n_scenes=4", "dataset.n_videos=3", "dataset.n_queries=4", "n_pictures=0")
 
 CKA = ("model_a", "layer_a", "model_b", "layer_b", "kernel", "invariance_a", "invariance_b", "estimator")
-
-
-def succeed(result: Result) -> Result:
-    assert result.exit_code == 0, result.output
-    return result
 
 
 def table(name: str, run: str = "report") -> pd.DataFrame:
@@ -65,9 +57,9 @@ def test_a_sweep_is_joined_and_drawn(semrsm: Command) -> None:
 
 def test_a_report_is_no_run_and_newer_runs_take_the_place_of_older_ones(semrsm: Command) -> None:
     arguments = ("retrieve", *RANDOM, "model.name=test_resnet", *FEW_SCENES, "n_thumbnails=0", "invariances=[none]")
-    succeed(semrsm(*arguments, "k=1", "hydra.run.dir=outputs/retrieve/older"))
-    succeed(semrsm(*arguments, "k=1", "hydra.run.dir=outputs/retrieve/newer"))
-    succeed(semrsm(*arguments, "k=1", "seed=1", "hydra.run.dir=outputs/retrieve/seed"))
+    succeed(semrsm(*arguments, "n_neighbours=1", "hydra.run.dir=outputs/retrieve/older"))
+    succeed(semrsm(*arguments, "n_neighbours=1", "hydra.run.dir=outputs/retrieve/newer"))
+    succeed(semrsm(*arguments, "n_neighbours=1", "seed=1", "hydra.run.dir=outputs/retrieve/seed"))
     result = succeed(semrsm("report", "hydra.run.dir=outputs/report/first"))
     assert "retrieval: 3 rows are left out, since newer runs have the same" in result.stderr
     succeed(semrsm("report", "hydra.run.dir=outputs/report/second"))
@@ -96,7 +88,7 @@ def test_the_sweep_of_table_2_can_be_narrowed_and_ends_in_table_2(semrsm: Comman
 
 
 def test_the_papers_numbers_stand_below_ours_in_all_formats(semrsm: Command) -> None:
-    rows = paper.printed(2).rename(columns={"database_size": "n_database", "f1_at_1": "paper"})
+    rows = paper.paper_table(2).rename(columns={"database_size": "n_database", "f1_at_1": "paper"})
     rows = rows.assign(at_1=rows["paper"] - 0.125, dataset="egoobjects", metric="count_f1")
     rows = rows.assign(
         ci_low=rows["at_1"] - 0.02, ci_high=rows["at_1"] + 0.02, n_queries=2000, matching="batch_optimal"
@@ -117,7 +109,7 @@ def test_the_papers_numbers_stand_below_ours_in_all_formats(semrsm: Command) -> 
 
 
 def test_correlations_and_timings_are_joined_too(semrsm: Command) -> None:
-    printed = paper.printed(1)
+    printed = paper.paper_table(1)
     rows = printed.assign(pearson=printed["pearson"], paper_pearson=printed["pearson"], dataset="imagenet")
     rows = rows.assign(n_samples=2000, spearman=0.5, paper_spearman=np.nan, matching="")
     left_by_a_run("runs/correlate", "correlation", rows)
@@ -162,11 +154,8 @@ def test_a_query_is_drawn_for_all_models(semrsm: Command, two_models: str) -> No
 
 def test_a_query_without_thumbnails_is_one_line(semrsm: Command, two_models: str) -> None:
     late = pd.read_csv("runs/test_vit/tables/draw.csv")["image"].iloc[3]
-    result = semrsm("report", two_models, f"query={late}")
-    assert result.exit_code == 1
-    assert f"no runs kept thumbnails of the query {late}" in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert not Path("outputs").exists()
+    complaint = f"no runs kept thumbnails of the query {late}"
+    refuse(semrsm, "report", two_models, f"query={late}", complaint=complaint, exit_code=1)
 
 
 def test_lost_thumbnails_leave_their_run_out(semrsm: Command, two_models: str) -> None:
@@ -194,22 +183,15 @@ def test_unlabelled_images_have_neighbours_but_no_layout(semrsm: Command) -> Non
     }
 
 
-@pytest.mark.parametrize(
-    ("settings", "complaint", "exit_code"),
-    [
+def test_what_can_be_mended_is_one_line(semrsm: Command) -> None:
+    Path("empty").mkdir()
+    left_by_a_run("broken/run", "retrieval", pd.DataFrame({"model": ["A"], "dataset": ["B"], "n_database": [1]}))
+    for settings, complaint, exit_code in (
         (["runs=empty"], "no run in empty left a table", 1),
         ([], "no run in outputs left a table", 1),
         (["runs=[empty,nowhere]"], "there is no folder nowhere", 1),
         (["runs=[]"], "runs names no folder", 2),
         (["n_pictures=-1"], "n_pictures must be at least 0", 2),
         (["runs=broken"], "retrieval.csv lacks the column 'metric'", 1),
-    ],
-)
-def test_what_can_be_mended_is_one_line(semrsm: Command, settings: list[str], complaint: str, exit_code: int) -> None:
-    Path("empty").mkdir()
-    left_by_a_run("broken/run", "retrieval", pd.DataFrame({"model": ["A"], "dataset": ["B"], "n_database": [1]}))
-    result = semrsm("report", *settings)
-    assert result.exit_code == exit_code
-    assert complaint in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert not Path("outputs").exists()
+    ):
+        refuse(semrsm, "report", *settings, complaint=complaint, exit_code=exit_code)

@@ -1,20 +1,18 @@
 """`semrsm retrieve` on the embedded default, in the formats of both data sets, and on one's own images."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from typer.testing import Result
 
-from semrsm_cli.data import Draw, photos, write_draw
+from semrsm_cli.data import RetrievalSplit, write_split
 from semrsm_cli.data.egoobjects import ANNOTATIONS
+from semrsm_cli.data.photos import photos
+from tests.command import Command, refuse, succeed
 from tests.data import cityscapes_files, egoobjects_files
-
-Command = Callable[..., Result]
 
 SMALL = ("model=timm", "model.name=test_resnet", "model.weights=random")
 TOKENS = ("model=timm", "model.name=test_vit", "model.weights=random")
@@ -33,11 +31,6 @@ def folder() -> Path:
 
 def table(name: str, run: Path | str | None = None) -> pd.DataFrame:
     return pd.read_csv(Path(run or folder()) / "tables" / f"{name}.csv")
-
-
-def succeed(result: Result) -> Result:
-    assert result.exit_code == 0, result.output
-    return result
 
 
 def files_of(run: str) -> dict[str, bytes]:
@@ -106,14 +99,14 @@ def test_translation_lies_between_for_maps_and_is_refused_for_tokens(semrsm: Com
     assert (largest["translation"] <= largest["permutation"] + slack).all()
     result = semrsm("retrieve", *TOKENS, *FEW_SCENES, *NO_PICTURES, invariances, "hydra.run.dir=tokens")
     assert result.exit_code == 2
-    assert "needs a CNN's map" in result.stderr
+    assert "translation needs the grid of retrieval's positions, which only CNN maps have" in result.stderr
 
 
-@pytest.mark.parametrize("cls_token", ["keep", "drop"])
-def test_patches_of_a_transformer_are_drawn_with_and_without_class_token(semrsm: Command, cls_token: str) -> None:
-    settings = (f"model.cls_token={cls_token}", "n_pictures=1", "n_thumbnails=0", "invariances=[none,permutation]")
-    succeed(semrsm("retrieve", *TOKENS, *FEW_SCENES, *settings))
-    assert (folder() / "figures" / "matched_1.png").exists()
+def test_patches_of_a_transformer_are_drawn_with_and_without_class_token(semrsm: Command) -> None:
+    settings = ("n_pictures=1", "n_thumbnails=0", "invariances=[none,permutation]")
+    for how in ("keep", "drop"):
+        succeed(semrsm("retrieve", *TOKENS, *FEW_SCENES, *settings, f"model.cls_token={how}", f"hydra.run.dir={how}"))
+        assert Path(how, "figures", "matched_1.png").exists(), how
 
 
 def test_thumbnails_are_kept_of_the_first_queries_and_their_neighbours(semrsm: Command) -> None:
@@ -129,12 +122,12 @@ def test_thumbnails_are_kept_of_the_first_queries_and_their_neighbours(semrsm: C
 
 
 def test_what_takes_long_is_told_beforehand(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semrsm_cli.tasks.rsm.WORK_TO_FORETELL", 0)
-    monkeypatch.setattr("semrsm_cli.tasks.rsm.SECONDS_TO_FORETELL", -1)
+    monkeypatch.setattr("semrsm_cli.pipeline.grams._WORK_TO_FORETELL", 0)
+    monkeypatch.setattr("semrsm_cli.pipeline.grams._SECONDS_TO_FORETELL", -1)
     result = succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "invariances=[permutation]", "seed=8"))
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("permutation retrieval: ")]
-    assert "80 pairs, about 0 s, " in line
-    assert " of memory, 1 KiB in the store" in line
+    assert "80 pairs, about 0 seconds, " in line
+    assert " of memory, 1.2 KiB in the store" in line
 
 
 def test_second_run_takes_its_tiles_from_the_store(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,8 +177,8 @@ def test_own_video_is_never_returned_but_the_same_scene_under_another_condition_
     for image, index in zip(images, (0, 0, 0, 1, 2), strict=True):  # all of the first scene are one picture
         pictures[index].resize((64, 36)).save(root / "images" / image["url"], quality=95)
     names = [image["url"] for image in images]
-    write_draw(tmp_path / "draw.csv", Draw((names[0],), tuple(names[1:])))
-    succeed(semrsm(*of_egoobjects(root, f"dataset.draw={tmp_path / 'draw.csv'}")))
+    write_split(tmp_path / "draw.csv", RetrievalSplit((names[0],), tuple(names[1:])))
+    succeed(semrsm(*of_egoobjects(root, f"dataset.split_file={tmp_path / 'draw.csv'}")))
     neighbours = table("neighbours")
     assert names[1] not in set(neighbours["neighbour"])
     assert set(neighbours.loc[neighbours["rank"] == 1, "neighbour"]) == {names[2]}
@@ -197,7 +190,7 @@ def test_own_video_is_never_returned_but_the_same_scene_under_another_condition_
 def test_a_draw_is_used_again(semrsm: Command, egoobjects: Path) -> None:
     sizes = ("dataset.n_queries=3", "dataset.n_database=9")
     succeed(semrsm(*of_egoobjects(egoobjects, *sizes, "seed=1", "hydra.run.dir=first")))
-    again = ("seed=2", "dataset.draw=first/tables/draw.csv", "hydra.run.dir=second")
+    again = ("seed=2", "dataset.split_file=first/tables/draw.csv", "hydra.run.dir=second")
     succeed(semrsm(*of_egoobjects(egoobjects, *sizes, *again)))
     for name in ("draw.csv", "neighbours.csv"):
         assert Path("first/tables", name).read_bytes() == Path("second/tables", name).read_bytes()
@@ -206,48 +199,36 @@ def test_a_draw_is_used_again(semrsm: Command, egoobjects: Path) -> None:
 def test_missing_images_are_left_out_when_asked_for(semrsm: Command, egoobjects: Path) -> None:
     (egoobjects / "images" / f"{egoobjects_files.GROUPS[0]}_01_1.jpg").unlink()
     sizes = ("dataset.n_queries=3", "dataset.n_database=24")
-    result = semrsm(*of_egoobjects(egoobjects, *sizes))
-    assert result.exit_code == 1
-    assert "1 of the 27 images drawn are missing, the first is" in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert not Path("outputs").exists()
+    complaint = "1 of the 27 images drawn are missing, the first is"
+    refuse(semrsm, *of_egoobjects(egoobjects, *sizes), complaint=complaint, exit_code=1)
     result = succeed(semrsm(*of_egoobjects(egoobjects, *sizes, "dataset.on_error=skip")))
-    assert "skipped 1 images" in result.stderr
+    assert "skipped 1 unreadable images" in result.stderr
     assert table("retrieval").loc[0, ["n_queries", "n_database"]].sum() == 26
 
 
-@pytest.mark.parametrize(
-    ("settings", "complaint"),
-    [
-        (["dataset.n_queries=5", "dataset.n_database=23"], "but egoobjects holds 27 images"),
-        (["dataset.n_queries=0", "dataset.n_database=5"], "0 queries and 5 database images"),
-        (["dataset.subset=train"], "no image of subset 'train'"),
-        (["dataset.root=nowhere"], "nowhere does not exist"),
-        (["dataset.root=."], "EgoObjectsV1_unified_eval.json is neither in"),
-        (["dataset.draw=nowhere.csv"], "nowhere.csv cannot be read as CSV"),
-        (["dataset.draw=empty.csv"], "empty.csv names no image of role query"),
-        (["dataset.draw=other.csv"], "the draw names 2 images that egoobjects lacks"),
-    ],
-)
-def test_what_the_user_can_mend_is_one_line(
-    semrsm: Command, egoobjects: Path, settings: list[str], complaint: str
-) -> None:
+WRONG_SET = [
+    (["dataset.n_queries=5", "dataset.n_database=23"], "but egoobjects holds 27 images"),
+    (["dataset.n_queries=0", "dataset.n_database=5"], "0 queries and 5 database images"),
+    (["dataset.subset=train"], "no image of subset 'train'"),
+    (["dataset.root=nowhere"], "nowhere does not exist"),
+    (["dataset.root=."], "EgoObjectsV1_unified_eval.json is neither in"),
+    (["dataset.split_file=nowhere.csv"], "nowhere.csv cannot be read as CSV"),
+    (["dataset.split_file=empty.csv"], "empty.csv names no image of role query"),
+    (["dataset.split_file=other.csv"], "the split names 2 images that egoobjects lacks"),
+]
+
+
+def test_what_the_user_can_mend_is_one_line(semrsm: Command, egoobjects: Path) -> None:
     Path("empty.csv").write_text("role,image\n")
     Path("other.csv").write_text("role,image\nquery,a.jpg\ndatabase,b.jpg\n")
-    result = semrsm(*of_egoobjects(egoobjects, *settings))
-    assert result.exit_code == 1
-    assert complaint in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert not Path("outputs").exists()
+    for settings, complaint in WRONG_SET:
+        refuse(semrsm, *of_egoobjects(egoobjects, *settings), complaint=complaint, exit_code=1)
 
 
 def test_annotations_that_end_half_way(semrsm: Command, egoobjects: Path) -> None:
     path = egoobjects / ANNOTATIONS
     path.write_bytes(path.read_bytes()[:1000])
-    result = semrsm(*of_egoobjects(egoobjects))
-    assert result.exit_code == 1
-    assert "is no complete JSON" in result.stderr
-    assert result.stderr.count("\n") == 1
+    refuse(semrsm, *of_egoobjects(egoobjects), complaint="is no complete JSON", exit_code=1)
 
 
 # Cityscapes
@@ -299,13 +280,19 @@ def test_own_images_without_labels_have_neighbours_and_pictures_but_no_score(sem
 
 
 def test_all_against_all_is_as_if_both_sides_were_drawn_alike(semrsm: Command, own: Path) -> None:
-    succeed(semrsm(*of_folder(own, *NO_PICTURES, "k=3", "hydra.run.dir=all")))
+    succeed(semrsm(*of_folder(own, *NO_PICTURES, "n_neighbours=3", "hydra.run.dir=all")))
     names = sorted(path.relative_to(own).as_posix() for path in own.rglob("*.png"))
+    three = "n_neighbours=3"
     for name in names[:2]:
-        write_draw(Path("draw.csv"), Draw((name,), tuple(names)))
-        settings = ("centering=none", "dataset.draw=draw.csv", "k=3", f"hydra.run.dir={Path(name).stem}")
+        write_split(Path("draw.csv"), RetrievalSplit((name,), tuple(names)))
+        settings = (
+            "centering=none",
+            "dataset.split_file=draw.csv",
+            three,
+            f"hydra.run.dir={Path(name).stem}",
+        )
         succeed(semrsm(*of_folder(own, *NO_PICTURES, *settings)))
-    succeed(semrsm(*of_folder(own, *NO_PICTURES, "k=3", "centering=none", "hydra.run.dir=uncentred")))
+    succeed(semrsm(*of_folder(own, *NO_PICTURES, "n_neighbours=3", "centering=none", "hydra.run.dir=uncentred")))
     whole = table("neighbours", "uncentred")
     for name in names[:2]:
         alone = table("neighbours", Path(name).stem)
@@ -331,10 +318,8 @@ def test_own_images_with_labels_are_scored(semrsm: Command, own: Path) -> None:
 
 def test_labels_that_do_not_fit_are_one_line(semrsm: Command, own: Path) -> None:
     Path("labels.csv").write_text("image,class\n0.png,cup\n")
-    result = semrsm(*of_folder(own, "dataset.labels=labels.csv"))
-    assert result.exit_code == 1
-    assert "says nothing of 5 of 6 images" in result.stderr
-    assert result.stderr.count("\n") == 1
+    complaint = "says nothing of 5 of 6 images"
+    refuse(semrsm, *of_folder(own, "dataset.labels=labels.csv"), complaint=complaint, exit_code=1)
 
 
 # Shortlists
@@ -355,7 +340,7 @@ def test_a_shortlist_of_the_whole_database_changes_nothing_and_is_named(semrsm: 
 
 
 def test_a_shortlist_holds_the_nearest_pooled_vectors_and_limits_the_matching_alone(semrsm: Command) -> None:
-    arguments = ("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "k=6")
+    arguments = ("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "n_neighbours=6")
     succeed(semrsm(*arguments, "shortlist=6", "hydra.run.dir=short"))
     succeed(semrsm(*arguments, "hydra.run.dir=full"))
     short, full = (table("neighbours", run).query("kernel == 'cosine'") for run in ("short", "full"))
@@ -368,21 +353,15 @@ def test_a_shortlist_holds_the_nearest_pooled_vectors_and_limits_the_matching_al
 # Settings
 
 
-@pytest.mark.parametrize(
-    ("settings", "complaint"),
-    [
+def test_wrong_settings_are_one_line_and_exit_2(semrsm: Command) -> None:
+    for settings, complaint in (
         (["dataset=photos"], "dataset=photos holds no queries; choose dataset=egoobjects"),
         (["model.layers=[conv1,last]"], "retrieve reads one layer, got 2"),
         (["kernels=[]"], "kernels is empty"),
-        (["invariances=[rotation]"], "got ['rotation']"),
-        (["k=0"], "k must be at least 1, got 0"),
-        (["shortlist=3"], "shortlist must be at least k=5, got 3"),
+        (["invariances=[]"], "invariances is empty"),
+        (["invariances=[rotation]"], "'rotation', expected one of [none, translation, permutation, pooled]"),
+        (["n_neighbours=0"], "n_neighbours must be at least 1, got 0"),
+        (["shortlist=3"], "shortlist must be at least n_neighbours=5, got 3"),
         (["n_thumbnails=-1"], "n_thumbnails must be at least 0, got -1"),
-    ],
-)
-def test_wrong_settings_are_one_line_and_exit_2(semrsm: Command, settings: list[str], complaint: str) -> None:
-    result = semrsm("retrieve", *SMALL, *settings)
-    assert result.exit_code == 2
-    assert complaint in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert not Path("outputs").exists()
+    ):
+        refuse(semrsm, "retrieve", *SMALL, *settings, complaint=complaint, exit_code=2)

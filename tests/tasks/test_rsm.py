@@ -2,18 +2,15 @@
 
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import Result
 
 import semrsm_cli as semrsm_library
+from tests.command import Command, refuse, succeed
 from tests.tasks.processes import ran_through, started
-
-Command = Callable[..., Result]
 
 
 @pytest.fixture
@@ -28,8 +25,7 @@ def written(name: str) -> np.ndarray:
 
 def test_own_array_gives_what_the_library_gives(semrsm: Command, x: np.ndarray) -> None:
     np.save("mine.npy", x)
-    result = semrsm("rsm", "x=mine.npy", "centering=none")
-    assert result.exit_code == 0, result.output
+    succeed(semrsm("rsm", "x=mine.npy", "centering=none"))
     np.testing.assert_allclose(written("mine"), semrsm_library.rsm(x, kernel="cosine"), atol=1e-6)
     np.testing.assert_allclose(written("mine").diagonal(), 1, atol=1e-6)
 
@@ -37,7 +33,7 @@ def test_own_array_gives_what_the_library_gives(semrsm: Command, x: np.ndarray) 
 def test_two_files_are_compared_with_each_other(semrsm: Command, x: np.ndarray) -> None:
     np.save("a.npy", x)
     np.save("b.npy", x[:3, ::-1])
-    assert semrsm("rsm", "x=a.npy", "y=b.npy", "kernel=linear", "centering=none").exit_code == 0
+    succeed(semrsm("rsm", "x=a.npy", "y=b.npy", "kernel=linear", "centering=none"))
     found = written("a_b")
     assert found.shape == (5, 3)
     np.testing.assert_allclose(found.diagonal(), np.square(x[:3]).sum((1, 2)), rtol=1e-4)
@@ -47,8 +43,7 @@ def test_layers_of_a_model_and_invariances_are_ordered(semrsm: Command) -> None:
     rsms = {}
     for invariance in ("none", "translation", "permutation"):
         arguments = ("model.layers=[blocks.5]", "n_images=6", "kernel=linear", f"invariance={invariance}")
-        result = semrsm("rsm", *arguments, f"hydra.run.dir={invariance}")
-        assert result.exit_code == 0, result.output
+        succeed(semrsm("rsm", *arguments, f"hydra.run.dir={invariance}"))
         rsms[invariance] = np.load(f"{invariance}/arrays/blocks.5.npy")
     slack = 1e-3 * np.abs(rsms["permutation"]).max()
     assert (rsms["permutation"] >= rsms["translation"] - slack).all()
@@ -59,47 +54,77 @@ def test_layers_of_a_model_and_invariances_are_ordered(semrsm: Command) -> None:
 
 def test_second_run_takes_its_tiles_from_the_store(semrsm: Command, x: np.ndarray, monkeypatch) -> None:
     np.save("mine.npy", x)
-    assert semrsm("rsm", "x=mine.npy", "hydra.run.dir=first").exit_code == 0
+    succeed(semrsm("rsm", "x=mine.npy", "hydra.run.dir=first"))
     monkeypatch.setattr("semrsm_cli.store.TileFolder.save", lambda *_: pytest.fail("a tile was counted again"))
-    assert semrsm("rsm", "x=mine.npy", "hydra.run.dir=second").exit_code == 0
+    succeed(semrsm("rsm", "x=mine.npy", "hydra.run.dir=second"))
     np.testing.assert_array_equal(np.load("first/arrays/mine.npy"), np.load("second/arrays/mine.npy"))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "complaint", "exit_code"),
-    [
-        (["x=nothing.npy"], "there is no nothing.npy", 1),
-        (["x=nan.npy"], "nan", 1),
-        (["x=mine.npy", "y=wide.npy"], "the same positions and channels, got [6, 4] in mine.npy and [6, 5]", 1),
-        (["x=mine.npy", "invariance=translation"], "needs the grid", 2),
-        (["x=mine.npy", "invariance=translation", "grid=[2,2]"], "6", 1),
-        (["y=mine.npy"], "y= was given without x=", 2),
-    ],
-)
-def test_errors_are_one_line(
-    semrsm: Command, x: np.ndarray, arguments: list[str], complaint: str, exit_code: int
-) -> None:
+def test_pooled_is_the_rsm_of_the_mean_vectors(semrsm: Command, x: np.ndarray) -> None:
+    np.save("x.npy", x)
+    np.save("mean.npy", x.mean(axis=1, keepdims=True))
+    for kernel in ("linear", "cosine", "rbf"):
+        for run, arguments in (
+            ("pooled", ("x=x.npy", "invariance=pooled")),
+            ("mean", ("x=mean.npy", "invariance=none")),
+        ):
+            succeed(semrsm("rsm", *arguments, f"kernel={kernel}", f"hydra.run.dir={run}/{kernel}"))
+        pooled, expected = np.load(f"pooled/{kernel}/arrays/x.npy"), np.load(f"mean/{kernel}/arrays/mean.npy")
+        np.testing.assert_allclose(pooled, expected, rtol=1e-5, atol=1e-5, err_msg=kernel)
+    assert pd.read_csv("pooled/rbf/tables/rsm.csv")["matching"].isna().all()
+
+
+def test_a_stored_layer_is_found_by_its_key(semrsm: Command) -> None:
+    network = ("model=timm", "model.name=test_resnet", "model.weights=random", "n_images=5")
+    succeed(semrsm("extract", *network, "hydra.run.dir=extract"))
+    stored = pd.read_csv("extract/tables/representations.csv").iloc[-1]
+    for invariance in ("permutation", "translation"):  # the grid is stored too
+        succeed(semrsm("rsm", f"x={stored['key']}", f"invariance={invariance}", f"hydra.run.dir=key/{invariance}"))
+        succeed(semrsm("rsm", *network, f"invariance={invariance}", f"hydra.run.dir=model/{invariance}"))
+        found, expected = (np.load(f"{run}/{invariance}/arrays/{stored['layer']}.npy") for run in ("key", "model"))
+        np.testing.assert_array_equal(found, expected, err_msg=invariance)
+
+
+WRONG = [
+    (["x=nothing.npy"], "there is no nothing.npy", 1),
+    (["x=" + "0" * 32], "the store holds no representation 0000", 1),
+    (["x=nan.npy"], "nan: x must be finite in float32", 1),
+    (["x=mine.npy", "y=wide.npy"], "the same positions and channels, got [6, 4] in mine.npy and [6, 5]", 1),
+    (["x=mine.npy", "invariance=translation"], "translation needs the grid of mine's positions", 2),
+    (["x=mine.npy", "invariance=translation", "grid=[2,2]"], "6", 1),
+    (["x=mine.npy", "grid=[6]"], "grid must be [height, width], got [6]", 2),
+    (["y=mine.npy"], "y= was given without x=", 2),
+]
+
+
+def test_errors_are_one_line(semrsm: Command, x: np.ndarray) -> None:
     np.save("mine.npy", x)
     np.save("wide.npy", np.concatenate([x, x[..., :1]], axis=2))
     broken = x.copy()
     broken[3, 2, 1] = np.nan
     np.save("nan.npy", broken)
-    result = semrsm("rsm", *arguments)
-    assert result.exit_code == exit_code
-    assert complaint in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert not Path("outputs").exists()
+    for arguments, complaint, exit_code in WRONG:
+        refuse(semrsm, "rsm", *arguments, complaint=complaint, exit_code=exit_code)
+
+
+def test_two_widths_are_refused_before_the_matching(
+    semrsm: Command, x: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save("x.npy", x)
+    monkeypatch.setattr("semrsm_cli.pipeline.grams.gram", lambda *_, **__: pytest.fail("matched in vain"))
+    arguments = ("x=x.npy", "kernel=rbf", "kernel.sigma=1", "kernel.sigma_tile=3")
+    refuse(semrsm, "rsm", *arguments, complaint="kernel.sigma=1.0 leaves nothing to choose", exit_code=2)
 
 
 def tiles(root: Path) -> dict[Path, int]:
-    """The finished tiles and when each was written."""
-    return {path: path.stat().st_mtime_ns for path in (root / "cache" / "tiles").glob("*/*.npz")}
+    """The finished tiles and when each was written: a tile's `bound` comes after its `inner`."""
+    return {path: path.stat().st_mtime_ns for path in (root / "cache" / "tiles").glob("*/*/bound/c/*/*")}
 
 
 @pytest.mark.slow
 def test_killed_rsm_computes_only_the_missing_tiles(tmp_path: Path, rng: np.random.Generator) -> None:
     np.save(tmp_path / "x.npy", np.maximum(rng.normal(size=(400, 64, 16)), 0).astype(np.float32))
-    arguments = ("rsm", f"x={tmp_path / 'x.npy'}", "hydra.run.dir=run", "runtime.workers=1")
+    arguments = ("rsm", f"x={tmp_path / 'x.npy'}", "hydra.run.dir=run", "runtime.threads=1")
     ran_through(tmp_path / "whole", *arguments)
     total = len(tiles(tmp_path / "whole"))
     killed = tmp_path / "killed"

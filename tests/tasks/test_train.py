@@ -1,27 +1,23 @@
 """`semrsm train`: what it leaves, that it goes on after a kill, and CKA of what it trained."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from typer.testing import Result
 
-Command = Callable[..., Result]
-QUICK = ("dataset.n_scenes=4", "width=4", "architecture=resnet10", "epochs=2")
+from tests.command import Command, refuse, succeed
+from tests.tasks.processes import ran_through, started
+
+QUICK = ("dataset.n_scenes=4", "recipe.width=4", "recipe.architecture=resnet10", "recipe.epochs=2")
 
 
 def test_leaves_weights_curve_and_figure(semrsm: Command) -> None:
-    result = semrsm("train", *QUICK, "hydra.run.dir=run")
-    assert result.exit_code == 0, result.output
+    result = succeed(semrsm("train", *QUICK, "hydra.run.dir=run"))
     curve = pd.read_csv("run/tables/learning_curve.csv")
     assert curve["epoch"].tolist() == [1, 2]
     table = pd.read_csv("run/tables/training.csv")
@@ -37,7 +33,7 @@ def test_leaves_weights_curve_and_figure(semrsm: Command) -> None:
 
 def test_same_command_takes_up_what_is_in_the_store(semrsm: Command) -> None:
     arguments = ("train", *QUICK, "seed=7")
-    assert semrsm(*arguments, "hydra.run.dir=first").exit_code == 0
+    succeed(semrsm(*arguments, "hydra.run.dir=first"))
     result = semrsm(*arguments, "hydra.run.dir=second")
     assert "goes on after epoch 2 of 2" in result.stderr
     for file in ("checkpoint.safetensors", "checkpoint.json", "tables/learning_curve.csv"):
@@ -45,15 +41,16 @@ def test_same_command_takes_up_what_is_in_the_store(semrsm: Command) -> None:
 
 
 def test_seeds_of_a_sweep_are_compared(semrsm: Command) -> None:
-    result = semrsm("train", *QUICK, "--multirun", "seed=0,1", "hydra.sweep.dir=outputs/train/small")
-    assert result.exit_code == 0, result.output
+    succeed(semrsm("train", *QUICK, "--multirun", "seed=0,1", "hydra.sweep.dir=outputs/train/small"))
     few = ("n_images=12", "kernels=[linear]", "model.layers=[layer3.0,layer4.0]")
-    result = semrsm("cka", "experiment=cka_trained", "dataset.n_scenes=4", *few, "hydra.run.dir=within")
-    assert result.exit_code == 0, result.output
+    succeed(semrsm("cka", "experiment=cka_trained", "dataset.n_scenes=4", *few, "hydra.run.dir=within"))
     rows = pd.read_csv("within/tables/cka.csv")
     assert set(rows["model_a"]) == {"ResNet10 on scenes, seed 0", "ResNet10 on scenes, seed 1"}
-    result = semrsm("cka", "experiment=cka_trained", "dataset.n_scenes=4", *few, "across=true", "hydra.run.dir=across")
-    assert result.exit_code == 0, result.output
+    succeed(
+        semrsm(
+            "cka", "experiment=cka_trained", "dataset.n_scenes=4", *few, "between_networks=true", "hydra.run.dir=across"
+        )
+    )
     rows = pd.read_csv("across/tables/cka.csv")
     assert rows[["model_a", "model_b"]].drop_duplicates().shape == (1, 2)
     assert (rows["cka"] < 1).all()
@@ -64,38 +61,26 @@ def test_folder_of_one_s_own_images(semrsm: Command, tmp_path: Path) -> None:
         (tmp_path / "mine" / name).mkdir(parents=True)
         for i in range(10):
             Image.new("RGB", (20 + i, 20), color).save(tmp_path / "mine" / name / f"{i}.png")
-    result = semrsm("train", "dataset=folder", "dataset.root=mine", "width=4", "epochs=3", "hydra.run.dir=run")
-    assert result.exit_code == 0, result.output
+    succeed(
+        semrsm("train", "dataset=folder", "dataset.root=mine", "recipe.width=4", "recipe.epochs=3", "hydra.run.dir=run")
+    )
     assert pd.read_csv("run/tables/training.csv")["classes"].item() == 2
 
 
-@pytest.mark.parametrize(
-    ("arguments", "complaint", "exit_code"),
-    [
+def test_errors_are_one_line(semrsm: Command) -> None:
+    for arguments, complaint, exit_code in (
         (["dataset=photos"], "dataset=photos has no classes to learn", 2),
         (["dataset=tiny_imagenet", "dataset.hub=zh-plus/tiny-imagenet"], "give dataset.root, not dataset.hub", 2),
         (["dataset=cifar100"], "where cifar-100-python lies is not known", 1),
-        (["epochs=0"], "epochs must be at least 1, got 0", 2),
-        (["momentum=1"], "momentum must be at least 0 and below 1, got 1", 2),
-        (["std=[1,1]"], "mean and std must hold three numbers each", 2),
-        (["crop=half"], "half", 2),
-    ],
-)
-def test_errors_are_one_line(semrsm: Command, arguments: list[str], complaint: str, exit_code: int) -> None:
-    result = semrsm("train", *arguments)
-    assert result.exit_code == exit_code, result.output
-    assert complaint in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert not Path("outputs").exists()
-
-
-def process(root: Path, *arguments: str) -> "subprocess.Popen[str]":
-    root.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"SEMRSM_CACHE": str(root / "cache"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", "from semrsm_cli.cli import main; main()", "train", *arguments]
-    return subprocess.Popen(
-        command, cwd=root, env=environment, text=True, stderr=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+        (["recipe.epochs=0"], "recipe.epochs must be at least 1, got 0", 2),
+        (["recipe.momentum=1"], "recipe.momentum must be at least 0 and below 1, got 1", 2),
+        (["recipe.std=[1,1]"], "recipe.std must hold three numbers, as in [0.5,0.5,0.5], got [1.0, 1.0]", 2),
+        (["recipe.crop=half"], "half", 2),
+        (["recipe=tiny"], "no config 'recipe/tiny', choose from cifar100, imagenet, small, tiny_imagenet", 2),
+        (["epochs=1"], "do you mean recipe.epochs?", 2),
+        (["val_fraction=1"], "val_fraction must lie between 0 and 1, got 1.0", 2),
+    ):
+        refuse(semrsm, "train", *arguments, complaint=complaint, exit_code=exit_code)
 
 
 def epochs_in_store(root: Path) -> int:
@@ -109,35 +94,28 @@ def epochs_in_store(root: Path) -> int:
 
 @pytest.mark.slow
 def test_killed_training_ends_with_the_same_weights(tmp_path: Path) -> None:
-    arguments = ("dataset.n_scenes=6", "width=4", "architecture=resnet10", "epochs=8", "hydra.run.dir=run")
-    whole = process(tmp_path / "whole", *arguments)
-    _, complaint = whole.communicate(timeout=280)
-    assert whole.returncode == 0, complaint
-    killed = process(tmp_path / "killed", *arguments)
+    arguments = ("train", *QUICK, "dataset.n_scenes=6", "recipe.epochs=8", "hydra.run.dir=run")
+    ran_through(tmp_path / "whole", *arguments)
+    killed = started(tmp_path / "killed", *arguments)
     while epochs_in_store(tmp_path / "killed") < 2 and killed.poll() is None:
         time.sleep(0.005)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert 2 <= epochs_in_store(tmp_path / "killed") < 8
     assert not (tmp_path / "killed" / "run" / "checkpoint.safetensors").exists()
-    resumed = process(tmp_path / "killed", *arguments)
-    _, complaint = resumed.communicate(timeout=280)
-    assert resumed.returncode == 0, complaint
-    assert "goes on after epoch" in complaint
+    assert "goes on after epoch" in ran_through(tmp_path / "killed", *arguments)
     for file in ("checkpoint.safetensors", "checkpoint.json", "tables/learning_curve.csv"):
         assert (tmp_path / "killed" / "run" / file).read_bytes() == (tmp_path / "whole" / "run" / file).read_bytes()
 
 
 @pytest.mark.slow
 def test_default_learns_and_its_rsms_agree_more_in_late_layers(semrsm: Command) -> None:
-    result = semrsm("train", "--multirun", "seed=0,1", "hydra.sweep.dir=outputs/train/small")
-    assert result.exit_code == 0, result.output
+    succeed(semrsm("train", "--multirun", "seed=0,1", "hydra.sweep.dir=outputs/train/small"))
     for seed in (0, 1):
         table = pd.read_csv(f"outputs/train/small/seed_{seed}/tables/training.csv")
         assert table["val_accuracy"].item() > 5 * table["chance"].item(), table
     ends = "model.layers=[stem.norm,layer4.*.sum]"
-    result = semrsm("cka", "experiment=cka_trained", ends, "hydra.run.dir=run")
-    assert result.exit_code == 0, result.output
+    succeed(semrsm("cka", "experiment=cka_trained", ends, "hydra.run.dir=run"))
     consistency = pd.read_csv("run/tables/consistency.csv")
     for _, of_kernel in consistency.groupby("kernel"):
         early, late = of_kernel.query("positions == 1024"), of_kernel.query("positions == 16")
@@ -147,6 +125,5 @@ def test_default_learns_and_its_rsms_agree_more_in_late_layers(semrsm: Command) 
 def test_device_that_is_not_there(semrsm: Command) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    result = semrsm("train", *QUICK, "runtime.device=cuda")
-    assert result.exit_code == 2
-    assert "runtime.device=cuda is not available" in result.stderr
+    complaint = "runtime.device=cuda is not available"
+    refuse(semrsm, "train", *QUICK, "runtime.device=cuda", complaint=complaint, exit_code=2)
