@@ -1,4 +1,4 @@
-"""From an RGB image to a network's input, as it is and changed by chance for training."""
+"""From an RGB image to a network's input, without augmentation and with it."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,13 @@ __all__ = ["Cutout", "augmentation", "preprocessing"]
 
 GREY = 128
 RIM = 8
-"""A padded crop may leave the image by one of so many parts of its side: 4 pixels at 32."""
+"""A padded crop may reach over the image's border by this part of its side: an eighth, 4 pixels at 32."""
 POLICIES = {Policy.cifar10: AutoAugmentPolicy.CIFAR10, Policy.imagenet: AutoAugmentPolicy.IMAGENET}
 
 
 @dataclass(frozen=True)
 class Cutout:
-    """Blanks a square of `side` pixels around a place drawn by chance (DeVries and Taylor 2017)."""
+    """Blanks a square of `side` pixels around a random place (DeVries and Taylor 2017)."""
 
     side: int
 

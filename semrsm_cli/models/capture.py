@@ -22,7 +22,7 @@ Grid = tuple[int, int]
 
 @dataclass(frozen=True)
 class Captured:
-    """What one forward pass over n images gave.
+    """Results of one forward pass over n images.
 
     Attributes:
         representations: Concept vectors [n, s, c] of each layer, float32.
@@ -55,6 +55,9 @@ def capture(network: Network, batch: Tensor, layers: Sequence[str], *, cls_token
         batch: Preprocessed images.
         layers: Names of modules, as `resolve_layers` gives them.
         cls_token: Whether tokens before the patch tokens are dropped or kept.
+
+    Returns:
+        Concept vectors and grids of the layers, and the logits.
 
     Raises:
         SemrsmError: A layer gives no tensor of concept vectors, gives NaN or infinity, or does not run; or the
@@ -152,7 +155,7 @@ def channels_last(network: Network, module: nn.Module, shape: tuple[int, ...], s
 
 
 def proportional(height: int, width: int, size: Grid) -> bool:
-    """Whether a grid can be the image's, shrunk by one stride and rounded."""
+    """Whether a grid can be the image's size divided by one stride and rounded."""
     return abs(height * size[1] - width * size[0]) < max(size)
 
 
@@ -166,7 +169,12 @@ def token_layer(tokens: Tensor, size: Grid, dropped: int, prefix: int) -> Layer:
 
 
 def token_grid(n_tokens: int, size: Grid) -> Grid | None:
-    """The grid of so many patches of an image, or None where there is none."""
+    """The grid (height, width) of the patches of an image, or None where no grid has that many.
+
+    Args:
+        n_tokens: Number of patches.
+        size: Height and width of the image in pixels.
+    """
     if n_tokens < 1:
         return None
     height = round((n_tokens * size[0] / size[1]) ** 0.5)

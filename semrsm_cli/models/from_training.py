@@ -1,4 +1,4 @@
-"""Networks that `semrsm train` left: weights as safetensors, and beside them what belongs to the weights as JSON."""
+"""Networks from runs of `semrsm train`: weights as safetensors, and beside them their description as JSON."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -22,7 +22,7 @@ WEIGHTS, DESCRIPTION = "checkpoint.safetensors", "checkpoint.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Description(NetworkSpec):
-    """What one must know of a checkpoint to use it.
+    """What is needed to use a checkpoint.
 
     Attributes:
         label: Name in tables and figures.
@@ -36,7 +36,15 @@ class Description(NetworkSpec):
 
 
 def described(recipe: Recipe, label: str, classes: tuple[str, ...], *, seed: int, **results: Any) -> str:
-    """The text of a checkpoint's JSON: everything in the recipe, the classes, and what the training came to."""
+    """The text of a checkpoint's JSON.
+
+    Args:
+        recipe: How the network was trained.
+        label: Its name in tables and figures.
+        classes: Names of the classes, in the order of the logits.
+        seed: Seed of the training.
+        results: More entries, such as the accuracy.
+    """
     content = asdict(recipe) | {"seed": seed, "label": label, "classes": classes} | results
     return json.dumps(content, indent=2, sort_keys=True) + "\n"
 
@@ -90,10 +98,10 @@ def checkpoint_path(name: str) -> Path:
 
 
 def read_description(path: Path) -> Description:
-    """What stands beside the weights.
+    """The description beside the weights.
 
     Raises:
-        SemrsmError: The file is missing, or no such description.
+        SemrsmError: The file is missing, or is no such description.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

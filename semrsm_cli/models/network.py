@@ -1,4 +1,4 @@
-"""What a loaded network is, and how its layers are named."""
+"""A loaded network, and the names of its layers."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ class Network:
         blocks: Names of the blocks in order; `all` means these.
         readouts: Name of the last hidden layer for each read-out.
         prefix_tokens: How many tokens come before the patch tokens.
-        n_classes: Classes that it tells apart, or None.
+        n_classes: Number of classes, or None where it does not classify.
         is_cnn: Whether it has no attention, so that its maps move with the image.
         channels_last: Whether a map whose shape fits both ways is [n, h, w, c].
-        identity: What tells it apart from any other: source, name, revision, options, weights, preprocessing.
+        identity: What distinguishes it from any other network: source, name, revision, options, weights, preprocessing.
     """
 
     label: str
@@ -100,13 +100,21 @@ class Network:
 
 
 def resolve_layers(network: Network, patterns: Sequence[str], readout: Readout | str) -> list[str]:
-    """Names of the layers that the patterns mean, in their order and each once.
+    """Names of the layers that the patterns match, in their order and each once.
 
     A pattern is a module's name, `all` for every block, `last` for the last hidden layer, or has `*`, `?` or `[..]`,
-    which match within one part of a dotted name: `layer*` means layer1 to layer4, not what lies inside them.
+    which match within one part of a dotted name: `layer*` means layer1 to layer4, not the modules inside them.
+
+    Args:
+        network: The network.
+        patterns: Names and patterns.
+        readout: Which layer `last` means.
+
+    Returns:
+        Names of modules.
 
     Raises:
-        SemrsmError: A pattern means no layer.
+        SemrsmError: A pattern matches no layer.
     """
     found: dict[str, None] = {}
     names = network.layers

@@ -138,5 +138,5 @@ def build_network(spec: NetworkSpec, *, n_classes: int, seed: int) -> ResNet:
 
 
 def n_parameters(module: nn.Module) -> int:
-    """How many numbers are learnt."""
+    """Number of parameters."""
     return sum(parameter.numel() for parameter in module.parameters())

@@ -1,4 +1,4 @@
-"""What the tree of modules tells about a network: its blocks, its prefix tokens, whether it is a CNN."""
+"""Facts read from a network's tree of modules: its blocks, its prefix tokens, whether it is a CNN."""
 
 from collections.abc import Iterator, Sequence
 
@@ -42,7 +42,7 @@ def members(container: nn.Module, path: str) -> Iterator[str]:
 
 
 def readouts(module: nn.Module, blocks: Sequence[str], final: Sequence[str]) -> dict[Readout, str]:
-    """Last hidden layers: the last block, and the first of the modules `final` that is there and does something."""
+    """Last hidden layers: the last block, and the first of the modules `final` that exists and is no identity."""
     if not blocks:
         return {}
     names = {name for name, part in module.named_modules() if not isinstance(part, nn.Identity)}

@@ -1,7 +1,7 @@
-"""Training of networks for small images, on Lightning Fabric; killed at any moment, it goes on from its last epoch.
+"""Training of networks for small images, on Lightning Fabric; after an interruption it resumes from its last epoch.
 
-What an epoch sees is a function of seed and epoch alone: the order of the images is drawn from both, and the
-augmentation of an image from both and its number. So neither loader processes nor a pause change the weights.
+Seed and epoch alone determine the order of the images, and with the image's index its augmentation. The weights
+therefore depend neither on the number of loader processes nor on interruptions.
 """
 
 import json
@@ -53,7 +53,7 @@ class Examples(Protocol):
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to; losses are cross-entropies in nats, accuracies shares of images."""
+    """Results of one epoch; losses are cross-entropies in nats, accuracies shares of images."""
 
     epoch: int
     learning_rate: float
@@ -64,11 +64,21 @@ class Epoch:
 
 
 class Training:
-    """A training that goes on where its file `state` ends.
+    """A training that resumes from its file `state`.
+
+    Args:
+        recipe: Network, augmentation and optimisation.
+        train: Training images.
+        val: Validation images.
+        n_classes: Number of classes.
+        seed: Seed of the weights, of the order of the images, and of their augmentation.
+        state: File of weights, momentum and history, written after every epoch and read where it exists.
+        device: Torch device.
+        num_workers: Processes that load images; 0 loads them in this one.
 
     Attributes:
-        network: The network; its weights are those of the last epoch that ended.
-        history: All epochs so far.
+        network: The network, with the weights after the last finished epoch.
+        history: All finished epochs.
     """
 
     def __init__(
@@ -84,7 +94,7 @@ class Training:
         num_workers: int = 0,
     ) -> None:
         self.recipe, self.seed, self.state, self.num_workers = recipe, seed, state, num_workers
-        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # through it Fabric repeats what it was told
+        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # Fabric logs its settings through it
         self.fabric = Fabric(**accelerator(device), precision=FABRIC_PRECISION[recipe.precision])
         self.network = build_network(recipe, n_classes=n_classes, seed=seed)
         sgd = optimizer(self.network, recipe)
@@ -101,10 +111,13 @@ class Training:
         return -(-len(self.train) // self.recipe.batch_size) + -(-len(self.val) // self.recipe.batch_size)
 
     def run(self, advance: Callable[[int], None]) -> None:
-        """Train until the last epoch; `advance` hears of every step.
+        """Train the epochs that are left, and write the state after each.
+
+        Args:
+            advance: Called with 1 after every step.
 
         Raises:
-            SemrsmError: The loss is no finite number.
+            SemrsmError: The loss is not finite.
         """
         with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
             for epoch in range(len(self.history), self.recipe.epochs):
@@ -113,7 +126,7 @@ class Training:
                 self.save()
 
     def run_epoch(self, epoch: int, advance: Callable[[int], None]) -> Epoch:
-        """See every training image once, then look at the validation images."""
+        """Train on every training image once, then compute the scores of the validation images."""
         (rate,) = map(float, self.schedule.get_last_lr())
         self.module.train()
         train = [self.step(images, labels) for images, labels in self.batches(self.train, epoch, advance)]
@@ -157,7 +170,7 @@ class Training:
             advance(1)
 
     def save(self) -> None:
-        """Keep weights, momentum and history; the file is replaced at once."""
+        """Write weights, momentum and history; the file is replaced as a whole."""
         names = {parameter: name for name, parameter in self.network.named_parameters()}
         tensors = {f"{WEIGHTS}{name}": tensor for name, tensor in self.network.state_dict().items()}
         for parameter, buffers in self.optimizer.state.items():
@@ -170,7 +183,7 @@ class Training:
             unfinished.write_bytes(save(content, metadata={HISTORY: history}))
 
     def resumed(self) -> list[Epoch]:
-        """The epochs that an earlier run ended, with their weights and momentum put in place."""
+        """Load weights, momentum and the schedule's position from the state, and return the epochs in it."""
         if not self.state.is_file():
             return []
         with safe_open(self.state, framework="pt") as stored:
@@ -189,7 +202,7 @@ class Training:
 
 
 class Augmented(Dataset[tuple[Tensor, int]]):
-    """Training images: what chance does to image i in an epoch depends on seed, epoch and i alone."""
+    """Training images; the augmentation of image i in an epoch depends on seed, epoch and i alone."""
 
     def __init__(self, examples: Examples, recipe: Recipe, seed: int) -> None:
         self.examples, self.seed, self.transform = examples, seed, augmentation(recipe)
@@ -206,7 +219,7 @@ class Augmented(Dataset[tuple[Tensor, int]]):
 
 
 class Plain(Dataset[tuple[Tensor, int]]):
-    """Validation images, as they are."""
+    """Validation images, without augmentation."""
 
     def __init__(self, examples: Examples, recipe: Recipe) -> None:
         self.examples, self.transform = examples, preprocessing(recipe)
@@ -242,7 +255,7 @@ def mean_scores(batches: Sequence[Tensor]) -> tuple[float, float]:
 
 
 def accelerator(device: str) -> dict[str, Any]:
-    """Fabric's words for a torch device such as `cuda:1`."""
+    """Fabric's arguments for a torch device such as `cuda:1`."""
     kind, _, number = device.partition(":")
     if kind == "cpu":
         return {"accelerator": "cpu", "devices": 1}

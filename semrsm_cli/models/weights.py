@@ -1,4 +1,4 @@
-"""State dicts: read without pickle, fitted to a network with nothing missing, told apart by a hash."""
+"""State dicts: read without pickle, loaded with nothing missing, identified by a hash."""
 
 import hashlib
 import pickle

@@ -21,7 +21,7 @@ BUILDERS = {
     Source.huggingface: "semrsm_cli.models.from_huggingface",
     Source.trained: "semrsm_cli.models.from_training",
 }
-"""Modules imported when one of their networks is wanted: each brings a library that takes seconds to import."""
+"""Modules, imported when one of their networks is asked for: each needs a library that takes seconds to import."""
 
 
 def load(
@@ -33,11 +33,11 @@ def load(
     options: Mapping[str, Any] | None = None,
     device: str = "cpu",
 ) -> Network:
-    """Load a network by source and name, ready to look at images.
+    """Load a network by source and name, in evaluation mode.
 
     Args:
         source: `torchvision`, `timm`, `huggingface`, `checkpoint` for a state dict of the user's, or `trained` for
-            what `semrsm train` left.
+            a run of `semrsm train`.
         name: The name within the source; a Hugging Face id or a local folder; for `checkpoint` the architecture
             with its library, such as `timm:resnet18` or `torchvision:vit_b_16`; for `trained` the folder of the run.
         weights: `pretrained`, `random` (seeded), or the path of a state dict.
@@ -46,8 +46,11 @@ def load(
         options: Keyword arguments of the architecture, such as `num_hidden_layers=2`.
         device: Torch device.
 
+    Returns:
+        The network on its device, with its own preprocessing.
+
     Raises:
-        SemrsmError: No such network, its weights are not to be had, or they are not complete.
+        SemrsmError: There is no such network, or its weights cannot be loaded or are incomplete.
     """
     chosen = Source(source)
     options = dict(options or {})
@@ -74,7 +77,7 @@ def from_checkpoint(name: str, weights: str) -> tuple[Source, str]:
 def placed(
     network: Network, source: str, name: str, revision: str | None, options: Mapping[str, Any], device: str
 ) -> Network:
-    """The network in evaluation mode on its device, with what tells it apart from any other."""
+    """The network in evaluation mode on its device, with its identity."""
     from semrsm_cli.models.weights import weights_hash
 
     module = network.module.eval().requires_grad_(False)

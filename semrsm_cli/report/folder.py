@@ -1,4 +1,4 @@
-"""The folder of one run: settings, tables, figures, arrays, and how it came about."""
+"""The folder of one run: settings, tables, figures, arrays and provenance."""
 
 import importlib.metadata
 import json
@@ -35,9 +35,16 @@ THUMBNAIL_QUALITY = 85
 
 
 class RunFolder:
-    """Writes what a run leaves, each file under a temporary name first.
+    """Writes the results of a run; every file appears as a whole.
 
-    `path` is created with the first file. `facts` go to run.json, `settings` (YAML) to config.yaml.
+    Args:
+        path: The folder; created with the first file.
+        command: Command line, for run.json.
+        settings: Text of config.yaml.
+
+    Attributes:
+        facts: What run.json holds besides versions, machine, seconds and memory.
+        written: Files so far.
     """
 
     def __init__(self, path: Path, *, command: list[str], settings: str = "") -> None:
@@ -102,7 +109,7 @@ class RunFolder:
         self.text("run.json", json.dumps(self._provenance(), indent=2, sort_keys=True, default=str) + "\n")
 
     def listing(self) -> str:
-        """Where everything lies, for the terminal."""
+        """The files to look at, for the terminal."""
         figures = [path for path in self.written if path.suffix == ".png"]
         tables = [path for path in self.written if path.suffix == ".csv"]
         arrays = [path for path in self.written if path.suffix in (".npy", ".safetensors")]
@@ -113,7 +120,7 @@ class RunFolder:
         return "\n".join(lines)
 
     def remove_if_empty(self) -> None:
-        """Leave no empty folder, nor the empty parents of one, after a run that wrote nothing."""
+        """After a run that wrote nothing, remove its folder and the parents that are then empty."""
         if self.written:
             return
         folder = self.path

@@ -34,7 +34,7 @@ class Layout:
     Attributes:
         name: Name of its files.
         frame: Lines `here`, `paper` and `difference` for each row of the paper's table; columns in groups.
-        note: What is to be said below it.
+        note: Note below it.
     """
 
     name: str

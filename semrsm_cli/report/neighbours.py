@@ -1,4 +1,4 @@
-"""The neighbours that several runs found for one query, with the thumbnails that they kept (Figures 13 and 14)."""
+"""Neighbours of one query in several runs, with the thumbnails in their folders (Figures 13 and 14)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ POOLED = "pooled"  # no RSM; runs keep no thumbnails of its neighbours
 
 @dataclass(frozen=True)
 class Neighbours:
-    """What one run found under its first kernel.
+    """Neighbours in one run, under its first kernel.
 
     Attributes:
         model: The network.
@@ -46,10 +46,17 @@ class Neighbours:
 
 
 def read_neighbours(run: Path, model: str) -> Neighbours | None:
-    """What a run found, or None where it kept no thumbnails.
+    """Read the neighbours in a run's folder.
+
+    Args:
+        run: The folder.
+        model: Name of its network.
+
+    Returns:
+        The neighbours whose thumbnails are there, or None where the run has no thumbnails.
 
     Raises:
-        SemrsmError: A file is there, but cannot be read.
+        SemrsmError: A file cannot be read.
     """
     if not (run / "tables" / "thumbnails.csv").is_file():
         return None
@@ -76,9 +83,13 @@ def common_queries(found: Sequence[Neighbours]) -> list[str]:
 
 
 def by_what_they_tell(queries: Sequence[str], found: Sequence[Neighbours]) -> list[str]:
-    """The queries, first those whose first neighbour permutation invariance betters most, over all runs.
+    """Queries by how much permutation invariance improves the score of their first neighbour, the most first.
 
-    Where nothing is scored, those whose first neighbour it changes in most runs.
+    Gains are summed over all runs. Where nothing is scored, a first neighbour that changes counts as a gain of 1.
+
+    Args:
+        queries: Queries to sort; ties keep their order.
+        found: Neighbours in each run.
     """
     gains = dict.fromkeys(queries, 0.0)
     for one in found:

@@ -1,4 +1,4 @@
-"""The numbers that the paper prints, to stand beside ours."""
+"""The numbers printed in the paper, to compare with ours."""
 
 from importlib.resources import files
 
@@ -18,7 +18,7 @@ NOTES = {
     1: "The paper prints +0.176 for ResNet18, rbf, none; its twin in Table 4 is -0.174, so the sign is most likely "
     "lost in print. It stands here as printed."
 }
-"""What is to be said where a table of the paper is shown."""
+"""Notes below a table that shows these numbers."""
 
 
 def printed(number: int) -> pd.DataFrame:

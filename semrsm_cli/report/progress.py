@@ -1,4 +1,4 @@
-"""How far a long step has come: a bar on a terminal, a line now and then in a log."""
+"""Progress of a long step: a bar on a terminal, a line every 20 seconds in a log."""
 
 import sys
 import time
@@ -53,7 +53,7 @@ def bar(step: str, total: int, done: int, console: Console) -> Iterator[Callable
 
 @contextmanager
 def lines(step: str, total: int, done: int, console: Console) -> Iterator[Callable[[int], None]]:
-    """A line at the first moment after each pause, with the time that is left at the speed so far."""
+    """A line every 20 seconds at most, with the time that is left at the speed so far."""
     start = last = time.monotonic()
     finished = done
 

@@ -1,4 +1,4 @@
-"""The tables of many runs, joined: a sweep leaves one folder for each of its jobs."""
+"""The tables of many runs, joined: a sweep writes one folder for each of its jobs."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Run:
-    """The folder of one run, as it was named or found, and the results that it holds."""
+    """The folder of one run, and the names of the result tables in it."""
 
     path: Path
     tables: tuple[str, ...]
@@ -41,7 +41,7 @@ class Run:
         return frame
 
     def facts(self) -> dict[str, Any]:
-        """What run.json tells; nothing where the run did not come to its end."""
+        """Content of run.json; empty where the run did not finish."""
         try:
             facts: dict[str, Any] = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -73,9 +73,14 @@ def find_runs(places: Sequence[Path]) -> list[Run]:
 
 
 def joined(runs: Iterable[Run], name: str) -> tuple[pd.DataFrame, int]:
-    """The rows of table `name` of all runs, and how many are left out since a newer run has the same row.
+    """Join one table of all runs; of rows with the same seed and key columns (`TABLES`) the newest counts.
 
-    Rows are the same where the columns in `TABLES` and the seed are.
+    Args:
+        runs: The runs, the newest last.
+        name: Name of the table.
+
+    Returns:
+        The rows, and how many were left out since a newer run has the same.
     """
     frames = [run.table(name) for run in runs if name in run.tables]
     if not frames:
@@ -86,7 +91,12 @@ def joined(runs: Iterable[Run], name: str) -> tuple[pd.DataFrame, int]:
 
 
 def read_table(path: Path, required: Sequence[str], *, text: Sequence[str] = ()) -> pd.DataFrame:
-    """A table that a run left; the columns `text` stay text, though they look like numbers.
+    """Read a CSV that a run wrote.
+
+    Args:
+        path: The file.
+        required: Columns that it must have.
+        text: Columns that stay text, though they may look like numbers.
 
     Raises:
         SemrsmError: It cannot be read, or lacks a column.

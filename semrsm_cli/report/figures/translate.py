@@ -62,7 +62,7 @@ def translation_figure(
 
 
 def most_colorful(crops: Sequence[Crops], n: int) -> list[Crops]:
-    """The n pairs with most colour, in their order: a black sky shows nobody where the overlap lies."""
+    """The n pairs with most colour, in their order: in dark or plain crops the overlap can't be seen."""
     chroma = [np.ptp(np.asarray(upper, float), axis=2).mean() for upper, _ in crops]
     return [crops[i] for i in sorted(np.argsort(chroma)[::-1][:n])]
 
@@ -105,7 +105,7 @@ def draw_rsms(
 
 
 def limits(matrices: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Colour limits from the entries off the diagonal, which else would outshine them."""
+    """Colour limits from the entries off the diagonal; those on it are much higher."""
     off = np.concatenate([matrix[~np.eye(len(matrix), dtype=bool)] for matrix in matrices])
     return float(off.min()), float(off.max())
 
