@@ -222,7 +222,8 @@ def widen(path: Path, width: int) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"width": width}))
 
 
-@pytest.mark.parametrize("settings", [{"weights": "other.pt"}, {"revision": "main"}, {"options": {"depth": 3}}])
-def test_settings_that_mean_nothing_here_are_refused(checkpoint: Path, settings: dict[str, Any]) -> None:
-    with pytest.raises(SemrsmError, match="leave"):
-        load("trained", str(checkpoint), **settings)
+def test_settings_that_mean_nothing_here_are_refused(checkpoint: Path, subtests: pytest.Subtests) -> None:
+    settings: tuple[dict[str, Any], ...] = ({"weights": "other.pt"}, {"revision": "main"}, {"options": {"depth": 3}})
+    for setting in settings:
+        with subtests.test(**setting), pytest.raises(SemrsmError, match="leave"):
+            load("trained", str(checkpoint), **setting)

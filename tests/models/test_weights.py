@@ -42,20 +42,17 @@ def test_nothing_but_tensors_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not Path("harm").exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "complaint"),
-    [
+def test_broken_files_are_named(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    for name, content, complaint in (
         ("a.pt", b"", "cut short or not from torch.save"),
         ("a.pt", b"PK and so on", "cut short or not from torch.save"),
         ("a.pt", b"\x80\x02and so on", "cannot read the weights"),
         ("a.safetensors", b"text", "cannot read the weights"),
         ("a.pt", b"text", "cut short or not from torch.save"),
-    ],
-)
-def test_broken_files_are_named(name: str, content: bytes, complaint: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(SemrsmError, match=complaint):
-        read_state_dict(str(tmp_path / name))
+    ):
+        (tmp_path / name).write_bytes(content)
+        with subtests.test(name=name, content=content), pytest.raises(SemrsmError, match=complaint):
+            read_state_dict(str(tmp_path / name))
 
 
 def test_absent_files_and_files_without_a_state_dict_are_named(tmp_path: Path) -> None:
