@@ -27,10 +27,8 @@ launch() {
     semrsm "$task" "${@:3}" "${overrides[@]}" || failed+=("$name")
 }
 
-for images in cifar100 tiny_imagenet imagenet; do
-    for network in resnet18 resnet34 resnet101; do # three seeds each, to outputs/train/, where the figures look for them
-        launch "train_${network}_$images" train "experiment=train_${network}_$images"
-    done
+for images in cifar100 tiny_imagenet imagenet; do # three networks, three seeds each, to outputs/train/
+    launch "train_$images" train experiment=train_networks "dataset=$images" "recipe=$images"
 done
 run figure2 translate experiment=translate_fig2
 sweep table1 correlate experiment=correlate_table1

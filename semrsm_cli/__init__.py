@@ -1,10 +1,11 @@
 """Semantic representational similarity: how similar images, layers and networks are, free of spatial alignment."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 from semrsm_cli.matching import Matching, match
-from semrsm_cli.rsm import Gram, gram, kernel, rsm
+from semrsm_cli.rsm import Gram, Matcher, gram, kernel, rsm
 
 if TYPE_CHECKING:
     from semrsm_cli.measures.agreement import jensen_shannon
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Gram",
+    "Matcher",
     "Matching",
     "cka",
     "count_f1",
@@ -26,17 +28,17 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-MEASURES = {
-    "cka": "cka",
-    "count_f1": "retrieval",
-    "hsic": "cka",
-    "jensen_shannon": "agreement",
-    "presence_iou": "retrieval",
-}
+# SciPy's statistics would slow down every `semrsm --help`. `rsm` cannot be lazy: it is a subpackage's name, too.
+__getattr__, _, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "measures.agreement": ["jensen_shannon"],
+        "measures.cka": ["cka", "hsic"],
+        "measures.retrieval": ["count_f1", "presence_iou"],
+    },
+)
 
 
-def __getattr__(name: str) -> Any:
-    """Load a measure when it is first used: SciPy's statistics would slow down every `semrsm --help`."""
-    if name not in MEASURES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.measures.{MEASURES[name]}"), name)
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)

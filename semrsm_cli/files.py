@@ -25,7 +25,7 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises:
         OSError: It cannot be written, or cannot be moved into its place.
     """
-    unfinished = path.with_name(f".{uuid4().hex}.{path.name}")
+    unfinished = path.with_name(f".{uuid4().hex}{path.suffix}")
     try:
         yield unfinished
         unfinished.replace(path)

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -20,9 +21,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
-from semrsm_cli.config import register_configs
+from semrsm_cli.config.renamed import RENAMED
+from semrsm_cli.config.schemas import TASKS, register_schemas
+from semrsm_cli.config_help import is_structured, settings, settings_help
 from semrsm_cli.errors import ConfigError, SemrsmError
-from semrsm_cli.manual import settings, settings_help
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.tables import to_terminal
 from semrsm_cli.store import cache_folder
@@ -30,8 +32,6 @@ from semrsm_cli.store import cache_folder
 __all__ = ["describe_config", "launch"]
 
 HYDRA_VERSION_BASE = "1.3"
-GLOBAL_GROUPS = ("experiment", "recipe")
-"""Groups that set a task's own settings, not a part of their own name."""
 NO_RIGHT = (errno.EACCES, errno.EPERM)
 NO_WRITING = (errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNKNOWN = re.compile(r"Could not override '([\w.]+)'")
@@ -50,15 +50,16 @@ def launch(name: str, argv: list[str]) -> None:
     Raises:
         SemrsmError: The task ended in an error that the user can mend; a ConfigError where settings are wrong.
     """
-    register_configs()
+    register_schemas()
     failures: list[SemrsmError] = []
     main = hydra.main(conf_folder(), config_name=name, version_base=HYDRA_VERSION_BASE)(job(name, failures))
-    with hydra_process([f"semrsm {name}", *argv]):
+    arguments = [as_list(name, argument) for argument in argv]
+    with hydra_process([f"semrsm {name}", *arguments, f"hydra.job.name={name}"]):
         try:
-            with disk_named():
+            with explain_disk_errors():
                 main()
         except (CompactHydraException, OmegaConfBaseException) as error:
-            raise ConfigError(one_line(error) + remedy(name, error)) from error
+            raise ConfigError(one_line(error) + suggest_setting(name, error)) from error
     if failures:
         raise failures[0]
 
@@ -94,7 +95,7 @@ def job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]:
         folder = RunFolder(Path(hydra_config.runtime.output_dir), command=command)
         try:
             folder.settings = OmegaConf.to_yaml(settings)
-            with disk_named():
+            with explain_disk_errors():
                 run_task(task, settings, folder)
         except SemrsmError as error:
             if hydra_config.mode != RunMode.RUN:
@@ -107,7 +108,7 @@ def job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]:
 
 
 @contextmanager
-def disk_named() -> Iterator[None]:
+def explain_disk_errors() -> Iterator[None]:
     """Say on one line what a run may not read, or where it cannot write."""
     try:
         yield
@@ -128,36 +129,63 @@ def run_task(task: Callable[..., Any], settings: DictConfig, folder: RunFolder) 
     """Check the settings, run the task, close its folder, and print its table and where everything lies."""
     if missing := missing_key(settings):
         raise ConfigError(f"{missing} has no default; give {missing}=VALUE")
-    try:
-        config = OmegaConf.to_object(settings)
-    except (ValueError, TypeError, AttributeError, OmegaConfBaseException) as error:
-        raise ConfigError(one_line(error)) from error
-    table = task(config, folder)
+    check_settings(settings)
+    table = task(OmegaConf.to_object(settings), folder)
     folder.finish()
     sys.stdout.write(to_terminal(table) + "\n" + folder.listing() + "\n")
 
 
+def check_settings(settings: DictConfig, prefix: str = "") -> None:
+    """Raise ConfigError where a group of settings does not hold, inner groups first; the message has the whole name."""
+    for name in map(str, settings):
+        if not OmegaConf.is_missing(settings, name) and is_structured(settings, name):
+            check_settings(settings[name], f"{prefix}{name}.")
+    schema = OmegaConf.get_type(settings)
+    unknown = [name for name in map(str, settings) if name not in get_type_hints(schema)]
+    if unknown:
+        raise ConfigError(f"there is no setting {prefix}{unknown[0]}; leave out the +")
+    try:
+        OmegaConf.to_object(settings)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error
+    except ValueError as error:
+        raise ConfigError(f"{prefix}{error}") from error
+
+
+def as_list(task: str, argument: str) -> str:
+    """`x=FILE` as `x=[FILE]` where a task's setting is a list: one value need not be bracketed."""
+    key, equals, value = argument.partition("=")
+    is_plain = value not in ("", "null") and value[0] not in "[$" and "," not in value
+    return f"{key}=[{value}]" if equals and is_plain and is_list(TASKS[task], key.lstrip("+")) else argument
+
+
+def is_list(schema: type, key: str) -> bool:
+    """Whether a setting, such as `model.layers`, is a list."""
+    first, _, rest = key.partition(".")
+    hint = get_type_hints(schema).get(first)
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if rest:
+        return any(isinstance(kind, type) and is_list(kind, rest) for kind in kinds)
+    return any(get_origin(kind) is list for kind in kinds)
+
+
 def describe_config(name: str) -> str:
     """List the config groups with their options, then the default config of task `name`."""
-    register_configs()
+    register_schemas()
     with hydra.initialize_config_dir(conf_folder(), version_base=HYDRA_VERSION_BASE):
         loader = GlobalHydra.instance().config_loader()
         config = hydra.compose(name)
-        groups = [group for group in loader.list_groups("") if group in config or group in GLOBAL_GROUPS]
+        groups = [group for group in loader.list_groups("") if group in config or group == "experiment"]
         options = {group: group_options(loader.get_group_options(group), group, name) for group in groups}
     return settings_help({group: names for group, names in options.items() if names}, config)
 
 
 def group_options(names: list[str], group: str, task: str) -> list[str]:
     """The options of a group that a user may choose for a task."""
-    if group == "experiment":
-        return [name for name in names if name.startswith(f"{task}_")]
-    if group == "recipe" and task != "train":
-        return []
-    return [name for name in names if not name.endswith("_schema")]
+    return [name for name in names if group != "experiment" or name.startswith(f"{task}_")]
 
 
-def remedy(name: str, error: BaseException) -> str:
+def suggest_setting(name: str, error: BaseException) -> str:
     """For a setting that task `name` does not know: those that may be meant."""
     unknown = UNKNOWN.match(str(error))
     if not unknown:
@@ -166,7 +194,8 @@ def remedy(name: str, error: BaseException) -> str:
         config = hydra.compose(name)
     known = [key for key, _, _ in settings(config)]
     last = unknown[1].rpartition(".")[2]
-    near = [key for key in known if key.rpartition(".")[2] == last]
+    near = [key for key in RENAMED.get(unknown[1], ()) if key in known]
+    near = near or [key for key in known if key.rpartition(".")[2] == last]
     near = near or get_close_matches(unknown[1], {*known, *map(str, config)}, n=1)
     return f"; do you mean {' or '.join(near)}?" if near else f"; `semrsm {name} --help` lists all settings"
 
@@ -182,8 +211,7 @@ def missing_key(settings: DictConfig) -> str | None:
 def one_line(error: BaseException) -> str:
     """Hydra's message and its cause on one line, without the hints that do not hold here."""
     if isinstance(error, MissingConfigException) and error.options:
-        options = [option for option in error.options if not option.endswith("_schema")]
-        return f"no config {error.missing_cfg_file!r}, choose from {', '.join(options)}"
+        return f"no config {error.missing_cfg_file!r}, choose from {', '.join(error.options)}"
     lines = str(error).strip().splitlines()[:1]
     if isinstance(error.__cause__, OmegaConfBaseException):
         lines += str(error.__cause__).splitlines()[:1]

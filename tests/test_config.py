@@ -7,12 +7,12 @@ from pathlib import Path
 import hydra
 import pytest
 from omegaconf import OmegaConf
+from semrsm_cli.manual import field_docstrings
 
 from semrsm_cli import config
 from semrsm_cli.cli import TASKS
 from semrsm_cli.config import register_configs
 from semrsm_cli.launch import HYDRA_VERSION_BASE, conf_folder
-from semrsm_cli.manual import field_docstrings
 
 GROUPS = ("model", "dataset", "kernel", "matching")
 

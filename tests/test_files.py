@@ -1,5 +1,7 @@
 """Files and folders that appear as a whole or not at all."""
 
+from contextlib import suppress
+
 import pytest
 
 from semrsm_cli.files import atomic
@@ -26,14 +28,11 @@ def test_a_folder_appears_when_it_is_complete(tmp_path):
 
 def test_after_an_error_nothing_is_left_and_the_old_file_stays(tmp_path):
     (tmp_path / "a").write_text("old")
-    with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "a") as unfinished:
-        unfinished.write_text("half")
-        raise KeyboardInterrupt
-    with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "b") as unfinished:
-        (unfinished / "c").mkdir(parents=True)
-        raise KeyboardInterrupt
-    with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "d"):
-        raise KeyboardInterrupt
+    begin = {"a": lambda path: path.write_text("half"), "b": lambda path: (path / "c").mkdir(parents=True), "d": str}
+    for name, write in begin.items():
+        with suppress(KeyboardInterrupt), atomic(tmp_path / name) as unfinished:
+            write(unfinished)
+            raise KeyboardInterrupt
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_text() == "old"
 

@@ -1,61 +1,70 @@
-"""Sets of images in their native layouts."""
+"""Sets of images: the settings class of each says which images, and is asked for them."""
 
-from semrsm_cli.data.cifar100 import cifar100
-from semrsm_cli.data.cityscapes import ClassSet, cityscapes, cityscapes_images
-from semrsm_cli.data.classes import (
-    ClassifiedImages,
-    TrainingSet,
-    classified_folder,
-    classified_imagenet,
-    classified_tiny_imagenet,
-    held_out,
-    scene_objects,
-)
+from semrsm_cli.data.cifar100 import Cifar100
+from semrsm_cli.data.cityscapes import Cityscapes, ClassSet
 from semrsm_cli.data.crops import batches_of_unrelated, crop_pairs, overlapping_crops, resized_squares
-from semrsm_cli.data.egoobjects import AspectRatio, Selection, egoobjects, egoobjects_images
-from semrsm_cli.data.folders import folder
-from semrsm_cli.data.imagenet import imagenet, tiny_imagenet
+from semrsm_cli.data.dataset import Dataset, RetrievalDataset
+from semrsm_cli.data.egoobjects import AspectRatio, EgoObjects, ImageFilter
+from semrsm_cli.data.folder import Folder
+from semrsm_cli.data.imagenet import ImageNet
 from semrsm_cli.data.images import Images, OnError, open_image
-from semrsm_cli.data.labels import labelled_folder
-from semrsm_cli.data.photos import photos
-from semrsm_cli.data.retrieval import Draw, LabelledImages, Metric, RetrievalSet, read_draw, write_draw
-from semrsm_cli.data.scenes import Filming, scenes, scenes_images
+from semrsm_cli.data.photos import Photos, photos
+from semrsm_cli.data.render import SceneSpec
+from semrsm_cli.data.scenes import Scenes
+from semrsm_cli.data.sets import (
+    ClassifiedImages,
+    LabelledImages,
+    Metric,
+    RetrievalSet,
+    RetrievalSplit,
+    TrainingSet,
+)
+from semrsm_cli.data.split import read_split, split_validation, write_split
+from semrsm_cli.data.tiny_imagenet import TinyImageNet
 
 __all__ = [
+    "DATASETS",
     "AspectRatio",
+    "Cifar100",
+    "Cityscapes",
     "ClassSet",
     "ClassifiedImages",
-    "Draw",
-    "Filming",
+    "Dataset",
+    "EgoObjects",
+    "Folder",
+    "ImageFilter",
+    "ImageNet",
     "Images",
     "LabelledImages",
     "Metric",
     "OnError",
+    "Photos",
+    "RetrievalDataset",
     "RetrievalSet",
-    "Selection",
+    "RetrievalSplit",
+    "SceneSpec",
+    "Scenes",
+    "TinyImageNet",
     "TrainingSet",
     "batches_of_unrelated",
-    "cifar100",
-    "cityscapes",
-    "cityscapes_images",
-    "classified_folder",
-    "classified_imagenet",
-    "classified_tiny_imagenet",
     "crop_pairs",
-    "egoobjects",
-    "egoobjects_images",
-    "folder",
-    "held_out",
-    "imagenet",
-    "labelled_folder",
     "open_image",
     "overlapping_crops",
     "photos",
-    "read_draw",
+    "read_split",
     "resized_squares",
-    "scene_objects",
-    "scenes",
-    "scenes_images",
-    "tiny_imagenet",
-    "write_draw",
+    "split_validation",
+    "write_split",
 ]
+
+DATASETS: dict[str, type[Dataset]] = {
+    "cifar100": Cifar100,
+    "cityscapes": Cityscapes,
+    "egoobjects": EgoObjects,
+    "folder": Folder,
+    "imagenet": ImageNet,
+    "photos": Photos,
+    "scenes": Scenes,
+    "tiny_imagenet": TinyImageNet,
+}
+"""The settings of every data set by its name on the command line."""

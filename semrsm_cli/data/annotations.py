@@ -13,6 +13,9 @@ import numpy.typing as npt
 from semrsm_cli.errors import SemrsmError
 
 __all__ = [
+    "ANNOTATIONS",
+    "CONDITIONS",
+    "METADATA",
     "Record",
     "category_names",
     "count_instances",
@@ -23,6 +26,23 @@ __all__ = [
     "read_official_categories",
     "with_categories",
 ]
+
+ANNOTATIONS = "EgoObjectsV1_unified_eval.json"
+METADATA = "EgoObjectsV1_unified_metadata.json"
+
+CONDITIONS = {
+    "01": "near, horizontal motion, simple background, bright",
+    "02": "medium, horizontal motion, simple background, bright",
+    "03": "near, horizontal motion, simple background, dim",
+    "04": "medium, horizontal motion, busy background, bright",
+    "05": "far, horizontal motion, busy background, bright",
+    "06": "medium, vertical motion, busy background, bright",
+    "07": "medium, diagonal motion, busy background, bright",
+    "08": "near, horizontal motion, busy background, dim",
+    "09": "medium, horizontal motion, busy background, dim",
+    "10": "far, horizontal motion, busy background, dim",
+}
+"""What `video_id` means: it numbers the conditions of a video, not the videos."""
 
 Record = dict[str, Any]
 

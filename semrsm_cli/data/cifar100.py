@@ -1,28 +1,21 @@
-"""CIFAR-100 in its own pickled files, which are opened only if their checksums are the published ones."""
+"""CIFAR-100 in its own pickled files, which torchvision opens only if their checksums are the published ones."""
 
 import hashlib
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from semrsm_cli.data.classes import ClassifiedImages
+from semrsm_cli.data.dataset import Dataset
 from semrsm_cli.data.images import Images, dataset_root
+from semrsm_cli.data.sets import ClassifiedImages, TrainingSet
+from semrsm_cli.data.split import split_validation
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["cifar100"]
+__all__ = ["Cifar100"]
 
 FOLDER = "cifar-100-python"
-CHECKSUMS = {
-    "train": "16019d7e3df5f24257cddd939b257f8d",
-    "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
-    "meta": "7973b15100ade9c7d40fb424638fde48",
-}
-"""MD5 of the files as their authors hand them out; torchvision's are the same."""
-SIDE = 32
 
 
 @dataclass(frozen=True)
@@ -41,43 +34,69 @@ class Pixels:
         return self.checksum
 
 
-def cifar100(root: Path | str | None, *, split: str) -> ClassifiedImages:
-    """The images of one split of CIFAR-100, 32 x 32 pixels, with their 100 fine classes, in the file's order.
+@dataclass(frozen=True, kw_only=True)
+class Cifar100(Dataset):
+    """CIFAR-100 in its own files: 32 x 32 pixels, 100 fine classes, in the files' order."""
 
-    Args:
-        root: The folder with the files `train`, `test` and `meta`, or the one that holds it; `cifar-100-python` in
-            $SEMRSM_DATA if None.
-        split: `train` or `test`.
+    name: str = "cifar100"
+    root: str | None = None
+    """The folder with `train`, `test` and `meta`; by default `cifar-100-python` under $SEMRSM_DATA."""
+    split: str = "test"
+    """Split: train or test. `semrsm train` takes train."""
 
-    Raises:
-        SemrsmError: The folder or a file is missing, or a file is not the published one.
-    """
-    if split not in ("train", "test"):
-        raise SemrsmError(f"cifar100 has no split {split!r}; it holds train, test")
-    folder = dataset_root(root, FOLDER)
-    folder = folder / FOLDER if (folder / FOLDER).is_dir() else folder
-    content, meta = published(folder / split), published(folder / "meta")
-    pixels = np.asarray(content["data"], np.uint8).reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
-    ids = tuple(f"{split}/{row:05d}" for row in range(len(pixels)))
-    images = Images("cifar100", ids, ids, Pixels(np.ascontiguousarray(pixels), CHECKSUMS[split]))
-    return ClassifiedImages(images, tuple(meta["fine_label_names"]), np.asarray(content["fine_labels"], np.int64))
+    def images(self, cache: Path) -> Images:
+        """The images of the split; each is a group of its own."""
+        return self.classified(self.split).images
+
+    def training_set(self, cache: Path, val_fraction: float) -> TrainingSet:
+        """The training images with their fine classes, some of each kept for validation."""
+        return split_validation(self.classified("train"), val_fraction)
+
+    def classified(self, split: str) -> ClassifiedImages:
+        """The images of a split with their fine classes.
+
+        Raises:
+            SemrsmError: There is no such split, a file is missing, or it is not the published one.
+        """
+        from torchvision.datasets import CIFAR100
+
+        published = {"train": CIFAR100.train_list, "test": CIFAR100.test_list}
+        if split not in published:
+            raise SemrsmError(f"{self.name} has no split {split!r}; it holds {', '.join(published)}")
+        folder = dataset_root(self.root, FOLDER)
+        folder = folder / FOLDER if (folder / FOLDER).is_dir() else folder
+
+        asked_for = {name: files if name == split else [] for name, files in published.items()}
+
+        class OneSplit(CIFAR100):  # type: ignore[misc]
+            """The files of one split, in a folder of any name; torchvision asks for both splits."""
+
+            base_folder = ""
+            train_list = asked_for["train"]
+            test_list = asked_for["test"]
+
+        checksums = dict(published[split]) | {CIFAR100.meta["filename"]: CIFAR100.meta["md5"]}
+        try:
+            found = OneSplit(folder, train=split == "train", download=False)
+        except (OSError, RuntimeError) as error:
+            raise SemrsmError(_complaint(folder, checksums)) from error
+        ids = tuple(f"{split}/{row:05d}" for row in range(len(found.data)))
+        reader = Pixels(np.ascontiguousarray(found.data, np.uint8), checksums[split])
+        labels = np.asarray(found.targets, np.int64)
+        return ClassifiedImages(Images(self.name, ids, ids, reader), tuple(found.classes), labels)
 
 
-def published(path: Path) -> dict[str, Any]:
-    """What a pickled file holds; a pickle can run any code, so only the file that everyone knows is opened.
-
-    Raises:
-        SemrsmError: The file is missing, or its checksum is another.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SemrsmError(f"{path} cannot be read: {error.strerror}; unpack cifar-100-python.tar.gz there") from error
-    checksum = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    if checksum != CHECKSUMS[path.name]:
-        raise SemrsmError(
-            f"{path} is not the published file: its MD5 is {checksum}, not {CHECKSUMS[path.name]}; opening it could "
-            "run code that someone put there, so fetch cifar-100-python.tar.gz anew"
-        )
-    content: dict[str, Any] = pickle.loads(data, encoding="latin1")
-    return content
+def _complaint(folder: Path, checksums: dict[str, str]) -> str:
+    """Which of the files is missing, or another than the published one; a pickle can run any code."""
+    for name, expected in checksums.items():
+        path = folder / name
+        try:
+            checksum = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        except OSError as error:
+            return f"{path} cannot be read: {error.strerror}; unpack cifar-100-python.tar.gz there"
+        if checksum != expected:
+            return (
+                f"{path} is not the published file: its MD5 is {checksum}, not {expected}; opening it could "
+                "run code that someone put there, so fetch cifar-100-python.tar.gz anew"
+            )
+    return f"{folder} changed while it was read; try again"

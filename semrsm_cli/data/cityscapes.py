@@ -1,7 +1,7 @@
-"""Cityscapes in its native files: streets of the validation set, looked for among those of the training set."""
+"""Cityscapes in its own files: validation images are looked for among the training images."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from semrsm_cli.data.dataset import RetrievalDataset, require_at_least
 from semrsm_cli.data.folders import image_paths
-from semrsm_cli.data.images import Files, Images, OnError, dataset_root, naming, with_readable
-from semrsm_cli.data.retrieval import Draw, LabelledImages, Metric, RetrievalSet, drawn, read_draw
+from semrsm_cli.data.images import Files, Images, dataset_root, naming
+from semrsm_cli.data.sets import LabelledImages, Metric
 from semrsm_cli.errors import SemrsmError
+from semrsm_cli.rsm.threads import available_cores
 
-__all__ = ["ClassSet", "cityscapes", "cityscapes_images"]
+__all__ = ["Cityscapes", "ClassSet"]
 
 CLASSES = (
     *("unlabeled", "ego vehicle", "rectification border", "out of roi", "static", "dynamic", "ground", "road"),
@@ -28,6 +30,7 @@ CLASSES = (
 IDS_EVALUATED = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 IDS_ANNOTATED = tuple(range(4, len(CLASSES)))  # those before mark the own car, borders, and regions of no interest
 
+QUERIES, DATABASE = "val", "train"
 PICTURE, LABELS = "_leftImg8bit.png", "_gtFine_labelIds.png"
 
 
@@ -50,62 +53,64 @@ class ClassSet(StrEnum):
                 return tuple(range(len(CLASSES)))
 
 
-def cityscapes(
-    root: Path | str | None,
-    *,
-    class_set: ClassSet = ClassSet.eval19,
-    min_pixels: int = 1,
-    n_queries: int | None = None,
-    n_database: int | None = None,
-    seed: int = 0,
-    draw: Path | str | None = None,
-    on_error: OnError = OnError.stop,
-) -> RetrievalSet:
-    """The 500 validation images as queries, the 2,975 training images as database, with the classes present in each.
+@dataclass(frozen=True, kw_only=True)
+class Cityscapes(RetrievalDataset):
+    """Cityscapes in its own files: the 500 validation images are the queries, the 2,975 training images the database.
 
     The scene of an image is its city, its video the city and the sequence.
-
-    Args:
-        root: The folder that holds `leftImg8bit` and `gtFine`; by default $CITYSCAPES_DATASET, or `cityscapes` in
-            $SEMRSM_DATA.
-        class_set: Which classes count.
-        min_pixels: A class is present from so many pixels on.
-        n_queries: Draw so many queries; all if None.
-        n_database: Draw so many database images; all if None.
-        seed: Seed of the draw.
-        draw: File of ids to use instead of drawing.
-        on_error: Whether broken images stop the run, or are left out of what was drawn.
-
-    Raises:
-        SemrsmError: Images or labels are missing, or fewer than asked for.
     """
-    place = dataset_root(root, "cityscapes", "CITYSCAPES_DATASET")
-    queries, database = (street_images(place, split) for split in ("val", "train"))
-    ids = read_draw(draw) if draw else Draw(some(queries, n_queries, seed), some(database, n_database, seed))
-    wanted = {*ids.queries, *ids.database}
-    chosen = [image_id for image_id in (*queries.ids, *database.ids) if image_id in wanted]
-    return drawn(with_classes(place, chosen, class_set, min_pixels), ids, Metric.presence_iou, on_error=on_error)
+
+    name: str = "cityscapes"
+    root: str | None = None
+    """The folder with `leftImg8bit` and `gtFine`; by default $CITYSCAPES_DATASET or `cityscapes` in $SEMRSM_DATA."""
+    class_set: ClassSet = ClassSet.eval19
+    """Which classes count; the paper does not say."""
+    min_pixels: int = 1
+    """A class is present from so many pixels on."""
+
+    def __post_init__(self) -> None:
+        require_at_least(1, self, "min_pixels")
+
+    @property
+    def scored_by(self) -> Metric:
+        """How a neighbour is scored: by the classes that are present."""
+        return Metric.presence_iou
+
+    def place(self) -> Path:
+        """Where the folder lies."""
+        return dataset_root(self.root, "cityscapes", "CITYSCAPES_DATASET")
+
+    def labelled_images(self, cache: Path) -> LabelledImages:
+        """The validation and the training images, each sorted by path; what they show is read once they are drawn."""
+        root = self.place()
+        paths = [path for split in (QUERIES, DATABASE) for path in street_paths(root, split)]
+        ids = tuple(path.relative_to(root).as_posix() for path in paths)
+        return LabelledImages(
+            Images(self.name, ids, tuple(path.parent.name for path in paths), Files(root)),
+            tuple(CLASSES[label_id] for label_id in self.class_set.label_ids),
+            None,
+            tuple("_".join(path.name.split("_")[:2]) for path in paths),
+            ("",) * len(paths),
+        )
+
+    def sides(self, images: Images) -> tuple[Images, Images]:
+        """The validation images, and the training images."""
+        split_of = [image_id.split("/")[1] for image_id in images.ids]
+        queries, database = (
+            images.select([i for i, own in enumerate(split_of) if own == split]) for split in (QUERIES, DATABASE)
+        )
+        return queries, database
+
+    def complete(self, side: LabelledImages) -> LabelledImages:
+        """Find the classes that at least `min_pixels` of an image's pixels belong to."""
+        with ThreadPoolExecutor(available_cores()) as threads:
+            pixels = list(threads.map(partial(pixels_by_label, self.place()), side.images.ids))
+        counts = np.array(pixels)[:, list(self.class_set.label_ids)] >= self.min_pixels
+        return replace(side, counts=counts.astype(np.int64)).readable(self.on_error)
 
 
-def cityscapes_images(root: Path | str | None, *, on_error: OnError = OnError.stop) -> Images:
-    """The validation and the training images without their labels; each belongs to its city.
-
-    Raises:
-        SemrsmError: Images are missing.
-    """
-    place = dataset_root(root, "cityscapes", "CITYSCAPES_DATASET")
-    first, second = (street_images(place, split) for split in ("val", "train"))
-    both = replace(first, ids=first.ids + second.ids, groups=first.groups + second.groups)
-    return with_readable(both, on_error)
-
-
-def some(images: Images, n: int | None, seed: int) -> tuple[str, ...]:
-    """The ids of n of the images, or of all."""
-    return images.ids if n is None else images.draw(n, seed).ids
-
-
-def street_images(root: Path, split: str) -> Images:
-    """The pictures of a split, sorted by path; each belongs to its city.
+def street_paths(root: Path, split: str) -> list[Path]:
+    """The pictures of a split, sorted by path.
 
     Raises:
         SemrsmError: There are none.
@@ -118,23 +123,7 @@ def street_images(root: Path, split: str) -> Images:
     paths = [path for path in image_paths(place) if path.name.endswith(PICTURE)]
     if not paths:
         raise SemrsmError(f"no image in {place} ends in {PICTURE}; unpack leftImg8bit_trainvaltest.zip in {root}")
-    ids = tuple(path.relative_to(root).as_posix() for path in paths)
-    return Images("cityscapes", ids, tuple(path.parent.name for path in paths), Files(root))
-
-
-def with_classes(root: Path, ids: list[str], class_set: ClassSet, min_pixels: int) -> LabelledImages:
-    """Pictures with the classes that at least `min_pixels` of their pixels belong to."""
-    with ThreadPoolExecutor() as threads:
-        pixels = np.array(list(threads.map(partial(pixels_by_label, root), ids))).reshape(len(ids), 256)
-    label_ids = list(class_set.label_ids)
-    names = [Path(image_id).name for image_id in ids]
-    return LabelledImages(
-        Images("cityscapes", tuple(ids), tuple(Path(image_id).parent.name for image_id in ids), Files(root)),
-        tuple(CLASSES[label_id] for label_id in label_ids),
-        (pixels[:, label_ids] >= min_pixels).astype(np.int64),
-        tuple("_".join(name.split("_")[:2]) for name in names),
-        ("",) * len(ids),
-    )
+    return paths
 
 
 def pixels_by_label(root: Path, image_id: str) -> npt.NDArray[np.int64]:

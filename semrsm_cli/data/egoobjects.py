@@ -1,4 +1,4 @@
-"""EgoObjects in its native files: scenes, each filmed in several videos under other conditions."""
+"""EgoObjects in its own files: scenes, each filmed in several videos under other conditions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,9 @@ from pathlib import Path
 from PIL import Image
 
 from semrsm_cli.data.annotations import (
+    ANNOTATIONS,
+    CONDITIONS,
+    METADATA,
     Record,
     category_names,
     count_instances,
@@ -18,37 +21,15 @@ from semrsm_cli.data.annotations import (
     read_official_categories,
     with_categories,
 )
+from semrsm_cli.data.dataset import RetrievalDataset, require_at_least
 from semrsm_cli.data.images import Images, OnError, dataset_root, file_stamp, open_image
-from semrsm_cli.data.retrieval import (
-    LabelledImages,
-    Metric,
-    RetrievalSet,
-    draw_disjoint,
-    drawn,
-    read_draw,
-)
+from semrsm_cli.data.sets import LabelledImages, RetrievalSet
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["ANNOTATIONS", "CONDITIONS", "METADATA", "AspectRatio", "Selection", "egoobjects", "egoobjects_images"]
+__all__ = ["AspectRatio", "EgoObjects", "ImageFilter", "read_egoobjects"]
 
-ANNOTATIONS = "EgoObjectsV1_unified_eval.json"
-METADATA = "EgoObjectsV1_unified_metadata.json"
 ANNOTATION_FOLDERS = ("", "data", "annotations")
 IMAGE_FOLDERS = ("images", "data/images", "images/cltest", "cltest", "")
-
-CONDITIONS = {
-    "01": "near, horizontal motion, simple background, bright",
-    "02": "medium, horizontal motion, simple background, bright",
-    "03": "near, horizontal motion, simple background, dim",
-    "04": "medium, horizontal motion, busy background, bright",
-    "05": "far, horizontal motion, busy background, bright",
-    "06": "medium, vertical motion, busy background, bright",
-    "07": "medium, diagonal motion, busy background, bright",
-    "08": "near, horizontal motion, busy background, dim",
-    "09": "medium, horizontal motion, busy background, dim",
-    "10": "far, horizontal motion, busy background, dim",
-}
-"""What `video_id` means: it numbers the conditions of a video, not the videos."""
 
 
 class AspectRatio(StrEnum):
@@ -70,23 +51,15 @@ class AspectRatio(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Selection:
-    """Which of the annotated images are taken, and how they are read.
+class ImageFilter:
+    """Which of the annotated images are taken."""
 
-    Attributes:
-        annotations: Name of the file that describes the images.
-        subset: Value of their field `subset`, since the file holds `val` and `test`; None takes all.
-        aspect_ratio: Which images count as 16:9.
-        size: Width and height that each image is resized to; None leaves it as it is.
-        official_categories: Whether only objects of the official detection categories count; images without any are
-            left out then.
-    """
-
-    annotations: str = ANNOTATIONS
     subset: str | None = "test"
+    """Which images of the annotations' field `subset`; null takes all."""
     aspect_ratio: AspectRatio = AspectRatio.exact
-    size: tuple[int, int] | None = (1920, 1080)
+    """Which images count as 16:9: `exact`, within `one_percent`, or `any`."""
     official_categories: bool = False
+    """Whether only objects of the official detection categories count."""
 
 
 @dataclass(frozen=True)
@@ -116,56 +89,58 @@ class Frames:
         return next((place for place in places if place.is_file()), places[0])
 
 
-def egoobjects(
-    root: Path | str | None,
-    selection: Selection | None = None,
-    *,
-    n_queries: int | None = 2000,
-    n_database: int | None = 5000,
-    seed: int = 0,
-    draw: Path | str | None = None,
-    on_error: OnError = OnError.stop,
-) -> RetrievalSet:
-    """Queries and database images of EgoObjects that share none, with the instances that each shows.
+@dataclass(frozen=True, kw_only=True)
+class EgoObjects(ImageFilter, RetrievalDataset):
+    """EgoObjects in its own files."""
 
-    Args:
-        root: The folder that holds `images` and the annotations, or `data` with both; `egoobjects` in $SEMRSM_DATA if
-            None.
-        selection: Which images are taken.
-        n_queries: Number of queries.
-        n_database: Number of database images.
-        seed: Seed of the draw.
-        draw: File of ids to use instead of drawing.
-        on_error: Whether missing and broken images stop the run, or are left out of what was drawn.
+    name: str = "egoobjects"
+    root: str | None = None
+    """The folder with `images` and the annotations; by default `egoobjects` under $SEMRSM_DATA."""
+    width: int = 1920
+    """Width in pixels that images are resized to."""
+    height: int = 1080
+    """Height in pixels that images are resized to; the paper prints 1028, which is not 16:9."""
 
-    Raises:
-        SemrsmError: Annotations or images are missing, or there are fewer than asked for.
-    """
-    labelled = egoobjects_images(root, selection)
-    ids = read_draw(draw) if draw else draw_disjoint(labelled.images, n_queries, n_database, seed)
-    found = drawn(labelled, ids, Metric.count_f1, on_error=on_error)
-    if on_error is OnError.stop:
-        require_files(found.queries.images, found.database.images)
-    return found
+    def __post_init__(self) -> None:
+        require_at_least(1, self, "width", "height")
+
+    def labelled_images(self, cache: Path) -> LabelledImages:
+        """All images that the filter admits, sorted by file name, with their objects by category."""
+        place = dataset_root(self.root, "egoobjects")
+        return read_egoobjects(self.name, place, self, size=(self.width, self.height))
+
+    def retrieval_set(self, cache: Path, seed: int) -> RetrievalSet:
+        """Queries and database images that share none; all must be there, unless what is missing may be skipped."""
+        found = super().retrieval_set(cache, seed)
+        if self.on_error is OnError.stop:
+            require_files(found.queries.images, found.database.images)
+        return found
 
 
-def egoobjects_images(
-    root: Path | str | None, selection: Selection | None = None, *, name: str = "egoobjects"
+def read_egoobjects(
+    name: str, root: Path, image_filter: ImageFilter, *, size: tuple[int, int] | None = None
 ) -> LabelledImages:
-    """All images that the selection admits, sorted by file name, with their instances by category.
+    """All images that the filter admits, sorted by file name, with their objects by category.
 
     The scene of an image is its `group_id`, its video `group_id` and `video_id` together.
+
+    Args:
+        name: Name of the set, as in tables.
+        root: The folder that holds `images` and the annotations, or `data` with both.
+        image_filter: Which images are taken.
+        size: Width and height in pixels that each is resized to; None leaves it as it is.
+
+    Returns:
+        The images, with the number of objects of each category that one of them shows.
 
     Raises:
         SemrsmError: The annotations are missing or broken, or no image is left.
     """
-    selection = selection or Selection()
-    place = dataset_root(root, "egoobjects")
-    source = annotation_file(place, selection.annotations)
+    source = annotation_file(root, ANNOTATIONS)
     records, instances, own_categories = read_annotations(source)
-    records = admitted(records, selection, source)
-    if selection.official_categories:
-        official = read_official_categories(annotation_file(place, METADATA))
+    records = filter_records(records, image_filter, source)
+    if image_filter.official_categories:
+        official = read_official_categories(annotation_file(root, METADATA))
         records, instances = with_categories(records, instances, official, source)
     records = sorted(records, key=file_name)
     categories, counts = count_instances(records, instances)
@@ -173,8 +148,8 @@ def egoobjects_images(
     origins = [group_and_video(record) for record in records]
     urls = dict(zip(ids, (record["url"] for record in records), strict=True))
     return LabelledImages(
-        Images(name, ids, tuple(group for group, _ in origins), Frames(place, urls, selection.size)),
-        category_names(categories, instances, own_categories | known_categories(place)),
+        Images(name, ids, tuple(group for group, _ in origins), Frames(root, urls, size)),
+        category_names(categories, instances, own_categories | known_categories(root)),
         counts,
         tuple(f"{group}_{video}" if video else group for group, video in origins),
         tuple(CONDITIONS.get(video, "") for _, video in origins),
@@ -199,21 +174,21 @@ def known_categories(root: Path) -> dict[int, str]:
     return next((read_categories(path) for path in paths if path.is_file()), {})
 
 
-def admitted(records: Sequence[Record], selection: Selection, source: Path) -> list[Record]:
+def filter_records(records: Sequence[Record], image_filter: ImageFilter, source: Path) -> list[Record]:
     """The images of the subset and the aspect ratio asked for.
 
     Raises:
         SemrsmError: There are none.
     """
-    of_subset = [record for record in records if selection.subset in (None, record.get("subset"))]
+    of_subset = [record for record in records if image_filter.subset in (None, record.get("subset"))]
     if not of_subset:
         found = ", ".join(sorted({str(record.get("subset")) for record in records})) or "no image at all"
-        raise SemrsmError(f"{source} has no image of subset {selection.subset!r}, but {found}; set dataset.subset")
-    kept = [record for record in of_subset if selection.aspect_ratio.admits(record["width"], record["height"])]
+        raise SemrsmError(f"{source} has no image of subset {image_filter.subset!r}, but {found}; set dataset.subset")
+    kept = [record for record in of_subset if image_filter.aspect_ratio.admits(record["width"], record["height"])]
     if not kept:
         raise SemrsmError(
-            f"none of the {len(of_subset)} images of subset {selection.subset!r} in {source} is 16:9 "
-            f"({selection.aspect_ratio}); set dataset.aspect_ratio to one_percent or any"
+            f"none of the {len(of_subset)} images of subset {image_filter.subset!r} in {source} is 16:9 "
+            f"({image_filter.aspect_ratio}); set dataset.aspect_ratio to one_percent or any"
         )
     return kept
 

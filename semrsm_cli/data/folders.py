@@ -1,13 +1,30 @@
-"""Any folder of images, and how image files are found in one."""
+"""How images are found in folders: of any kind, of splits, and of classes."""
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
 
-from semrsm_cli.data.images import Files, Images, OnError, dataset_root, with_readable
+import numpy as np
+
+from semrsm_cli.data.images import Files, Images, OnError, with_readable
+from semrsm_cli.data.sets import ClassifiedImages, TrainingSet
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["SUFFIXES", "folder", "image_paths", "images_in"]
+__all__ = [
+    "SPLITS",
+    "SUFFIXES",
+    "by_folder",
+    "classified",
+    "image_paths",
+    "images_in",
+    "split_aliases",
+    "split_by_folder",
+    "split_folder",
+    "split_folders",
+]
+
+SPLITS = {"train": ("train", "training"), "val": ("val", "validation", "valid"), "test": ("test", "testing")}
+"""What the parts of a data set may be called."""
 
 SUFFIXES = (
     *(".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
@@ -15,21 +32,19 @@ SUFFIXES = (
 )
 
 
-def folder(root: Path | str | None, *, on_error: OnError = OnError.stop) -> Images:
-    """All images in a folder and its subfolders, sorted by path; each is a group of its own.
+def images_in(name: str, root: Path, below: Path | None = None, *, on_error: OnError = OnError.stop) -> Images:
+    """The images in a folder and its subfolders, sorted by path; each is a group of its own.
 
     Hidden files are passed over; links are followed.
 
-    Raises:
-        SemrsmError: The folder is missing, is a file, or holds no images.
-    """
-    if root is None:
-        raise SemrsmError("no folder of images is given; set dataset.root=DIR")
-    return images_in("folder", dataset_root(root, "the folder"), on_error=on_error)
+    Args:
+        name: Name of the set, as in tables.
+        root: The ids of the images are their POSIX paths below it.
+        below: The folder, inside the root; None for the root itself.
+        on_error: What to do with broken images.
 
-
-def images_in(name: str, root: Path, below: Path | None = None, *, on_error: OnError = OnError.stop) -> Images:
-    """The images in the folder `below`, as a set whose ids are the POSIX paths from `root`.
+    Returns:
+        The images; with `skip` only those that can be read.
 
     Raises:
         SemrsmError: The folder holds no images.
@@ -73,3 +88,68 @@ def is_visible(name: str) -> bool:
 def refuse(error: OSError) -> None:
     """Tell which folder cannot be read."""
     raise SemrsmError(f"{error.filename} cannot be read: {error.strerror}") from error
+
+
+def split_aliases(split: str) -> tuple[str, ...]:
+    """How a split may be called, first as it was given."""
+    for names in SPLITS.values():
+        if split in names:
+            return (split, *(name for name in names if name != split))
+    return (split,)
+
+
+def split_folder(root: Path, split: str, layouts: tuple[str, ...]) -> Path | None:
+    """Where a split lies in the first layout that has it."""
+    places = [root / layout / alias for layout in layouts for alias in split_aliases(split)]
+    return next((place for place in places if place.is_dir()), None)
+
+
+def split_folders(name: str, root: Path, layouts: tuple[str, ...], on_error: OnError) -> TrainingSet:
+    """Training and validation images, both with class folders.
+
+    Args:
+        name: Name of the set, as in tables.
+        root: The folder of the set.
+        layouts: Where below the root the folders of the splits may lie.
+        on_error: What to do with broken images.
+
+    Returns:
+        Both splits.
+
+    Raises:
+        SemrsmError: A split is missing, an image lies in no class folder, or the splits have different classes.
+    """
+    return TrainingSet(*(split_by_folder(name, root, split, layouts, on_error) for split in ("train", "val")))
+
+
+def split_by_folder(name: str, root: Path, split: str, layouts: tuple[str, ...], on_error: OnError) -> ClassifiedImages:
+    """The images of a split by class folders; see `split_folders`."""
+    below = split_folder(root, split, layouts)
+    if below is None:
+        raise SemrsmError(f"{root} has no split {split!r}; training takes train and val, each with class folders")
+    images = images_in(name, root, below, on_error=on_error)
+    return by_folder(images, PurePosixPath(below.relative_to(root).as_posix()))
+
+
+def by_folder(images: Images, below: PurePosixPath) -> ClassifiedImages:
+    """Images whose class is the first folder on their path below `below`.
+
+    Raises:
+        SemrsmError: An image lies in no such folder.
+    """
+    depth = len(below.parts)
+    loose = [image_id for image_id in images.ids if len(PurePosixPath(image_id).parts) < depth + 2]
+    if loose:
+        raise SemrsmError(
+            f"{images.name} holds {len(loose)} images outside of class folders, the first is {loose[0]}; "
+            "put the images of each class into a folder of its own"
+        )
+    return classified(images, lambda image_id: PurePosixPath(image_id).parts[depth])
+
+
+def classified(images: Images, class_of: Callable[[str], str]) -> ClassifiedImages:
+    """Images with the classes that a function of their ids tells, numbered in alphabetical order."""
+    names = [class_of(image_id) for image_id in images.ids]
+    classes = tuple(sorted(set(names)))
+    number = {name: i for i, name in enumerate(classes)}
+    return ClassifiedImages(images, classes, np.array([number[name] for name in names], np.int64))

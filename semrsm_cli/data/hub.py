@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image
 
+from semrsm_cli.data.folders import split_aliases
 from semrsm_cli.data.images import Images, OnError, decode, file_stamp, open_image, with_readable
-from semrsm_cli.data.splits import spellings
 from semrsm_cli.errors import SemrsmError
 
 __all__ = ["hub_images"]
@@ -55,6 +55,9 @@ def hub_images(name: str, hub: str, split: str, *, on_error: OnError = OnError.s
         split: Name of the split; `val`, `validation` and `valid` are one.
         on_error: What to do with broken images.
 
+    Returns:
+        The images, with ids `<split>/<row>`; each is a group of its own.
+
     Raises:
         SemrsmError: The data set, its split or its images cannot be had.
     """
@@ -69,7 +72,7 @@ def fetch(hub: str, split: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
-    patterns = ["README.md", *(f"*{spelling}*" for spelling in spellings(split))]
+    patterns = ["README.md", *(f"*{alias}*" for alias in split_aliases(split))]
     try:
         return Path(snapshot_download(hub, repo_type="dataset", allow_patterns=patterns))
     except GatedRepoError as error:
@@ -116,9 +119,9 @@ def saved_split(saved: Any, split: str, source: str) -> tuple[Any, str]:
 
 def choose(split: str, found: list[str], source: str) -> str:
     """The split among those found, whatever its spelling."""
-    for spelling in spellings(split):
-        if spelling in found:
-            return spelling
+    for alias in split_aliases(split):
+        if alias in found:
+            return alias
     raise SemrsmError(f"{source} has no split {split!r}; it holds {', '.join(found) or 'none'}")
 
 

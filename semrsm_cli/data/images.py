@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from semrsm_cli.errors import SemrsmError
+from semrsm_cli.rsm.threads import available_cores
 
 __all__ = ["Files", "Images", "OnError", "Reader", "dataset_root", "open_image", "with_readable"]
 
@@ -120,7 +121,7 @@ class Images:
         return digest.hexdigest()
 
 
-def with_readable(images: Images, on_error: OnError, n_threads: int | None = None) -> Images:
+def with_readable(images: Images, on_error: OnError) -> Images:
     """The images as they are, or with `skip` those that can be read; this decodes each once.
 
     Raises:
@@ -128,7 +129,7 @@ def with_readable(images: Images, on_error: OnError, n_threads: int | None = Non
     """
     if on_error is OnError.stop:
         return images
-    with ThreadPoolExecutor(n_threads or min(8, os.cpu_count() or 1)) as threads:
+    with ThreadPoolExecutor(available_cores()) as threads:
         readable = list(threads.map(lambda image_id: is_readable(images.reader, image_id), images.ids))
     kept = images.select([i for i, fine in enumerate(readable) if fine])
     skipped = tuple(image_id for image_id, fine in zip(images.ids, readable, strict=True) if not fine)

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from semrsm_cli.data.photos import Box, open_once, photograph
+from semrsm_cli.data.photographs import Box, open_once, photograph
 
-__all__ = ["OBJECTS", "cut_out", "ground"]
+__all__ = ["OBJECTS", "background", "cut_out"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ OBJECTS = {
     "lamp post": CutOut("rocket.jpg", (60, 300, 230, 427)),
 }
 
-GROUNDS = ("brick.png", "grass.png", "gravel.png")
+SURFACES = ("brick.png", "grass.png", "gravel.png")
 """Photographs of surfaces, all grey: what lies on them is not to be told from them."""
 
 CONTRAST = 0.6
@@ -71,7 +71,7 @@ def cut_out(name: str, size: int) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.BICUBIC)
 
 
-def ground(size: tuple[int, int], *, is_busy: bool, rng: np.random.Generator) -> Image.Image:
+def background(size: tuple[int, int], *, is_busy: bool, rng: np.random.Generator) -> Image.Image:
     """A surface in a colour of its own: nearly even, or a photograph of bricks, grass or gravel."""
     shades = photographed(size, rng) if is_busy else clouds(size, rng)
     colour = rng.uniform(0.35, 0.85) * rng.uniform(0.75, 1.15, 3)
@@ -82,7 +82,7 @@ def ground(size: tuple[int, int], *, is_busy: bool, rng: np.random.Generator) ->
 
 def photographed(size: tuple[int, int], rng: np.random.Generator) -> Shades:
     """The grey values of a part of a photographed surface, brought to one mean."""
-    picture = open_once(photograph(str(rng.choice(GROUNDS)))).convert("L")
+    picture = open_once(photograph(str(rng.choice(SURFACES)))).convert("L")
     width = int(rng.integers(picture.width // 2, picture.width))
     height = width * size[1] // size[0]
     left, upper = (int(rng.integers(0, free + 1)) for free in (picture.width - width, picture.height - height))

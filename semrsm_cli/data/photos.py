@@ -1,22 +1,18 @@
 """Regions of the natural photographs that scikit-image's wheel brings, so that everything runs offline."""
 
 import math
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from semrsm_cli.data.images import Images, open_image
-from semrsm_cli.errors import SemrsmError
+from semrsm_cli.data.dataset import Dataset, require_at_least
+from semrsm_cli.data.images import Images
+from semrsm_cli.data.photographs import Box, open_once, photograph
 
-__all__ = ["photos"]
-
-Box = tuple[int, int, int, int]
-"""Left, upper, right and lower edge in pixels."""
+__all__ = ["Photos", "photos"]
 
 # The part of each photograph that shows something, without empty sky or the black rim of a lens. Left out are drawings,
 # test patterns, text, doubles of what is here already (motorcycle_right, gravel) and what is all but empty (moon).
@@ -53,7 +49,20 @@ class Regions:
         return f"scikit-image {version('scikit-image')} {path.name} {box}"
 
 
-open_once = lru_cache(maxsize=len(PHOTOGRAPHS))(open_image)
+@dataclass(frozen=True, kw_only=True)
+class Photos(Dataset):
+    """Regions of the natural photographs that come with scikit-image."""
+
+    name: str = "photos"
+    regions: int = 6
+    """Square regions cut from each photograph."""
+
+    def __post_init__(self) -> None:
+        require_at_least(1, self, "regions")
+
+    def images(self, cache: Path) -> Images:
+        """The regions; a region's group is its photograph."""
+        return replace(photos(regions=self.regions), name=self.name)
 
 
 def photos(*, regions: int = 6, size: int = 112, seed: int = 0) -> Images:
@@ -66,6 +75,9 @@ def photos(*, regions: int = 6, size: int = 112, seed: int = 0) -> Images:
         regions: Regions of each photograph; 6 make 72 images, 17 make 204.
         size: Smallest side of a region in pixels.
         seed: Seed of the places within the cells.
+
+    Returns:
+        The regions, by photograph.
 
     Raises:
         SemrsmError: The installed scikit-image lacks one of the photographs.
@@ -81,18 +93,6 @@ def photos(*, regions: int = 6, size: int = 112, seed: int = 0) -> Images:
         for i, box in enumerate(layout(extent, regions, size, rng))
     }
     return Images("photos", tuple(boxes), tuple(image_id.split("/")[0] for image_id in boxes), Regions(boxes))
-
-
-def photograph(name: str) -> Path:
-    """Where a photograph lies inside the installed scikit-image."""
-    spec = find_spec("skimage")
-    for folder in (spec and spec.submodule_search_locations) or ():
-        path = Path(folder) / "data" / name
-        if path.is_file():
-            return path
-    raise SemrsmError(
-        f"scikit-image {version('scikit-image')} comes without data/{name}; install it again from its wheel"
-    )
 
 
 def layout(extent: Box, regions: int, size: int, rng: np.random.Generator) -> list[Box]:

@@ -11,7 +11,7 @@ from semrsm_cli.matching import approximate, solvers
 from semrsm_cli.matching.optimal import optimal, optimal_of_vectors
 from semrsm_cli.matching.result import Matching
 
-__all__ = ["Method", "match"]
+__all__ = ["Method", "check_settings", "match"]
 
 
 class Method(StrEnum):
@@ -50,7 +50,7 @@ def match(
     method: Method | str = Method.optimal,
     tolerance: float = 1e-4,
     batch: int = 512,
-    k: int = 128,
+    n_exact: int = 128,
     x: ArrayLike | None = None,
     y: ArrayLike | None = None,
 ) -> Matching:
@@ -61,7 +61,7 @@ def match(
         method: How; `optimal` comes with a certificate, the rest of `Method` are approximations and rivals.
         tolerance: The largest certified gap of `optimal`, relative to the value.
         batch: Positions in a batch of `batch_optimal`.
-        k: Positions that `topk_greedy` matches optimally.
+        n_exact: Positions that `topk_greedy` matches optimally.
         x: Concept vectors [s, c] of the first image, which the methods that go by norms need.
         y: The same of the second image.
 
@@ -69,16 +69,15 @@ def match(
         ValueError: If the affinity is not square and finite, x and y are missing or do not fit, or a setting is off.
     """
     name = Method(method)
-    if not tolerance >= 0:
-        raise ValueError(f"tolerance must be 0 or more, got {tolerance}")
+    check_settings(tolerance, batch, n_exact)
     a = None if affinity is None else checked(affinity, "affinity")
     left, right = vectors(name, a, x, y)
     if name is Method.optimal:
         return optimal_of_vectors(left, right, tolerance) if a is None else optimal(a, tolerance)
     if name is Method.batch_optimal:
-        return approximate.batch_optimal(a, left, right, batch=positive(batch, "batch"), tolerance=tolerance)
+        return approximate.batch_optimal(a, left, right, batch=batch, tolerance=tolerance)
     if name is Method.topk_greedy:
-        return approximate.topk_greedy(a, left, right, k=positive(k, "k"), tolerance=tolerance)
+        return approximate.topk_greedy(a, left, right, k=n_exact, tolerance=tolerance)
     if name is Method.greedy:
         return approximate.topk_greedy(a, left, right, k=0, tolerance=tolerance)
     if name is Method.diagonal:
@@ -109,11 +108,13 @@ def vectors(
     return left, right
 
 
-def positive(number: int, name: str) -> int:
-    """The number, which must be at least 1."""
-    if number < 1:
-        raise ValueError(f"{name} must be at least 1, got {number}")
-    return number
+def check_settings(tolerance: float, batch: int, n_exact: int) -> None:
+    """Raise ValueError where a number among the settings of `match` is out of range."""
+    if not 0 <= tolerance < 1:
+        raise ValueError(f"tolerance must be at least 0 and below 1, got {tolerance}; try 1e-4")
+    for name, number in (("batch", batch), ("n_exact", n_exact)):
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")
 
 
 def checked(array: ArrayLike, name: str) -> NDArray[Any]:

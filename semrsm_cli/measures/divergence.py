@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from semrsm_cli.compiled import compiled
-from semrsm_cli.rsm.workers import available_cores
+from semrsm_cli.rsm.threads import available_cores
 
 __all__ = ["jensen_shannon", "softmax"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semrsm_cli.compiled import compiled
-from semrsm_cli.rsm.workers import available_cores
+from semrsm_cli.rsm.threads import available_cores
 
 __all__ = ["PairRanks", "Rows", "ranks", "row_blocks", "upper", "upper_block"]
 

@@ -142,7 +142,7 @@ class RunFolder:
             self.written.append(final)
 
     def _provenance(self) -> dict[str, Any]:
-        from semrsm_cli.rsm.workers import available_cores  # brings numba, which `semrsm --help` needs not
+        from semrsm_cli.rsm.threads import available_cores  # brings numba, which `semrsm --help` needs not
 
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
         return {

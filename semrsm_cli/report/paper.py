@@ -38,3 +38,7 @@ def beside(ours: pd.DataFrame, theirs: pd.DataFrame, *, on: list[str], columns: 
         columns: Names of the paper's columns, and what they are called beside ours.
     """
     return ours.merge(theirs[[*on, *columns]].rename(columns=columns), on=on, how="left")
+
+
+paper_table = printed
+join_paper = beside

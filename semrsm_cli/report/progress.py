@@ -9,7 +9,7 @@ import humanize
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-__all__ = ["duration", "say", "size", "tracked"]
+__all__ = ["duration", "log", "say", "size", "tracked"]
 
 SECONDS_BETWEEN_LINES = 20.0
 
@@ -67,3 +67,6 @@ def lines(step: str, total: int, done: int, console: Console) -> Iterator[Callab
             say(f"{step}: {finished} of {total}, {duration(left)} left")
 
     yield advance
+
+
+log = say

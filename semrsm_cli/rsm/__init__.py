@@ -1,11 +1,12 @@
 """Representational similarity matrices: matched inner products, tile by tile, and the kernels made from them."""
 
-from semrsm_cli.rsm.centering import Centered, Centering, Representations, mean
-from semrsm_cli.rsm.forecast import Forecast, forecast
+from semrsm_cli.rsm.centering import Centered, Centering, Pooled, Representations, mean
+from semrsm_cli.rsm.cost import Forecast, forecast
 from semrsm_cli.rsm.gram import Gram, gram
-from semrsm_cli.rsm.kernels import Kernel, kernel, rsm
-from semrsm_cli.rsm.pairs import Invariance
-from semrsm_cli.rsm.tiles import TileStore
+from semrsm_cli.rsm.kernels import Kernel, KernelRows, check_bandwidth, kernel, median_sigma_by_rows, rsm
+from semrsm_cli.rsm.matcher import Invariance, Matcher
+from semrsm_cli.rsm.plan import Matrix, Tile, TileStore
+from semrsm_cli.rsm.threads import available_cores
 
 __all__ = [
     "Centered",
@@ -14,11 +15,19 @@ __all__ = [
     "Gram",
     "Invariance",
     "Kernel",
+    "KernelRows",
+    "Matcher",
+    "Matrix",
+    "Pooled",
     "Representations",
+    "Tile",
     "TileStore",
+    "available_cores",
+    "check_bandwidth",
     "forecast",
     "gram",
     "kernel",
     "mean",
+    "median_sigma_by_rows",
     "rsm",
 ]

@@ -1,4 +1,4 @@
-"""Centring of representations that need not fit the memory."""
+"""Centring and pooling of representations that need not fit the memory."""
 
 from enum import StrEnum
 from typing import Any, Protocol
@@ -6,9 +6,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Centered", "Centering", "Representations", "mean"]
+__all__ = ["CHUNK_BYTES", "Centered", "Centering", "Pooled", "Representations", "mean"]
 
-CHUNK_BYTES = 64 * 2**20  # what `mean` reads at a time
+CHUNK_BYTES = 64 * 2**20  # what is read at a time
 
 
 class Representations(Protocol):
@@ -77,3 +77,34 @@ class Centered:
     def __getitem__(self, index: slice) -> NDArray[Any]:
         part = np.asarray(self.x[index]).astype(self.dtype, copy=False)
         return part if self.mean is None else part - self.mean.astype(self.dtype, copy=False)
+
+
+class Pooled:
+    """The mean concept vector of every image of x [n, s, c] as its only position, averaged slice by slice when read."""
+
+    def __init__(self, x: Representations) -> None:
+        self.x = x
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[n, 1, c]."""
+        n, _, c = self.x.shape
+        return n, 1, c
+
+    @property
+    def dtype(self) -> Any:
+        """float32, or float64 where x is."""
+        return np.result_type(self.x.dtype, np.float32)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: slice) -> NDArray[Any]:
+        n, s, c = self.x.shape
+        start, stop, _ = index.indices(n)
+        step = max(1, CHUNK_BYTES // (8 * s * c))
+        vectors = np.empty((stop - start, 1, c), self.dtype)
+        for at in range(start, stop, step):
+            part = np.asarray(self.x[at : min(at + step, stop)]).astype(self.dtype, copy=False)
+            part.mean(axis=1, keepdims=True, out=vectors[at - start : at - start + len(part)])
+        return vectors

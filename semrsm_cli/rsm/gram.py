@@ -1,29 +1,55 @@
 """Matched inner products of all pairs of images, tile by tile."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semrsm_cli.matching import Method
-from semrsm_cli.rsm.centering import Representations
-from semrsm_cli.rsm.pairs import Invariance, Rule
-from semrsm_cli.rsm.tiles import Plan, Tile, TileStore, images, squared_norms
-from semrsm_cli.rsm.workers import run, single_threaded_blas
+from semrsm_cli.rsm.centering import Pooled, Representations
+from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher, PairMatcher
+from semrsm_cli.rsm.plan import Matrix, Plan, Tile, TileStore, check_pairs, check_shapes, load_float32, squared_norms
+from semrsm_cli.rsm.threads import run, single_threaded_blas
 
 __all__ = ["Gram", "gram"]
+
+Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Gram:
-    """Matched inner products `inner` [n, m] with upper bounds, and the squared norms of the images [n], [m]."""
+    """Matched inner products `inner` [n, m] with upper bounds, and the squared norms of the images [n], [m].
 
-    inner: NDArray[np.float64]
-    bound: NDArray[np.float64]
-    sq_x: NDArray[np.float64]
-    sq_y: NDArray[np.float64]
+    `inner` and `bound` are arrays, or arrays on disk: see `gram` for these.
+    """
+
+    inner: Any
+    bound: Any
+    sq_x: Values
+    sq_y: Values
     symmetric: bool
+
+    def rows(self, start: int, stop: int, *, bounds: bool = True) -> "Gram":
+        """The rows from `start` to `stop` in memory; of x with itself the columns from `start` on.
+
+        The inner products are rounded to float32. Without `bounds` these are not read, and are infinite.
+        """
+        inner = self._block(self.inner, start, stop).astype(np.float32).astype(np.float64)
+        sq_y = self.sq_y[start:] if self.symmetric else self.sq_y
+        bound = np.maximum(self._block(self.bound, start, stop), inner) if bounds else np.full_like(inner, np.inf)
+        return Gram(inner, bound, self.sq_x[start:stop], sq_y, False)
+
+    def _block(self, matrix: Matrix, start: int, stop: int) -> Values:
+        """Some rows of a matrix; of x with itself, the square at their beginning is made whole."""
+        if not self.symmetric:
+            return np.array(matrix[start:stop], np.float64)
+        block = np.array(matrix[start:stop, start : matrix.shape[1]], np.float64)
+        square = block[:, : len(block)]
+        below = np.tri(len(block), k=-1, dtype=bool)
+        square[below] = square.T[below]
+        np.fill_diagonal(square, self.sq_x[start:stop])
+        return block
 
 
 def gram(
@@ -31,97 +57,117 @@ def gram(
     y: Representations | None = None,
     *,
     invariance: Invariance | str = Invariance.permutation,
-    matching: Method | str = Method.optimal,
-    tolerance: float = 1e-4,
-    batch: int = 512,
-    k: int = 128,
+    matcher: Matcher = DEFAULT_MATCHER,
     grid: tuple[int, int] | None = None,
-    workers: int | None = None,
+    threads: int | None = None,
     memory_gib: float | None = None,
     pairs: NDArray[np.bool_] | None = None,
     tiles: TileStore | None = None,
+    in_memory: bool = True,
     progress: Callable[[int], None] | None = None,
 ) -> Gram:
     """Inner products of all pairs of images, each after the best rearrangement of positions (Algorithm 1).
 
-    Products are computed in float32 and summed in float64. The result does not depend on the number of workers, nor on
+    Products are computed in float32 and summed in float64. The result does not depend on the number of threads, nor on
     whether tiles were taken from a store.
 
     Args:
         x: Representations [n, s, c]: an array, or anything with shape, dtype and slices that `np.asarray` takes.
         y: Representations [m, s, c]; None: x with itself, of which only one half is computed, and no diagonal.
         invariance: Which rearrangements are allowed.
-        matching: How `permutation` is solved.
-        tolerance: The largest certified gap of `optimal`, relative to the value.
-        batch: Positions in a batch of `batch_optimal`.
-        k: Positions that `topk_greedy` matches optimally.
+        matcher: How `permutation` is solved.
         grid: Height and width of the positions, which `translation` needs.
-        workers: Threads; None: one per core that this process may use.
-        memory_gib: Memory that all workers together may take beside x and y; None: half of what is free.
+        threads: Threads; None: one per core that this process may use.
+        memory_gib: Memory that all threads together may take beside x and y; None: half of what is free.
         pairs: Which pairs [n, m] of x and y to compute; None: all. The others have 0.
         tiles: Where finished tiles are kept, and taken from.
+        in_memory: Hold the result in memory. Otherwise it consists of the arrays of `tiles`, which of x with itself
+            have something only above the diagonal: read them by `Gram.rows`.
         progress: Called after each tile with the number of its pairs.
+
+    Returns:
+        Inner products, their upper bounds and the squared norms of the images, in squared units of the features.
 
     Raises:
         ValueError: If x and y are empty, not finite or do not fit together, or a setting does not fit them.
     """
-    rule = Rule(Invariance(invariance), Method(matching), tolerance, batch, k, grid)
-    plan = Plan.of(x, y, rule, workers, memory_gib)
-    if pairs is not None and (y is None or pairs.shape != (plan.n, plan.m)):
-        shape = None if y is None else (plan.n, plan.m)
-        raise ValueError(f"pairs of x and y must be {shape or 'left out without y'}, got {pairs.shape}")
+    if tiles is None and not in_memory:
+        raise ValueError("in_memory=False needs tiles, a store that holds the result")
+    check_shapes(x, y)
+    pair_matcher = PairMatcher(Invariance(invariance), matcher, grid)
+    if pair_matcher.invariance is Invariance.pooled:  # read once: a tile needs its images again and again
+        x = load_float32(Pooled(x), 0, x.shape[0])
+        if y is not None:
+            y = load_float32(Pooled(y), 0, y.shape[0])
+    plan = Plan.of(x, y, pair_matcher, threads, memory_gib)
+    check_pairs(pairs, plan.n, plan.m, plan.symmetric)
     sq_x = squared_norms(x, "x")
     sq_y = sq_x if y is None else squared_norms(y, "y")
-    result = Gram(np.empty((plan.n, plan.m)), np.empty((plan.n, plan.m)), sq_x, sq_y, y is None)
-
-    def finish(tile: Tile, inner: NDArray[np.float64], bound: NDArray[np.float64]) -> None:
-        place(result, tile, inner, bound)
+    if tiles is not None:
+        tiles.open((plan.n, plan.m), plan.tile_size)
+    if tiles is not None and not in_memory:
+        result = Gram(tiles.inner, tiles.bound, sq_x, sq_y, y is None)
+    else:
+        result = Gram(np.empty((plan.n, plan.m)), np.empty((plan.n, plan.m)), sq_x, sq_y, y is None)
+    for tile, inner, bound in finished_tiles(x, y, pair_matcher, plan, pairs, tiles):
+        if in_memory:
+            place(result, tile, inner, bound)
         if progress is not None:
             progress(tile.n_pairs)
-
-    missing = []
-    for tile in plan.tiles():
-        known = None if tiles is None else tiles.load(tile.row, tile.col)
-        if known is None or known[0].shape != tile.shape:  # of another shape: from a plan for other settings
-            missing.append(tile)
-        else:
-            finish(tile, *known)
-
-    def compute(tile: Tile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        left = images(x, tile.row, tile.shape[0])
-        right = images(x if y is None else y, tile.col, tile.shape[1])
-        if pairs is None:
-            return rule.products(left, right, tile.wanted())
-        return products_of_some(rule, left, right, pairs[tile.slices])
-
-    with single_threaded_blas():
-        for tile, (inner, bound) in run(compute, missing, plan.workers):
-            if tiles is not None:
-                tiles.save(tile.row, tile.col, inner, bound)
-            finish(tile, inner, bound)
-    if y is None:
+    if y is None and in_memory:
         np.fill_diagonal(result.inner, sq_x)
         np.fill_diagonal(result.bound, sq_x)
     return result
 
 
-def place(result: Gram, tile: Tile, inner: NDArray[np.float64], bound: NDArray[np.float64]) -> None:
+def finished_tiles(
+    x: Representations,
+    y: Representations | None,
+    pair_matcher: PairMatcher,
+    plan: Plan,
+    pairs: NDArray[np.bool_] | None,
+    tiles: TileStore | None,
+) -> Iterator[tuple[Tile, Values, Values]]:
+    """Each tile with its inner products and bounds: those in the store first, then the others, as they are computed."""
+    missing = []
+    for tile in plan.tiles():
+        known = None if tiles is None else tiles.load(tile)
+        if known is None:
+            missing.append(tile)
+        else:
+            yield tile, *known
+
+    def compute(tile: Tile) -> tuple[Values, Values]:
+        left = load_float32(x, tile.row, tile.shape[0])
+        right = load_float32(x if y is None else y, tile.col, tile.shape[1])
+        if pairs is None:
+            return pair_matcher.products(left, right, tile.mask())
+        return products_of_some(pair_matcher, left, right, pairs[tile.slices])
+
+    with single_threaded_blas():
+        for tile, (inner, bound) in run(compute, missing, plan.threads):
+            if tiles is not None:
+                tiles.save(tile, inner, bound)
+            yield tile, inner, bound
+
+
+def place(result: Gram, tile: Tile, inner: Values, bound: Values) -> None:
     """Put a finished tile where it belongs, and its mirror image where x is compared with itself."""
     rows, columns = tile.slices
-    wanted = tile.wanted()
+    mask = tile.mask()
     for target, part in ((result.inner, inner), (result.bound, bound)):
-        target[rows, columns][wanted] = part[wanted]
+        target[rows, columns][mask] = part[mask]
         if tile.symmetric:
-            target[columns, rows][wanted.T] = part.T[wanted.T]
+            target[columns, rows][mask.T] = part.T[mask.T]
 
 
 def products_of_some(
-    rule: Rule, left: NDArray[np.float32], right: NDArray[np.float32], wanted: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Inner products and bounds of a few pairs of a tile, row by row; in blocks most would be multiplied in vain."""
-    inner, bound = np.zeros(wanted.shape), np.zeros(wanted.shape)
-    for i in np.flatnonzero(wanted.any(axis=1)):
-        columns = np.flatnonzero(wanted[i])
-        part = rule.products(left[i : i + 1], right[columns], np.ones((1, columns.size), bool))
+    pair_matcher: PairMatcher, left: NDArray[np.float32], right: NDArray[np.float32], mask: NDArray[np.bool_]
+) -> tuple[Values, Values]:
+    """Inner products and bounds of a few pairs of a tile, row by row: in blocks, most products would not be needed."""
+    inner, bound = np.zeros(mask.shape), np.zeros(mask.shape)
+    for i in np.flatnonzero(mask.any(axis=1)):
+        columns = np.flatnonzero(mask[i])
+        part = pair_matcher.products(left[i : i + 1], right[columns], np.ones((1, columns.size), bool))
         inner[i, columns], bound[i, columns] = part[0][0], part[1][0]
     return inner, bound

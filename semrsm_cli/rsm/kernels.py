@@ -1,17 +1,18 @@
 """Every kernel of Appendix A from one matching: norms do not change when positions are rearranged."""
 
+import math
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semrsm_cli.matching import Method
 from semrsm_cli.rsm.centering import Representations
 from semrsm_cli.rsm.gram import Gram, gram
-from semrsm_cli.rsm.pairs import Invariance
+from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher
 
-__all__ = ["Kernel", "kernel", "rsm"]
+__all__ = ["Kernel", "KernelRows", "check_bandwidth", "kernel", "median_sigma_by_rows", "rsm"]
+
+PAIRS_AT_ONCE = 2**21
 
 
 class Kernel(StrEnum):
@@ -20,6 +21,15 @@ class Kernel(StrEnum):
     linear = "linear"
     cosine = "cosine"
     rbf = "rbf"
+
+
+def check_bandwidth(sigma: float | None, sigma_tile: int | None) -> None:
+    """Raise ValueError unless sigma and sigma_tile are positive and finite where they are given, and not both are."""
+    if sigma is not None and sigma_tile is not None:
+        raise ValueError(f"sigma={sigma} leaves nothing to choose within tiles of {sigma_tile}: give one of the two")
+    for setting, value in (("sigma", sigma), ("sigma_tile", sigma_tile)):
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"{setting} must be above 0 and finite, got {value}")
 
 
 def squared_distances(g: Gram) -> NDArray[np.float64]:
@@ -52,16 +62,14 @@ def kernel(
         ValueError: If sigma or sigma_tile is not positive, or both are given.
     """
     which = Kernel(name)
+    if not isinstance(g.inner, np.ndarray):
+        raise ValueError("kernel takes a Gram in memory, got one on disk; take rows of it, or KernelRows")
     if which is Kernel.linear:
         return g.inner.copy()
     if which is Kernel.cosine:
         norms = np.sqrt(g.sq_x)[:, None] * np.sqrt(g.sq_y)[None, :]
         return np.divide(g.inner, norms, out=np.zeros_like(g.inner), where=norms > 0)
-    if sigma is not None and sigma_tile is not None:
-        raise ValueError(f"sigma={sigma} leaves nothing to choose within tiles of {sigma_tile}: give one of the two")
-    for setting, value in (("sigma", sigma), ("sigma_tile", sigma_tile)):
-        if value is not None and not value > 0:
-            raise ValueError(f"{setting} must be positive, got {value}")
+    check_bandwidth(sigma, sigma_tile)
     distances = squared_distances(g)
     if sigma_tile is None:
         return np.exp(-distances / (2 * (sigma or median_sigma(distances)) ** 2))
@@ -81,16 +89,80 @@ def rsm(
     *,
     kernel: Kernel | str = Kernel.cosine,
     invariance: Invariance | str = Invariance.permutation,
-    matching: Method | str = Method.optimal,
+    matcher: Matcher = DEFAULT_MATCHER,
     sigma: float | None = None,
     sigma_tile: int | None = None,
-    batch: int = 512,
-    workers: int | None = None,
-    **settings: Any,
+    grid: tuple[int, int] | None = None,
+    threads: int | None = None,
+    memory_gib: float | None = None,
 ) -> NDArray[np.float64]:
-    """The RSM [n, m] of images x [n, s, c] and y [m, s, c], or of x with itself (Algorithm 1).
+    """The RSM [n, m] of images x [n, s, c] and y [m, s, c], or of x with itself (Algorithm 1)."""
+    name = Kernel(kernel)
+    if name is Kernel.rbf:  # before the matching, which may take hours
+        check_bandwidth(sigma, sigma_tile)
+    g = gram(x, y, invariance=invariance, matcher=matcher, grid=grid, threads=threads, memory_gib=memory_gib)
+    return kernel_of(g, name, sigma=sigma, sigma_tile=sigma_tile)
 
-    `settings` go to `gram`.
+
+class KernelRows:
+    """The RSM [n, n] of x with itself, made from inner products anew whenever rows of it are read; its upper triangle.
+
+    Args:
+        g: Inner products of x with itself, in memory or on disk; they are rounded to float32.
+        name: Which kernel.
+        sigma: Width of `rbf`; None: from the median of all squared distances.
+        sigma_tile: Take that median within each mini-batch of so many images on a side.
+
+    Raises:
+        ValueError: If g is of two sets of images, or sigma and sigma_tile are not as `kernel` takes them.
     """
-    g = gram(x, y, invariance=invariance, matching=matching, batch=batch, workers=workers, **settings)
-    return kernel_of(g, kernel, sigma=sigma, sigma_tile=sigma_tile)
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(
+        self, g: Gram, name: Kernel | str, *, sigma: float | None = None, sigma_tile: int | None = None
+    ) -> None:
+        if not g.symmetric:
+            raise ValueError(f"KernelRows takes images with themselves, got {g.inner.shape} of two sets; use kernel")
+        self.g, self.name = g, Kernel(name)
+        self.sigma, self.sigma_tile = sigma, sigma_tile
+        if self.name is Kernel.rbf:
+            check_bandwidth(sigma, sigma_tile)
+            if sigma is None and sigma_tile is None:
+                self.sigma = median_sigma_by_rows(g)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, n)."""
+        n = len(self.g.sq_x)
+        return n, n
+
+    def __getitem__(self, rows: slice, /) -> NDArray[np.float32]:
+        n = len(self.g.sq_x)
+        start, stop, _ = rows.indices(n)
+        tile = self.sigma_tile or 1  # whole tiles, since each has a sigma of its own
+        first, last = start - start % tile, min(-(-stop // tile) * tile, n)
+        part = self.g.rows(first, last, bounds=False)
+        values = kernel(part, self.name, sigma=self.sigma, sigma_tile=self.sigma_tile)
+        block = np.zeros((stop - start, n), self.dtype)
+        block[:, start:] = values[start - first : stop - first, start - first :]
+        return block
+
+
+def median_sigma_by_rows(g: Gram) -> float:
+    """The root of the median squared distance of all pairs that differ, of images with themselves, read by rows.
+
+    The distances are held in float32, 4 bytes a pair.
+    """
+    n = len(g.sq_x)
+    distances = np.empty(n * (n - 1) // 2, np.float32)
+    used = 0
+    step = max(1, PAIRS_AT_ONCE // n)
+    for start in range(0, n, step):
+        part = g.rows(start, min(start + step, n), bounds=False)
+        rows, columns = part.inner.shape
+        block = squared_distances(part)[np.arange(columns) > np.arange(rows)[:, None]]
+        block = block[block > 0]
+        distances[used : used + block.size] = block
+        used += block.size
+    return float(np.sqrt(np.median(distances[:used], overwrite_input=True))) if used else 1.0

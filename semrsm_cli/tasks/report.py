@@ -13,7 +13,7 @@ from semrsm_cli.report.figures.retrieve import Picture
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.layout import in_paper_order, lay_out
 from semrsm_cli.report.neighbours import Neighbours, by_what_they_tell, common_queries, read_neighbours
-from semrsm_cli.report.progress import say
+from semrsm_cli.report.progress import log
 from semrsm_cli.report.runs import TABLES, find_runs, joined
 
 __all__ = ["report"]
@@ -44,7 +44,7 @@ def report(config: ReportConfig, folder: RunFolder) -> pd.DataFrame:
 def write_tables(folder: RunFolder, name: str, rows: pd.DataFrame, n_older: int) -> list[dict[str, object]]:
     """The joined rows and their layouts; a summary of each."""
     if n_older:
-        say(f"{name}: {n_older} rows are left out, since newer runs have the same")
+        log(f"{name}: {n_older} rows are left out, since newer runs have the same")
     folder.data(f"joined_{name}", rows)
     layouts = lay_out(name, rows)
     for layout in layouts:

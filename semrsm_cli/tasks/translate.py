@@ -8,21 +8,21 @@ import pandas as pd
 from semrsm_cli.config import TranslateConfig
 from semrsm_cli.data import batches_of_unrelated, crop_pairs
 from semrsm_cli.measures.separation import overlapping_pairs, separation, unrelated_pairs
+from semrsm_cli.pipeline.images import note_images, open_images
+from semrsm_cli.pipeline.networks import load_network, note_network
+from semrsm_cli.pipeline.sources import Layer, from_model
 from semrsm_cli.report.figures.translate import translation_figure
 from semrsm_cli.report.folder import RunFolder
-from semrsm_cli.report.progress import say, tracked
+from semrsm_cli.report.progress import log, tracked
 from semrsm_cli.rsm import Centered, Invariance, gram, kernel, mean
-from semrsm_cli.store import Representation
-from semrsm_cli.tasks.extract import load_network, note_images, note_network, open_images, represent
-from semrsm_cli.tasks.rsm import matching_options
 
 __all__ = ["translate"]
 
-INVARIANCES = (Invariance.none, Invariance.permutation)
+_INVARIANCES = (Invariance.none, Invariance.permutation)
 
 
 @dataclass(frozen=True)
-class LayerRsms:
+class _LayerRsms:
     """The RSMs of one layer without and with permutation invariance: for each, [batches, 2n, 2n]."""
 
     layer: str
@@ -34,23 +34,22 @@ class LayerRsms:
 def translate(config: TranslateConfig, folder: RunFolder) -> pd.DataFrame:
     """RSMs of upper and lower crops layer by layer, and how well they separate overlapping from unrelated pairs."""
     images = open_images(config.dataset)
-    chosen = unrepeated(
+    chosen = _until_repeated(
         batches_of_unrelated(images, n_per_batch=config.n_pairs, n_batches=config.n_batches, seed=config.seed)
     )
     if len(chosen) < config.n_batches:
-        say(f"{images.name} fills {len(chosen)} of {config.n_batches} batches: no image is used twice")
+        log(f"{images.name} fills {len(chosen)} of {config.n_batches} batches: no image is used twice")
     crops = crop_pairs(images, chosen, size=config.size, crop=config.crop)
     network = load_network(config.model, config.runtime)
     note_images(folder, crops)
     note_network(folder, config.model, network)
     folder.note(seed=config.seed, n_batches=len(chosen))
-    with folder.timed("extract"):
-        extracted = represent(network, crops, config.model, config.runtime, prepare=network.normalise)
+    source = from_model(network, crops, config.model, config.runtime, folder, prepare=network.normalise)
     with folder.timed("match"):
-        layers = layer_rsms(extracted.layers, config)
-    similarities = pd.concat([similarities_of(layer) for layer in layers], ignore_index=True)
-    table = separation_table(layers, similarities, config, images.name)
-    write(folder, layers, similarities, table)
+        layers = _layer_rsms(source.layers, config)
+    similarities = pd.concat([_similarities_of(layer) for layer in layers], ignore_index=True)
+    table = _separation_table(layers, similarities, config, images.name)
+    _write(folder, layers, similarities, table)
     shown = [(crops[i], crops[i + config.n_pairs]) for i in range(config.n_pairs)]
     folder.figure(
         "translation",
@@ -61,7 +60,7 @@ def translate(config: TranslateConfig, folder: RunFolder) -> pd.DataFrame:
     return table
 
 
-def unrepeated(batches: list[list[int]]) -> list[list[int]]:
+def _until_repeated(batches: list[list[int]]) -> list[list[int]]:
     """The batches up to the first that uses an image again: a repeated pair would count as new evidence."""
     seen: set[int] = set()
     fresh = []
@@ -73,32 +72,31 @@ def unrepeated(batches: list[list[int]]) -> list[list[int]]:
     return fresh
 
 
-def layer_rsms(representations: dict[str, Representation], config: TranslateConfig) -> list[LayerRsms]:
-    """The RSMs of every layer and batch, both from the same representations."""
+def _layer_rsms(layers: tuple[Layer, ...], config: TranslateConfig) -> list[_LayerRsms]:
+    """The RSM of every batch at every layer, without and with permutation invariance."""
     n = 2 * config.n_pairs
-    total = sum(len(stored) // n for stored in representations.values())
-    found = []
-    with tracked("match", total) as advance:
-        for layer, stored in representations.items():
-            centered = Centered(stored, mean(stored, config.centering))
-            rsms: dict[Invariance, list[np.ndarray]] = {invariance: [] for invariance in INVARIANCES}
-            for start in range(0, len(stored), n):
+    with_rsms = []
+    with tracked("match", sum(layer.x.shape[0] // n for layer in layers)) as advance:
+        for layer in layers:
+            centered = Centered(layer.x, mean(layer.x, config.centering))
+            rsms: dict[Invariance, list[np.ndarray]] = {invariance: [] for invariance in _INVARIANCES}
+            for start in range(0, len(centered), n):
                 batch = centered[start : start + n]
-                for invariance in INVARIANCES:
-                    rsms[invariance].append(batch_rsm(batch, invariance, config))
+                for invariance in _INVARIANCES:
+                    rsms[invariance].append(_batch_rsm(batch, invariance, config))
                 advance(1)
             stacked = {invariance: np.stack(of_batches) for invariance, of_batches in rsms.items()}
-            found.append(LayerRsms(layer, stored.shape[1], stored.shape[2], stacked))
-    return found
+            with_rsms.append(_LayerRsms(layer.name, layer.x.shape[1], layer.x.shape[2], stacked))
+    return with_rsms
 
 
-def batch_rsm(batch: np.ndarray, invariance: Invariance, config: TranslateConfig) -> np.ndarray:
+def _batch_rsm(batch: np.ndarray, invariance: Invariance, config: TranslateConfig) -> np.ndarray:
     """The RSM of one batch; the RBF kernel takes its sigma from the batch's own distances."""
-    inner = gram(batch, invariance=invariance, **matching_options(config.matching), workers=config.runtime.workers)
+    inner = gram(batch, invariance=invariance, matcher=config.matching, threads=config.runtime.threads)
     return kernel(inner, config.kernel.name, sigma=config.kernel.sigma, sigma_tile=config.kernel.sigma_tile)
 
 
-def similarities_of(layer: LayerRsms) -> pd.DataFrame:
+def _similarities_of(layer: _LayerRsms) -> pd.DataFrame:
     """Every pair's similarity: layer, invariance, batch, pair, similarity."""
     n = next(iter(layer.rsms.values())).shape[1] // 2
     frames = []
@@ -119,13 +117,13 @@ def similarities_of(layer: LayerRsms) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def separation_table(
-    layers: list[LayerRsms], similarities: pd.DataFrame, config: TranslateConfig, dataset: str
+def _separation_table(
+    layers: list[_LayerRsms], similarities: pd.DataFrame, config: TranslateConfig, dataset: str
 ) -> pd.DataFrame:
     """One row a layer and invariance: both distributions' means, and the area under the ROC curve between them."""
     rows = []
     for layer in layers:
-        for invariance in INVARIANCES:
+        for invariance in _INVARIANCES:
             of_layer = similarities.query("layer == @layer.layer and invariance == @invariance.value")
             overlapping = of_layer.loc[of_layer["pair"] == "overlapping", "similarity"].to_numpy()
             unrelated = of_layer.loc[of_layer["pair"] == "unrelated", "similarity"].to_numpy()
@@ -148,7 +146,7 @@ def separation_table(
     return pd.DataFrame(rows)
 
 
-def write(folder: RunFolder, layers: list[LayerRsms], similarities: pd.DataFrame, table: pd.DataFrame) -> None:
+def _write(folder: RunFolder, layers: list[_LayerRsms], similarities: pd.DataFrame, table: pd.DataFrame) -> None:
     """The table, the similarities behind the figure, and the RSMs."""
     folder.table("separation", table)
     folder.data("similarities", similarities)

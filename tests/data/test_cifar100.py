@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from torchvision.datasets import CIFAR100
 
-from semrsm_cli.data import cifar100
-from semrsm_cli.data.cifar100 import CHECKSUMS
+from semrsm_cli.data import Cifar100, Images
 from semrsm_cli.errors import SemrsmError
 
 
@@ -33,48 +32,82 @@ def root(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPat
         for split, n in (("train", 5), ("test", 3))
     }
     contents["meta"] = {"fine_label_names": [f"class {i}" for i in range(5)]}
+    checksums = {}
     for name, content in contents.items():
         data = pickle.dumps(content, protocol=2)
         (folder / name).write_bytes(data)
-        monkeypatch.setitem(CHECKSUMS, name, hashlib.md5(data).hexdigest())
+        checksums[name] = hashlib.md5(data).hexdigest()
+    monkeypatch.setattr(CIFAR100, "train_list", [["train", checksums["train"]]])
+    monkeypatch.setattr(CIFAR100, "test_list", [["test", checksums["test"]]])
+    monkeypatch.setattr(CIFAR100, "meta", CIFAR100.meta | {"md5": checksums["meta"]})
     return tmp_path
 
 
+def images(root: Path | None, split: str) -> Images:
+    return Cifar100(root=root and str(root), split=split).images(Path())
+
+
 def test_pixels_and_classes(root: Path) -> None:
-    found = cifar100(root, split="train")
+    found = Cifar100(root=str(root)).classified("train")
     with (root / "cifar-100-python" / "train").open("rb") as file:
         first = pickle.load(file)["data"][0]
     picture, label = found[0]
     np.testing.assert_array_equal(np.asarray(picture), first.reshape(3, 32, 32).transpose(1, 2, 0))
     assert (label, found.classes[label], found.images.ids[0]) == (0, "class 0", "train/00000")
     assert [label for _, label in found] == [0, 1, 2, 3, 4]
-    assert found.images.fingerprint() != cifar100(root, split="test").images.fingerprint()
+    assert found.images.ids == images(root, "train").ids
+    assert found.images.fingerprint() != images(root, "test").fingerprint()
 
 
-def test_folder_by_environment(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stamp_is_the_checksum_of_the_file(root: Path) -> None:
+    for split in ("train", "test"):
+        checksum = hashlib.md5((root / "cifar-100-python" / split).read_bytes()).hexdigest()
+        found = images(root, split)
+        assert found.reader.stamp(found.ids[1]) == checksum, split
+
+
+def test_training_takes_the_training_images_and_keeps_some_of_each_class(root: Path, monkeypatch) -> None:
+    folder = root / "cifar-100-python"
+    data = pickle.dumps({"data": np.zeros((10, 3072), np.uint8), "fine_labels": [0, 1] * 5}, protocol=2)
+    (folder / "train").write_bytes(data)
+    monkeypatch.setattr(CIFAR100, "train_list", [["train", hashlib.md5(data).hexdigest()]])
+    found = Cifar100(root=str(root), split="test").training_set(Path(), 0.2)
+    assert found.val.images.ids == ("train/00008", "train/00009")
+    assert len(found.train) == 8
+
+
+def test_the_folder_may_be_the_default_one_or_have_any_name(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEMRSM_DATA", str(root))
-    assert len(cifar100(None, split="test")) == 3
-    assert len(cifar100(root / "cifar-100-python", split="test")) == 3
+    assert len(images(None, "test")) == 3
+    assert len(images(root / "cifar-100-python", "test")) == 3
+    (root / "cifar-100-python").rename(root / "mine")
+    assert len(images(root / "mine", "test")) == 3
+
+
+def test_the_other_split_need_not_be_there(root: Path) -> None:
+    (root / "cifar-100-python" / "train").unlink()
+    assert len(images(root, "test")) == 3
 
 
 @pytest.mark.parametrize("name", ["train", "meta"])
-def test_other_file_is_refused_unopened(root: Path, name: str) -> None:
-    path = root / "cifar-100-python" / name
-    path.write_bytes(pickle.dumps(Harmful(root / "harm")))
+def test_another_file_is_refused_unopened(root: Path, name: str) -> None:
+    harmful = pickle.dumps(Harmful(root / "harm"))
+    (root / "cifar-100-python" / name).write_bytes(harmful)
     with pytest.raises(SemrsmError, match=f"{name} is not the published file: its MD5 is") as error:
-        cifar100(root, split="train")
+        images(root, "train")
     assert not (root / "harm").exists()
     assert "\n" not in str(error.value)
+    pickle.loads(harmful)
+    assert (root / "harm").exists()
 
 
-def test_missing_file_and_unknown_split(root: Path) -> None:
-    (root / "cifar-100-python" / "test").unlink()
-    with pytest.raises(SemrsmError, match="test cannot be read: No such file"):
-        cifar100(root, split="test")
-    with pytest.raises(SemrsmError, match="has no split 'val'"):
-        cifar100(root, split="val")
+@pytest.mark.parametrize("name", ["test", "meta"])
+def test_a_missing_file_is_named(root: Path, name: str) -> None:
+    (root / "cifar-100-python" / name).unlink()
+    with pytest.raises(SemrsmError, match=f"{name} cannot be read: No such file or directory; unpack cifar-100"):
+        images(root, "test")
 
 
-def test_checksums_are_torchvision_s() -> None:
-    theirs = dict((*CIFAR100.train_list, *CIFAR100.test_list)) | {"meta": CIFAR100.meta["md5"]}
-    assert theirs == CHECKSUMS
+def test_a_split_that_does_not_exist(root: Path) -> None:
+    with pytest.raises(SemrsmError, match="has no split 'val'; it holds train, test"):
+        images(root, "val")

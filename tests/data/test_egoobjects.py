@@ -1,16 +1,26 @@
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from semrsm_cli.data.annotations import group_and_video
-from semrsm_cli.data.egoobjects import ANNOTATIONS, METADATA, AspectRatio, Selection, egoobjects, egoobjects_images
-from semrsm_cli.data.images import OnError
-from semrsm_cli.data.retrieval import Metric, write_draw
+from semrsm_cli.data import (
+    AspectRatio,
+    EgoObjects,
+    ImageFilter,
+    LabelledImages,
+    Metric,
+    OnError,
+    RetrievalSet,
+    write_split,
+)
+from semrsm_cli.data.annotations import ANNOTATIONS, METADATA, group_and_video
+from semrsm_cli.data.egoobjects import read_egoobjects
 from semrsm_cli.errors import SemrsmError
 from tests.data import egoobjects_files as files
 
-SMALL = Selection(size=(32, 18))
+SMALL = {"width": 32, "height": 18}
 
 
 @pytest.fixture
@@ -22,15 +32,23 @@ def write_annotations(root, described):
     (root / ANNOTATIONS).write_text(json.dumps(described))
 
 
+def labelled(root: Path | None, **settings: Any) -> LabelledImages:
+    return EgoObjects(root=root and str(root), **settings).labelled_images(Path())
+
+
+def searched(root: Path, seed: int = 0, **settings: Any) -> RetrievalSet:
+    return EgoObjects(root=str(root), **SMALL, **settings).retrieval_set(Path(), seed)
+
+
 def test_test_images_of_exactly_16_9_are_taken_sorted_by_name(root):
-    found = egoobjects_images(root)
+    found = labelled(root)
     assert len(found) == 27
     assert list(found.images.ids) == sorted(found.images.ids)
     assert found.images.name == "egoobjects"
 
 
 def test_scene_and_video_come_from_group_and_condition_code(root):
-    found = egoobjects_images(root)
+    found = labelled(root)
     row = found.images.ids.index(f"{files.GROUPS[0]}_08_2.jpg")
     assert found.scenes[row] == files.GROUPS[0]
     assert found.videos[row] == f"{files.GROUPS[0]}_08"
@@ -39,7 +57,7 @@ def test_scene_and_video_come_from_group_and_condition_code(root):
 
 
 def test_instances_are_counted_by_category_id(root):
-    found = egoobjects_images(root)
+    found = labelled(root)
     first, second = (found.images.ids.index(f"{files.GROUPS[0]}_01_{frame}.jpg") for frame in (0, 1))
     # the shoe has only `_category_id`, the lamp has none at all, and another lamp is of an unknown image
     assert found.classes == ("spoon", "footwear", "mug")
@@ -57,7 +75,7 @@ def test_names_come_from_the_most_used_text_where_there_is_no_metadata(root):
     ]
     described["annotations"].append({"image_id": described["images"][0]["id"], "category_id": 31})
     write_annotations(root, described)
-    assert egoobjects_images(root).classes == ("spoon", "category 31", "boot", "mug")
+    assert labelled(root).classes == ("spoon", "category 31", "boot", "mug")
 
 
 def test_two_categories_of_one_name_stay_apart(root):
@@ -65,27 +83,23 @@ def test_two_categories_of_one_name_stay_apart(root):
     described["categories"] = [{"id": files.CUP, "name": "cup"}, {"id": files.SPOON, "name": "cup"}]
     write_annotations(root, described)
     (root / METADATA).unlink()
-    assert egoobjects_images(root).classes == ("cup (7)", "footwear", "cup (359)")
+    assert labelled(root).classes == ("cup (7)", "footwear", "cup (359)")
 
 
-@pytest.mark.parametrize(
-    ("selection", "n"),
-    [
-        (Selection(aspect_ratio=AspectRatio.one_percent), 28),
-        (Selection(aspect_ratio=AspectRatio.any), 30),
-        (Selection(subset="val"), 1),
-        (Selection(subset=None), 29),
-        (Selection(subset=None, aspect_ratio=AspectRatio.any), 32),
-        (Selection(official_categories=True), 2),
-    ],
-)
-def test_the_selection_says_which_images_are_taken(root, selection, n):
-    assert len(egoobjects_images(root, selection)) == n
+def test_the_filter_says_which_images_are_taken(root):
+    for settings, n in (
+        ({"aspect_ratio": AspectRatio.one_percent}, 28),
+        ({"aspect_ratio": AspectRatio.any}, 30),
+        ({"subset": "val"}, 1),
+        ({"subset": None}, 29),
+        ({"subset": None, "aspect_ratio": AspectRatio.any}, 32),
+        ({"official_categories": True}, 2),
+    ):
+        assert len(labelled(root, **settings)) == n, settings
 
 
-@pytest.mark.parametrize(
-    ("size", "exact", "one_percent"),
-    [
+def test_aspect_ratios_of_real_images():
+    for size, exact, one_percent in (
         ((1920, 1080), True, True),
         ((1280, 720), True, True),
         ((3840, 2160), True, True),
@@ -94,28 +108,26 @@ def test_the_selection_says_which_images_are_taken(root, selection, n):
         ((640, 352), False, False),
         ((1080, 1920), False, False),
         ((1440, 1080), False, False),
-    ],
-)
-def test_aspect_ratios_of_real_images(size, exact, one_percent):
-    assert AspectRatio.exact.admits(*size) == exact
-    assert AspectRatio.one_percent.admits(*size) == one_percent
-    assert AspectRatio.any.admits(*size)
+    ):
+        assert AspectRatio.exact.admits(*size) == exact, size
+        assert AspectRatio.one_percent.admits(*size) == one_percent, size
+        assert AspectRatio.any.admits(*size), size
 
 
 def test_official_categories_leave_out_other_objects_and_images_without_any(root):
-    found = egoobjects_images(root, Selection(official_categories=True))
+    found = labelled(root, official_categories=True)
     assert found.classes == ("spoon", "footwear")
     assert found.counts.tolist() == [[1, 1], [0, 1]]
 
 
 def test_images_are_resized_to_one_size(root):
-    ids = egoobjects_images(root).images.ids
-    assert egoobjects_images(root).images[0].size == (1920, 1080)
-    assert egoobjects_images(root, SMALL).images[0].size == (32, 18)
-    untouched = egoobjects_images(root, Selection(size=None, aspect_ratio=AspectRatio.any)).images
+    ids = labelled(root).images.ids
+    assert labelled(root).images[0].size == (1920, 1080)
+    assert labelled(root, **SMALL).images[0].size == (32, 18)
+    untouched = read_egoobjects("x", root, ImageFilter(aspect_ratio=AspectRatio.any)).images
     assert {untouched[i].size for i in range(len(untouched))} == {(32, 18), (24, 18), (852, 480), (18, 32)}
-    assert egoobjects_images(root, SMALL).images.ids == ids
-    assert egoobjects_images(root, SMALL).images.fingerprint() != egoobjects_images(root).images.fingerprint()
+    assert labelled(root, **SMALL).images.ids == ids
+    assert labelled(root, **SMALL).images.fingerprint() != labelled(root).images.fingerprint()
 
 
 def test_missing_fields_are_read_off_the_file_name_and_unknown_codes_are_no_condition(root):
@@ -127,7 +139,7 @@ def test_missing_fields_are_read_off_the_file_name_and_unknown_codes_are_no_cond
         files.image("AB" * 16, "08", 1, 4, url=f"clips/{'AB' * 16}_08_1.jpg", group_id=None),
     ]
     write_annotations(root, described)
-    found = egoobjects_images(root)
+    found = labelled(root)
     assert found.images.ids == (
         *("AB" * 16 + tail for tail in ("_05_9.jpg", "_08_1.jpg", "_V1_4.jpg")),
         "other name.jpg",
@@ -142,52 +154,52 @@ def test_group_and_video_of_a_real_record():
     assert group_and_video({"url": url}) == ("14522AB113ACAABA0157F6077C37EBA7", "05")
 
 
-@pytest.mark.parametrize("folder", ["images", "data/images", "images/cltest", "images/frames"])
-def test_images_are_found_where_archives_unpack_to(tmp_path, folder):
-    described = files.content()
-    if folder == "images/frames":
-        for record in described["images"]:
-            record["url"] = f"frames/{record['url']}"
-    root = files.write(tmp_path / "x", described)
-    (root / "images").rename(root / "moved")
-    (root / folder).parent.mkdir(parents=True, exist_ok=True)
-    (root / "moved").rename(root / folder)
-    found = egoobjects(root, SMALL, n_queries=3, n_database=9)
-    assert found.queries.images[0].size == (32, 18)
-    assert "/" not in found.queries.images.ids[0]
+def test_images_are_found_where_archives_unpack_to(tmp_path):
+    for number, folder in enumerate(("images", "data/images", "images/cltest", "images/frames")):
+        described = files.content()
+        if folder == "images/frames":
+            for record in described["images"]:
+                record["url"] = f"frames/{record['url']}"
+        root = files.write(tmp_path / str(number), described)
+        (root / "images").rename(root / "moved")
+        (root / folder).parent.mkdir(parents=True, exist_ok=True)
+        (root / "moved").rename(root / folder)
+        found = searched(root, n_queries=3, n_database=9)
+        assert found.queries.images[0].size == (32, 18), folder
+        assert "/" not in found.queries.images.ids[0], folder
 
 
 def test_urls_are_the_ids_where_file_names_repeat(root):
     described = files.content()
     described["images"] = [files.image("A", "01", 0, i, url=f"{folder}/1.jpg") for i, folder in enumerate("ab")]
     write_annotations(root, described)
-    assert egoobjects_images(root).images.ids == ("a/1.jpg", "b/1.jpg")
+    assert labelled(root).images.ids == ("a/1.jpg", "b/1.jpg")
 
 
 def test_annotations_may_lie_in_data(tmp_path):
     root = files.write(tmp_path / "x", files.content(), below="data")
-    found = egoobjects(root, SMALL, n_queries=3, n_database=9)
+    found = searched(root, n_queries=3, n_database=9)
     assert found.queries.images[0].size == (32, 18)
     assert "mug" in found.classes
 
 
 def test_the_draw_is_seeded_disjoint_and_nested(root):
     first, again, other, larger = (
-        egoobjects(root, SMALL, n_queries=5, n_database=n, seed=seed) for n, seed in ((8, 3), (8, 3), (8, 4), (20, 3))
+        searched(root, n_queries=5, n_database=n, seed=seed) for n, seed in ((8, 3), (8, 3), (8, 4), (20, 3))
     )
     assert (len(first.queries), len(first.database)) == (5, 8)
-    assert not set(first.draw.queries) & set(first.draw.database)
-    assert first.draw == again.draw != other.draw
-    assert larger.draw.queries == first.draw.queries
-    assert set(first.draw.database) < set(larger.draw.database)
+    assert not set(first.split.queries) & set(first.split.database)
+    assert first.split == again.split != other.split
+    assert larger.split.queries == first.split.queries
+    assert set(first.split.database) < set(larger.split.database)
     assert first.metric is Metric.count_f1
-    assert list(first.draw.database) == sorted(first.draw.database)
+    assert list(first.split.database) == sorted(first.split.database)
 
 
 def test_what_is_known_of_an_image_stays_with_it(root):
-    everything = egoobjects_images(root, SMALL)
+    everything = labelled(root, **SMALL)
     row = {image_id: i for i, image_id in enumerate(everything.images.ids)}
-    found = egoobjects(root, SMALL, n_queries=5, n_database=20)
+    found = searched(root, n_queries=5, n_database=20)
     for side in (found.queries, found.database):
         for i, image_id in enumerate(side.images.ids):
             assert side.objects(i) == everything.objects(row[image_id])
@@ -195,24 +207,24 @@ def test_what_is_known_of_an_image_stays_with_it(root):
             assert np.array_equal(side.images[i], everything.images[row[image_id]])
 
 
-def test_a_draw_can_be_used_again(root, tmp_path):
-    found = egoobjects(root, SMALL, n_queries=5, n_database=8, seed=3)
-    write_draw(tmp_path / "draw.csv", found.draw)
-    again = egoobjects(root, SMALL, n_queries=1, n_database=1, seed=9, draw=tmp_path / "draw.csv")
-    assert again.draw == found.draw
-    with pytest.raises(SemrsmError, match=r"the draw names 13 images that egoobjects lacks, the first is"):
-        egoobjects(root, Selection(subset="val"), draw=tmp_path / "draw.csv")
+def test_a_split_can_be_used_again(root, tmp_path):
+    found = searched(root, n_queries=5, n_database=8, seed=3)
+    write_split(tmp_path / "split.csv", found.split)
+    again = searched(root, n_queries=1, n_database=1, seed=9, split_file=tmp_path / "split.csv")
+    assert again.split == found.split
+    with pytest.raises(SemrsmError, match=r"the split names 13 images that egoobjects lacks, the first is"):
+        searched(root, subset="val", split_file=tmp_path / "split.csv")
 
 
 def test_drawn_images_that_are_not_on_the_disk(root):
-    found = egoobjects(root, SMALL, n_queries=5, n_database=8)
-    gone = (found.draw.queries[1], found.draw.database[2], found.draw.database[7])
+    found = searched(root, n_queries=5, n_database=8)
+    gone = (found.split.queries[1], found.split.database[2], found.split.database[7])
     for name in gone:
         (root / "images" / name).unlink()
     with pytest.raises(SemrsmError) as raised:
-        egoobjects(root, SMALL, n_queries=5, n_database=8)
+        searched(root, n_queries=5, n_database=8)
     assert f"3 of the 13 images drawn are missing, the first is {root / 'images' / gone[0]}" in str(raised.value)
-    kept = egoobjects(root, SMALL, n_queries=5, n_database=8, on_error=OnError.skip)
+    kept = searched(root, n_queries=5, n_database=8, on_error=OnError.skip)
     assert kept.queries.images.skipped + kept.database.images.skipped == gone
     assert (len(kept.queries), len(kept.database)) == (4, 6)
     assert len(kept.database.videos) == len(kept.database.counts) == 6
@@ -221,19 +233,19 @@ def test_drawn_images_that_are_not_on_the_disk(root):
 @pytest.mark.parametrize(("n_queries", "n_database"), [(20, 8), (28, None), (27, None), (0, 5), (5, 0)])
 def test_more_images_than_there_are_or_none(root, n_queries, n_database):
     with pytest.raises(SemrsmError, match=rf"{n_queries} queries and .* but egoobjects holds 27 images"):
-        egoobjects(root, SMALL, n_queries=n_queries, n_database=n_database)
+        searched(root, n_queries=n_queries, n_database=n_database)
 
 
 def test_missing_annotations_and_metadata(root, tmp_path, monkeypatch):
     (root / METADATA).unlink()
     with pytest.raises(SemrsmError, match=r"EgoObjectsV1_unified_metadata\.json is neither in .* nor in .*data"):
-        egoobjects_images(root, Selection(official_categories=True))
+        labelled(root, official_categories=True)
     (root / ANNOTATIONS).unlink()
     with pytest.raises(SemrsmError, match=r"EgoObjectsV1_unified_eval\.json is neither in"):
-        egoobjects_images(root)
+        labelled(root)
     monkeypatch.setenv("SEMRSM_DATA", str(tmp_path))
-    with pytest.raises(SemrsmError, match=r"other\.json is neither in .*egoobjects nor"):
-        egoobjects_images(None, Selection(annotations="other.json"))
+    with pytest.raises(SemrsmError, match=r"unified_eval\.json is neither in .*egoobjects nor"):
+        labelled(None)
 
 
 @pytest.mark.parametrize(
@@ -249,22 +261,22 @@ def test_missing_annotations_and_metadata(root, tmp_path, monkeypatch):
 def test_annotations_of_another_kind(root, text, complaint):
     (root / ANNOTATIONS).write_text(text)
     with pytest.raises(SemrsmError, match=complaint) as raised:
-        egoobjects_images(root)
+        labelled(root)
     assert "\n" not in str(raised.value)
 
 
-def test_an_empty_selection_says_what_there_is(root):
+def test_a_filter_that_leaves_nothing_says_what_there_is(root):
     with pytest.raises(SemrsmError, match="no image of subset 'train', but None, test, val"):
-        egoobjects_images(root, Selection(subset="train"))
+        labelled(root, subset="train")
     described = files.content()
     described["images"] = described["images"][-1:]
     write_annotations(root, described)
     with pytest.raises(SemrsmError, match=r"none of the 1 images of subset 'test' in .* is 16:9 \(exact\)"):
-        egoobjects_images(root)
+        labelled(root)
     described["images"] = files.content()["images"][3:4]
     write_annotations(root, described)
     with pytest.raises(SemrsmError, match="shows no object of the official categories"):
-        egoobjects_images(root, Selection(official_categories=True))
+        labelled(root, official_categories=True)
 
 
 def test_an_image_described_twice(root):
@@ -272,4 +284,18 @@ def test_an_image_described_twice(root):
     described["images"].append(described["images"][0])
     write_annotations(root, described)
     with pytest.raises(SemrsmError, match="describes 1 images twice"):
-        egoobjects_images(root)
+        labelled(root)
+
+
+def test_images_have_a_size():
+    for side in ("width", "height"):
+        with pytest.raises(ValueError, match=f"^{side} must be at least 1, got 0"):
+            EgoObjects(**{side: 0})
+
+
+def test_the_images_alone_belong_to_their_scenes(root):
+    images = EgoObjects(root=str(root), **SMALL).images(Path())
+    assert images == labelled(root, **SMALL).images
+    assert images.groups == labelled(root).scenes
+    (root / "images" / images.ids[3]).write_text("no picture")
+    assert EgoObjects(root=str(root), **SMALL, on_error=OnError.skip).images(Path()).skipped == (images.ids[3],)

@@ -1,18 +1,17 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
-from PIL import Image
 
-from semrsm_cli.data.folders import folder
-from semrsm_cli.data.images import OnError
+from semrsm_cli.data import Folder, Images, OnError
+from semrsm_cli.data.folders import split_aliases
 from semrsm_cli.errors import SemrsmError
+from tests.data.pictures import picture
 
 
-def picture(path: Path, shade: int = 0) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (8, 8), (shade, 0, 0)).save(path, format="png")
-    return path
+def folder(root: Path | None, **settings: Any) -> Images:
+    return Folder(root=root and str(root), **settings).images(Path())
 
 
 def test_images_are_found_in_all_subfolders_and_sorted(tmp_path):
@@ -74,3 +73,9 @@ def test_a_folder_that_is_missing_a_file_or_empty_says_what_to_do(tmp_path):
     (tmp_path / "empty" / "notes.txt").touch()
     with pytest.raises(SemrsmError, match=r"none of its 1 files ends in bmp"):
         folder(tmp_path / "empty")
+
+
+def test_a_split_goes_by_several_names():
+    assert split_aliases("val") == ("val", "validation", "valid")
+    assert split_aliases("training") == ("training", "train")
+    assert split_aliases("other") == ("other",)

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from semrsm_cli.data import ImageNet, OnError, TinyImageNet
 from semrsm_cli.data.hub import hub_images
-from semrsm_cli.data.imagenet import imagenet, tiny_imagenet
-from semrsm_cli.data.images import OnError
 from semrsm_cli.errors import SemrsmError
 
 datasets = pytest.importorskip("datasets")
@@ -76,14 +75,14 @@ def shades_of(images) -> list[int]:
 @pytest.mark.parametrize("copy", [parquet_clone, parquet_clone_with_card, saved_to_disk, image_folder])
 def test_local_copies_give_the_split_asked_for(tmp_path, copy):
     root = copy(tmp_path / "copy")
-    images = imagenet(None, split="val", hub=str(root))
+    images = ImageNet(split="val", hub=str(root)).images(Path())
     assert images.ids == ("validation/00000000", "validation/00000001")
     assert images.groups == images.ids
     assert shades_of(images) == [40, 50]
     assert images[0].mode == "RGB"
-    assert shades_of(tiny_imagenet(None, split="train", hub=str(root)).select([2, 0])) == [30, 10]
+    assert shades_of(TinyImageNet(split="train", hub=str(root)).images(Path()).select([2, 0])) == [30, 10]
     with pytest.raises(SemrsmError, match=r"copy has no split 'test'; it holds train, validation"):
-        imagenet(None, split="test", hub=str(root))
+        ImageNet(split="test", hub=str(root)).images(Path())
 
 
 def test_one_split_saved_to_disk(tmp_path):
@@ -137,7 +136,7 @@ def test_what_was_fetched_before_is_read_without_a_network(offline):
 @pytest.mark.parametrize("hub", ["ILSVRC/imagenet-1k", "/no/such/folder"])
 def test_offline_the_error_says_what_to_fetch_on_one_line(hub):
     with pytest.raises(SemrsmError) as raised:
-        imagenet(None, split="val", hub=hub)
+        ImageNet(split="val", hub=hub).images(Path())
     assert f"{hub} is no folder, and cannot be fetched from Hugging Face" in str(raised.value)
     assert f"hf download --repo-type dataset {hub}" in str(raised.value)
     assert "\n" not in str(raised.value)

@@ -1,9 +1,11 @@
 import pickle
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from semrsm_cli.data import Photos
 from semrsm_cli.data.photos import PHOTOGRAPHS, photos
 from semrsm_cli.errors import SemrsmError
 
@@ -35,18 +37,18 @@ def test_regions_of_one_photograph_do_not_overlap_by_default():
         assert max(overlap(a, b) for a, b in combinations(boxes, 2)) == 0
 
 
-@pytest.mark.parametrize("regions", [1, 2, 6, 7, 17, 40])
-def test_regions_are_different_squares_inside_the_photograph(regions):
-    images = photos(regions=regions)
-    assert len(images) == regions * len(PHOTOGRAPHS)
-    for (name, extent), boxes in zip(PHOTOGRAPHS.items(), boxes_by_photograph(images).values(), strict=True):
-        assert len(set(boxes)) == regions, name
-        for left, upper, right, lower in boxes:
-            assert right - left == lower - upper >= 112
-            assert left >= extent[0]
-            assert upper >= extent[1]
-            assert right <= extent[2]
-            assert lower <= extent[3]
+def test_regions_are_different_squares_inside_the_photograph():
+    for regions in (1, 2, 6, 7, 17, 40):
+        images = photos(regions=regions)
+        assert len(images) == regions * len(PHOTOGRAPHS), regions
+        for (name, extent), boxes in zip(PHOTOGRAPHS.items(), boxes_by_photograph(images).values(), strict=True):
+            assert len(set(boxes)) == regions, (name, regions)
+            for left, upper, right, lower in boxes:
+                assert right - left == lower - upper >= 112, (name, regions)
+                assert left >= extent[0], (name, regions)
+                assert upper >= extent[1], (name, regions)
+                assert right <= extent[2], (name, regions)
+                assert lower <= extent[3], (name, regions)
 
 
 def test_many_regions_still_differ_for_the_most_part():
@@ -82,3 +84,9 @@ def test_a_photograph_that_is_not_installed_is_named(monkeypatch):
 def test_bad_settings(setting):
     with pytest.raises(ValueError, match="regions must be at least 1 and size 1 to 300"):
         photos(**setting)
+
+
+def test_the_settings_say_how_many_regions_there_are():
+    assert Photos(regions=2).images(Path()) == photos(regions=2)
+    with pytest.raises(ValueError, match=r"^regions must be at least 1, got 0"):
+        Photos(regions=0)

@@ -1,17 +1,16 @@
 import json
-from importlib import import_module
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
 
-from semrsm_cli.data.egoobjects import ANNOTATIONS, CONDITIONS, METADATA
+from semrsm_cli.data import Metric, Scenes, SceneSpec, render, scenes
+from semrsm_cli.data.annotations import ANNOTATIONS, CONDITIONS, METADATA
 from semrsm_cli.data.objects import OBJECTS, cut_out
-from semrsm_cli.data.retrieval import Metric
-from semrsm_cli.data.scenes import Filming, scenes, scenes_images
 
-module = import_module("semrsm_cli.data.scenes")  # the package shows the function of that name
-
-FEW = Filming(n_scenes=6, n_videos=3, n_frames=2)
+FEW = Scenes(n_scenes=6, n_videos=3, n_frames=2)
+ONE = Scenes(n_scenes=1, n_videos=1, n_frames=1)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +20,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def few(cache):
-    return scenes_images(cache, FEW)
+    return FEW.labelled_images(cache)
 
 
 def test_all_scenes_videos_and_frames_are_there(few):
@@ -78,11 +77,13 @@ def test_names_come_from_the_metadata(few):
     assert set(few.classes) <= set(OBJECTS)
 
 
-def test_the_seed_decides_and_the_cache_keeps(cache, few, tmp_path):
+def test_the_seed_decides_and_the_cache_keeps(cache, few, tmp_path, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in few.images.reader.root.rglob("*.jpg")}
-    assert scenes_images(cache, FEW).images == few.images
+    assert FEW.labelled_images(cache).images == few.images
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    again, other = (scenes_images(tmp_path, Filming(n_scenes=1, n_videos=1, n_frames=1, seed=seed)) for seed in (0, 1))
+    again = ONE.labelled_images(tmp_path)
+    monkeypatch.setattr(render, "SEED", 1)
+    other = ONE.labelled_images(tmp_path)
     row = few.images.ids.index(next(i for i in few.images.ids if i.startswith(again.scenes[0])))
     assert again.scenes[0] == few.scenes[row] != other.scenes[0]
     assert not list(tmp_path.glob(".*"))
@@ -92,38 +93,70 @@ def test_what_was_interrupted_leaves_nothing_behind(tmp_path, monkeypatch):
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "write_json", fail)
+    monkeypatch.setattr(render, "write_json", fail)
     with pytest.raises(KeyboardInterrupt):
-        scenes_images(tmp_path, Filming(n_scenes=1))
+        Scenes(n_scenes=1).images(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_another_process_may_have_been_quicker(tmp_path):
-    filming = Filming(n_scenes=1, n_videos=1, n_frames=1)
-    root = scenes_images(tmp_path, filming).images.reader.root
-    module.make(root, filming)
+    root = ONE.images(tmp_path).reader.root
+    scenes.make(root, ONE)
     assert [path.name for path in tmp_path.iterdir()] == [root.name]
-    assert len(scenes_images(tmp_path, filming)) == 1
+    assert len(ONE.images(tmp_path)) == 1
 
 
 def test_queries_and_database_share_no_image(cache):
-    found = scenes(cache, FEW, n_queries=10)
+    found = replace(FEW, n_queries=10).retrieval_set(cache, 0)
     assert (len(found.queries), len(found.database)) == (10, 26)
-    assert not set(found.draw.queries) & set(found.draw.database)
+    assert not set(found.split.queries) & set(found.split.database)
     assert found.metric is Metric.count_f1
 
 
-@pytest.mark.parametrize("name", OBJECTS)
-def test_objects_can_be_told_apart(name):
-    own = [np.asarray(cut_out(name, 40).convert("RGB").resize((8, 8)), dtype=float)]
-    others = [
-        np.asarray(cut_out(other, 40).convert("RGB").resize((8, 8)), dtype=float) for other in OBJECTS if other != name
+def test_objects_can_be_told_apart():
+    pictures = {
+        name: np.asarray(cut_out(name, 40).convert("RGB").resize((8, 8)), dtype=float).ravel() for name in OBJECTS
+    }
+    for name, other in combinations(OBJECTS, 2):
+        assert np.abs(pictures[name] - pictures[other]).mean() > 15, (name, other)
+    assert {cut_out(name, 40).mode for name in OBJECTS} == {"RGBA"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"n_scenes": 0}, "^n_scenes must be at least 1, got 0"),
+        ({"n_frames": 0}, "^n_frames must be at least 1, got 0"),
+        ({"n_videos": 0}, "^n_videos must be at least 1, got 0"),
+        ({"n_videos": len(CONDITIONS) + 1}, "^n_videos can be 10 at most, got 11"),
+    ],
+)
+def test_bad_settings(settings, complaint):
+    for kind in (SceneSpec, Scenes):
+        with pytest.raises(ValueError, match=complaint):
+            kind(**settings)
+
+
+def test_the_folder_is_called_after_what_the_pictures_depend_on_alone():
+    assert SceneSpec().key() == "df4b324c8296576b"  # pictures that are there already are found again
+    assert Scenes(n_queries=3, name="other", objects=True).key() == SceneSpec().key() != FEW.key()
+
+
+def test_objects_are_cut_out_square_and_by_video(cache):
+    found = FEW.training_set(cache, 0.2)
+    assert len(found.val) > 0
+    videos = [
+        {group for group, label in zip(part.images.groups, part.labels, strict=True) if label == 0}
+        for part in (found.train, found.val)
     ]
-    assert min(np.abs(own[0] - other).mean() for other in others) > 15
-    assert cut_out(name, 40).mode == "RGBA"
+    assert not videos[0] & videos[1]
+    for i in range(0, len(found.train), 7):
+        image, label = found.train[i]
+        assert image.width == image.height >= 8
+        assert 0 <= label < len(found.train.classes)
+    assert found.train.images.fingerprint() == FEW.training_set(cache, 0.2).train.images.fingerprint()
 
 
-@pytest.mark.parametrize("setting", [{"n_scenes": 0}, {"n_frames": 0}, {"n_videos": len(CONDITIONS) + 1}])
-def test_bad_settings(setting):
-    with pytest.raises(ValueError, match="must be at least 1, and n_videos at most 10"):
-        Filming(**setting)
+def test_the_objects_to_look_at_are_those_to_validate_with(cache):
+    images = replace(FEW, objects=True).images(cache)
+    assert images.ids == FEW.training_set(cache, 0.2).val.images.ids

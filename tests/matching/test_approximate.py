@@ -21,7 +21,7 @@ def test_never_beats_the_optimum_nor_exceeds_its_bound(s: int, seed: int, method
     affinity = x @ y.T
     optimum = naive.optimum(affinity)
     for given_affinity in (affinity, None):
-        found = match(given_affinity, method=method, batch=13, k=5, x=x, y=y)
+        found = match(given_affinity, method=method, batch=13, n_exact=5, x=x, y=y)
         assert sorted(found.col_of_row) == list(range(s))
         assert found.value == pytest.approx(affinity[np.arange(s), found.col_of_row].sum(), rel=1e-5, abs=1e-4)
         assert found.value <= optimum + 1e-4
@@ -51,7 +51,7 @@ def test_one_batch_is_the_optimum(rng: np.random.Generator) -> None:
 def test_topk_greedy(k: int, rng: np.random.Generator) -> None:
     x, y = images(rng, 30, 8)
     for affinity in (x @ y.T, None):
-        found = match(affinity, method="topk_greedy", k=k, x=x, y=y, tolerance=1e-7)
+        found = match(affinity, method="topk_greedy", n_exact=k, x=x, y=y, tolerance=1e-7)
         assert found.value == pytest.approx(naive.topk_greedy(x, y, k), rel=1e-5)
 
 

@@ -33,9 +33,9 @@ def test_takes_lists_and_integers() -> None:
         ({"affinity": np.eye(2), "method": "greedy"}, "greedy goes by the norms"),
         ({"affinity": None, "x": np.eye(3), "y": np.eye(2)}, r"same positions and channels, got \(3, 3\) and \(2, 2\)"),
         ({"affinity": np.eye(2), "x": np.eye(3), "y": np.eye(3)}, r"got \(2, 2\) for 3"),
-        ({"affinity": np.eye(2), "tolerance": -1.0}, "tolerance must be 0 or more, got -1.0"),
+        ({"affinity": np.eye(2), "tolerance": -1.0}, "tolerance must be at least 0 and below 1, got -1.0; try 1e-4"),
         ({"affinity": None, "x": np.eye(2), "y": np.eye(2), "method": "batch_optimal", "batch": 0}, "batch must be at"),
-        ({"affinity": None, "x": np.eye(2), "y": np.eye(2), "method": "topk_greedy", "k": 0}, "k must be at least 1"),
+        ({"affinity": None, "x": np.eye(2), "y": np.eye(2), "method": "topk_greedy", "n_exact": 0}, "n_exact must be"),
         ({"affinity": np.eye(2), "method": "best"}, "'best' is not a valid Method"),
     ],
 )

@@ -105,13 +105,13 @@ for s in (2, 5, 20):
     assert found.value <= exact.value + 1e-5 and exact.value <= found.bound + 1e-5
     assert found.bound - found.value < 1e-2
     for method in ("batch_optimal", "topk_greedy", "greedy"):
-        assert sorted(match(None, method=method, x=x, y=y, batch=4, k=3).col_of_row) == list(range(s))
+        assert sorted(match(None, method=method, x=x, y=y, batch=4, n_exact=3).col_of_row) == list(range(s))
     from semrsm_cli.matching import optimal
     optimal.LARGEST_MATRIX = 0
     computed = match(None, x=x, y=y)
     assert abs(computed.value - exact.value) < 1e-2
     optimal.LARGEST_MATRIX = 2**28
-assert gram(rng.normal(size=(3, 4, 2)), workers=1).inner.shape == (3, 3)
+assert gram(rng.normal(size=(3, 4, 2)), threads=1).inner.shape == (3, 3)
 """
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, env=environment, timeout=120)

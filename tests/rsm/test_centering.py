@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from semrsm_cli.rsm import Centered, mean
+from semrsm_cli.rsm import Centered, Pooled, mean
 from semrsm_cli.rsm import centering as centering_module
 
 
@@ -37,3 +37,13 @@ def test_centered_float16_is_subtracted_in_float32(x: np.ndarray) -> None:
 def test_no_images() -> None:
     with pytest.raises(ValueError, match=r"mean of no images, got shape \(0, 4, 3\)"):
         mean(np.zeros((0, 4, 3)), "sample")
+
+
+def test_pooled_reads_slices(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(centering_module, "CHUNK_BYTES", 300)  # three images at a time
+    centered = Centered(x, mean(x, "sample"))
+    view = Pooled(centered)
+    assert view.shape == (10, 1, 3)
+    assert len(view) == 10
+    np.testing.assert_array_equal(view[1:9], centered[1:9].mean(1, keepdims=True))
+    assert Pooled(x.astype(np.float16))[3:4].dtype == view.dtype == np.float32

@@ -5,22 +5,36 @@ from hypothesis import strategies as st
 
 from semrsm_cli.matching import Method
 from semrsm_cli.matching import optimal as optimal_module
-from semrsm_cli.rsm import Invariance, gram, kernel
-from semrsm_cli.rsm import pairs as pairs_module
-from semrsm_cli.rsm import tiles as tiles_module
+from semrsm_cli.rsm import Invariance, Matcher, gram, kernel
+from semrsm_cli.rsm import matcher as matcher_module
+from semrsm_cli.rsm import plan as plan_module
 from tests import naive
 
+FINE = Matcher(tolerance=1e-6)
+FREER = (Invariance.none, Invariance.translation, Invariance.permutation)
 APPROXIMATE = [Method.batch_optimal, Method.topk_greedy, Method.greedy, Method.diagonal]
 
 
-class Folder(dict):
-    """A store of tiles in memory."""
+class Store:
+    """A store of tiles in memory, which holds NaN where nothing was saved."""
 
-    def load(self, row, col):
-        return self.get((row, col))
+    def __init__(self) -> None:
+        self.tile_size = 0
+        self.finished: set[tuple[int, int]] = set()
 
-    def save(self, row, col, inner, bound):
-        self[row, col] = inner, bound
+    def open(self, shape, tile_size):
+        if tile_size != self.tile_size:
+            self.tile_size, self.finished = tile_size, set()
+            self.inner, self.bound = np.full((2, *shape), np.nan)
+
+    def load(self, tile):
+        if (tile.row, tile.col) in self.finished:
+            return self.inner[tile.slices], self.bound[tile.slices]
+        return None
+
+    def save(self, tile, inner, bound):
+        self.inner[tile.slices], self.bound[tile.slices] = inner, bound
+        self.finished.add((tile.row, tile.col))
 
 
 @pytest.fixture
@@ -36,13 +50,13 @@ def y(rng: np.random.Generator) -> np.ndarray:
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiles of two images on a side, matched one pair at a time."""
-    monkeypatch.setattr(tiles_module, "MOST_IMAGES", 2)
-    monkeypatch.setattr(tiles_module, "TILES_ON_A_SIDE", 1)
-    monkeypatch.setattr(pairs_module, "PRODUCT_BYTES", 0)
+    monkeypatch.setattr(plan_module, "MAX_IMAGES", 2)
+    monkeypatch.setattr(plan_module, "TILES_ON_A_SIDE", 1)
+    monkeypatch.setattr(matcher_module, "PRODUCT_BYTES", 0)
 
 
 def test_is_the_optimum_of_every_pair(x: np.ndarray, y: np.ndarray) -> None:
-    g = gram(x, y, tolerance=1e-7)
+    g = gram(x, y, matcher=Matcher(tolerance=1e-7))
     np.testing.assert_allclose(g.inner, naive.gram(x, y), rtol=1e-6, atol=1e-5)
     np.testing.assert_allclose(g.sq_x, (x.astype(np.float64) ** 2).sum((1, 2)))
     np.testing.assert_allclose(g.sq_y, (y.astype(np.float64) ** 2).sum((1, 2)))
@@ -58,12 +72,12 @@ def test_with_itself_is_symmetric_and_the_diagonal_is_the_norm(x: np.ndarray) ->
     assert g.symmetric
 
 
-@pytest.mark.parametrize("matching", [Method.optimal, Method.scipy, Method.ortools, *APPROXIMATE])
+@pytest.mark.parametrize("method", [Method.optimal, Method.scipy, Method.ortools, *APPROXIMATE])
 @pytest.mark.usefixtures("small_tiles")
-def test_small_tiles_and_several_workers_change_nothing(x: np.ndarray, y: np.ndarray, matching: Method) -> None:
+def test_small_tiles_and_several_threads_change_nothing(x: np.ndarray, y: np.ndarray, method: Method) -> None:
     for other in (None, y):
-        one = gram(x, other, matching=matching, batch=4, k=3, workers=1)
-        three = gram(x, other, matching=matching, batch=4, k=3, workers=3)
+        one = gram(x, other, matcher=Matcher(method=method, batch=4, n_exact=3), threads=1)
+        three = gram(x, other, matcher=Matcher(method=method, batch=4, n_exact=3), threads=3)
         np.testing.assert_array_equal(one.inner, three.inner)
         np.testing.assert_array_equal(one.bound, three.bound)
 
@@ -83,15 +97,15 @@ def test_pairs_that_share_a_product_do_not_mix(s: int, rng: np.random.Generator)
     np.testing.assert_allclose(gram(x, y).inner, naive.gram(x, y), rtol=1.1e-4)
 
 
-@pytest.mark.parametrize("matching", APPROXIMATE)
-def test_approximations_lie_below_the_optimum_and_bounds_above(x: np.ndarray, y: np.ndarray, matching: Method) -> None:
-    g, optimum = gram(x, y, matching=matching, batch=4, k=3), naive.gram(x, y)
+@pytest.mark.parametrize("method", APPROXIMATE)
+def test_approximations_lie_below_the_optimum_and_bounds_above(x: np.ndarray, y: np.ndarray, method: Method) -> None:
+    g, optimum = gram(x, y, matcher=Matcher(method=method, batch=4, n_exact=3)), naive.gram(x, y)
     assert (g.inner <= optimum + 1e-4).all()
     assert (g.bound >= optimum - 1e-4).all()
 
 
 @pytest.mark.parametrize(
-    ("matching", "twin"),
+    ("method", "twin"),
     [
         (Method.batch_optimal, lambda a, b: naive.batch_optimal(a, b, 4)),
         (Method.topk_greedy, lambda a, b: naive.topk_greedy(a, b, 3)),
@@ -99,14 +113,14 @@ def test_approximations_lie_below_the_optimum_and_bounds_above(x: np.ndarray, y:
         (Method.diagonal, lambda a, b: float((a * b).sum())),
     ],
 )
-def test_approximations_are_their_slow_twins(x: np.ndarray, y: np.ndarray, matching: Method, twin) -> None:
-    g = gram(x, y, matching=matching, batch=4, k=3, tolerance=1e-8)
+def test_approximations_are_their_slow_twins(x: np.ndarray, y: np.ndarray, method: Method, twin) -> None:
+    g = gram(x, y, matcher=Matcher(method=method, batch=4, n_exact=3, tolerance=1e-8))
     expected = [[twin(a, b) for b in y] for a in x]
     np.testing.assert_allclose(g.inner, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_batches_longer_than_the_map_are_the_optimum(x: np.ndarray, y: np.ndarray) -> None:
-    np.testing.assert_array_equal(gram(x, y, matching="batch_optimal").bound, gram(x, y).bound)
+    np.testing.assert_array_equal(gram(x, y, matcher=Matcher(method=Method.batch_optimal)).bound, gram(x, y).bound)
 
 
 @settings(max_examples=20)
@@ -115,7 +129,7 @@ def test_shuffled_positions_leave_the_semantic_rsm_unchanged(seed: int, s: int, 
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(2, 4, s, c)).astype(np.float32)
     shuffled = np.stack([image[rng.permutation(s)] for image in x])
-    one, two = gram(x, y, tolerance=1e-6), gram(shuffled, y, tolerance=1e-6)
+    one, two = gram(x, y, matcher=FINE), gram(shuffled, y, matcher=FINE)
     np.testing.assert_allclose(one.inner, two.inner, rtol=1e-5, atol=1e-5 * s * c)
 
 
@@ -125,8 +139,8 @@ def test_a_rotation_of_the_channels_changes_no_inner_product(seed: int, invarian
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(2, 3, 6, 5))
     rotation = np.linalg.qr(rng.normal(size=(5, 5)))[0]
-    one = gram(x, y, invariance=invariance, grid=(2, 3), tolerance=1e-6)
-    two = gram(x @ rotation, y @ rotation, invariance=invariance, grid=(2, 3), tolerance=1e-6)
+    one = gram(x, y, invariance=invariance, grid=(2, 3), matcher=FINE)
+    two = gram(x @ rotation, y @ rotation, invariance=invariance, grid=(2, 3), matcher=FINE)
     np.testing.assert_allclose(one.inner, two.inner, rtol=1e-4, atol=1e-4)
 
 
@@ -135,7 +149,7 @@ def test_a_rotation_of_the_channels_changes_no_inner_product(seed: int, invarian
 def test_more_freedom_gives_more_similarity(seed: int, height: int, width: int) -> None:
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(2, 3, height * width, 3))
-    none, translation, permutation = (gram(x, y, invariance=how, grid=(height, width)) for how in Invariance)
+    none, translation, permutation = (gram(x, y, invariance=how, grid=(height, width)) for how in FREER)
     room = 1e-4 * np.abs(permutation.inner) + 1e-4
     assert (translation.inner >= none.inner - room).all()
     assert (permutation.bound >= translation.inner - room).all()
@@ -153,23 +167,23 @@ def test_takes_float16_lists_of_slices_and_memory_maps(x: np.ndarray, y: np.ndar
 def test_without_the_matrix(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = rng.normal(size=(2, 2, 70, 5)).astype(np.float32)
     expected = gram(x, y)
-    for module in (pairs_module, optimal_module):
+    for module in (matcher_module, optimal_module):
         monkeypatch.setattr(module, "LARGEST_MATRIX", 0)
     np.testing.assert_allclose(gram(x, y).inner, expected.inner, rtol=2e-4)
 
 
 def test_a_finer_tolerance_than_float32_allows(x: np.ndarray, y: np.ndarray) -> None:
-    g = gram(x, y, tolerance=1e-9)
+    g = gram(x, y, matcher=Matcher(tolerance=1e-9))
     assert (g.bound - g.inner <= 1e-9 * np.abs(g.inner) + 1e-9).all()
 
 
-@pytest.mark.parametrize("matching", [Method.optimal, Method.batch_optimal, Method.scipy])
+@pytest.mark.parametrize("method", [Method.optimal, Method.batch_optimal, Method.scipy])
 def test_only_the_pairs_asked_for_are_computed(
-    x: np.ndarray, y: np.ndarray, matching: Method, rng: np.random.Generator, small_tiles: None
+    x: np.ndarray, y: np.ndarray, method: Method, rng: np.random.Generator, small_tiles: None
 ) -> None:
     pairs = rng.uniform(size=(6, 5)) < 0.4
     pairs[2] = False
-    whole, some = (gram(x, y, matching=matching, batch=4, pairs=chosen) for chosen in (None, pairs))
+    whole, some = (gram(x, y, matcher=Matcher(method=method, batch=4), pairs=chosen) for chosen in (None, pairs))
     np.testing.assert_allclose(some.inner[pairs], whole.inner[pairs], rtol=1e-5)
     assert (some.bound[pairs] >= some.inner[pairs]).all()
     assert not some.inner[~pairs].any()
@@ -182,40 +196,72 @@ def test_only_the_pairs_asked_for_are_computed(
 
 @pytest.mark.usefixtures("small_tiles")
 def test_goes_on_with_the_tiles_that_are_finished(x: np.ndarray) -> None:
-    folder, counted = Folder(), []
-    whole = gram(x, tiles=folder, progress=counted.append)
+    store, counted = Store(), []
+    whole = gram(x, tiles=store, progress=counted.append)
     assert sum(counted) == 6 * 7 // 2
-    assert set(folder) == {(0, 0), (0, 2), (0, 4), (2, 2), (2, 4), (4, 4)}
-    del folder[0, 2], folder[4, 4]
-    kept = dict(folder)
+    assert store.finished == {(0, 0), (0, 2), (0, 4), (2, 2), (2, 4), (4, 4)}
+    store.finished -= {(0, 2), (4, 4)}
     computed = []
-    folder.save = lambda row, col, inner, bound: computed.append((row, col))
-    again = gram(x, tiles=folder, workers=2)
+    store.save = lambda tile, inner, bound: computed.append((tile.row, tile.col))
+    again = gram(x, tiles=store, threads=2)
     np.testing.assert_array_equal(again.inner, whole.inner)
     np.testing.assert_array_equal(again.bound, whole.bound)
     assert sorted(computed) == [(0, 2), (4, 4)]
-    assert dict(folder) == kept
 
 
 @pytest.mark.usefixtures("small_tiles")
-def test_tiles_of_another_plan_are_computed_anew(x: np.ndarray) -> None:
-    folder = Folder({(0, 0): (np.zeros((3, 3)), np.zeros((3, 3)))})
-    np.testing.assert_array_equal(gram(x, tiles=folder).inner, gram(x).inner)
+def test_tiles_of_another_plan_are_computed_anew(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    gram(x, tiles=store)
+    monkeypatch.setattr(plan_module, "MAX_IMAGES", 3)
+    np.testing.assert_array_equal(gram(x, tiles=store).inner, gram(x).inner)
+    assert store.finished == {(0, 0), (0, 3), (3, 3)}
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("invariance", Invariance)
+def test_a_gram_on_disk_has_the_same_rows(x: np.ndarray, y: np.ndarray, invariance: Invariance) -> None:
+    for other in (None, y):
+        held = gram(x, other, invariance=invariance, grid=(3, 3))
+        counted: list[int] = []
+        store = Store()
+        kept = gram(x, other, invariance=invariance, grid=(3, 3), tiles=store, in_memory=False, progress=counted.append)
+        assert kept.inner is store.inner
+        assert sum(counted) == (21 if other is None else 30)
+        for start, stop in ((0, 6), (0, 1), (1, 4), (3, 6)):
+            for bounds in (True, False):
+                one, two = held.rows(start, stop, bounds=bounds), kept.rows(start, stop, bounds=bounds)
+                for name in ("inner", "bound", "sq_x", "sq_y"):
+                    np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+                assert (one.bound >= one.inner).all()
+            first = start if other is None else 0
+            np.testing.assert_array_equal(one.inner, held.inner[start:stop, first:].astype(np.float32))
+            np.testing.assert_array_equal(one.sq_x, held.sq_x[start:stop])
+            np.testing.assert_array_equal(one.sq_y, held.sq_y[first:])
+
+
+def test_pooled_is_the_inner_product_of_the_mean_vectors(x: np.ndarray, y: np.ndarray) -> None:
+    g = gram(x, y, invariance="pooled")
+    np.testing.assert_allclose(g.inner, x.mean(1) @ y.mean(1).T, rtol=1e-6)
+    np.testing.assert_allclose(g.sq_x, (x.mean(1).astype(np.float64) ** 2).sum(1))
+    np.testing.assert_array_equal(g.inner, g.bound)
+    with pytest.raises(ValueError, match=r"x must be .*got \(2, 9\)"):
+        gram(np.ones((2, 9)), invariance="pooled")
 
 
 def test_every_kernel_from_one_matching(x: np.ndarray, y: np.ndarray) -> None:
     """As computed from the vectors themselves, permuted by SciPy."""
-    g = gram(x, y, tolerance=1e-8)
+    g = gram(x, y, matcher=Matcher(tolerance=1e-8))
     for name in ("linear", "cosine", "rbf"):
         np.testing.assert_allclose(kernel(g, name, sigma=3.0), naive.semantic_rsm(x, y, name, 3.0), rtol=1e-5)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e30])
-@pytest.mark.parametrize("workers", [1, 2])
-def test_names_the_sample_that_is_not_finite(x: np.ndarray, y: np.ndarray, bad: float, workers: int) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_names_the_sample_that_is_not_finite(x: np.ndarray, y: np.ndarray, bad: float, threads: int) -> None:
     y[3, 2, 1] = bad
     with pytest.raises(ValueError, match="sample 3"):
-        gram(x, y, workers=workers)
+        gram(x, y, threads=threads)
 
 
 @pytest.mark.parametrize(
@@ -227,8 +273,8 @@ def test_names_the_sample_that_is_not_finite(x: np.ndarray, y: np.ndarray, bad: 
         (((2, 9, 4), (2, 9)), {}, r"y must be .*got \(2, 9\)"),
         (((2, 9, 4), (2, 9, 4)), {"invariance": "translation"}, "the grid .* of the 9 positions, got grid=None"),
         (((2, 9, 4), (2, 9, 4)), {"invariance": "translation", "grid": (2, 4)}, r"got grid=\(2, 4\)"),
-        (((2, 9, 4), (2, 9, 4)), {"batch": 0}, "batch must be at least 1, got 0"),
-        (((2, 9, 4), (2, 9, 4)), {"workers": 0}, "workers must be at least 1, got 0"),
+        (((2, 9, 4), (2, 9, 4)), {"in_memory": False}, "in_memory=False needs tiles"),
+        (((2, 9, 4), (2, 9, 4)), {"threads": 0}, "threads must be at least 1, got 0"),
         (((2, 9, 4), (2, 9, 4)), {"memory_gib": 0}, "memory_gib must be above 0, got 0"),
         (((2, 9, 4), (2, 9, 4)), {"memory_gib": 1e-7}, "with 9 positions needs .* MiB, but only 0.0 MiB"),
         (((2, 9, 4), (2, 9, 4)), {"invariance": "rotation"}, "'rotation' is not a valid Invariance"),

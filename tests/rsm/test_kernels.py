@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from semrsm_cli.rsm import Gram, Kernel, gram, kernel, rsm
+from semrsm_cli.rsm import Gram, Kernel, KernelRows, gram, kernel, median_sigma_by_rows, rsm
+from semrsm_cli.rsm import kernels as kernels_module
 
 
 @pytest.fixture
@@ -62,12 +63,54 @@ def test_rsm_is_gram_and_kernel(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"sigma": 0.0}, "sigma must be positive, got 0.0"),
-        ({"sigma": np.nan}, "sigma must be positive, got nan"),
-        ({"sigma_tile": 0}, "sigma_tile must be positive, got 0"),
+        ({"sigma": 0.0}, "sigma must be above 0, got 0.0"),
+        ({"sigma": np.nan}, "sigma must be above 0, got nan"),
+        ({"sigma_tile": 0}, "sigma_tile must be above 0, got 0"),
         ({"sigma": 1.0, "sigma_tile": 5}, "give one of the two"),
     ],
 )
 def test_bad_sigma_is_named(g: Gram, settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kernel(g, "rbf", **settings)
+    with pytest.raises(ValueError, match=message):
+        KernelRows(gram(np.ones((2, 3, 4))), "rbf", **settings)
+    with pytest.raises(ValueError, match=message):
+        rsm(np.ones((2, 3, 4)), kernel="rbf", **settings)
+
+
+@pytest.mark.parametrize("settings", [{}, {"sigma": 2.0}, {"sigma_tile": 4}])
+@pytest.mark.parametrize("name", Kernel)
+def test_rows_of_a_kernel(
+    name: Kernel, settings: dict, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    g = gram(rng.normal(size=(11, 4, 3)))
+    whole = np.triu(kernel(g, name, **settings))
+    monkeypatch.setattr(kernels_module, "PAIRS_AT_ONCE", 30)  # two rows
+    rows = KernelRows(g, name, **settings)
+    assert rows.shape == (11, 11)
+    for start, stop in ((0, 11), (3, 4), (2, 9), (10, 11)):
+        found = rows[start:stop]
+        assert found.dtype == rows.dtype == np.float32
+        np.testing.assert_allclose(np.triu(found, start), whole[start:stop], rtol=1e-5)
+
+
+def test_the_median_by_rows(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = rng.normal(size=(9, 4, 3))
+    g = gram(np.concatenate([x, x[:2]]))
+    squares = squared_distances(g)[np.triu(np.ones((11, 11), bool), 1)]
+    expected = np.sqrt(np.median(squares[squares > 1e-3]))
+    assert median_sigma_by_rows(g) == pytest.approx(expected, rel=1e-5)
+    monkeypatch.setattr(kernels_module, "PAIRS_AT_ONCE", 30)
+    assert median_sigma_by_rows(g) == pytest.approx(expected, rel=1e-5)
+    assert median_sigma_by_rows(gram(np.ones((3, 4, 2)))) == 1
+
+
+def test_rows_of_two_sets_are_refused(g: Gram) -> None:
+    with pytest.raises(ValueError, match=r"takes images with themselves, got \(7, 6\) of two sets"):
+        KernelRows(g, "cosine")
+
+
+def test_no_kernel_of_a_gram_on_disk(rng: np.random.Generator) -> None:
+    on_disk = Gram(inner=object(), bound=object(), sq_x=np.ones(2), sq_y=np.ones(2), symmetric=True)
+    with pytest.raises(ValueError, match="takes a Gram in memory"):
+        kernel(on_disk, "cosine")

@@ -1,0 +1,49 @@
+"""Every schema, as Hydra knows it: the task's, and that of each kind of data set."""
+
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from semrsm_cli.config import tasks
+from semrsm_cli.data import DATASETS
+
+__all__ = ["TASKS", "editable", "register_schemas"]
+
+TASKS = {
+    "bench": tasks.BenchConfig,
+    "cka": tasks.CkaConfig,
+    "correlate": tasks.CorrelateConfig,
+    "extract": tasks.ExtractConfig,
+    "report": tasks.ReportConfig,
+    "retrieve": tasks.RetrieveConfig,
+    "rsm": tasks.RsmConfig,
+    "train": tasks.TrainConfig,
+    "translate": tasks.TranslateConfig,
+}
+
+
+def register_schemas() -> None:
+    """Tell Hydra the schemas, in groups named `schema` whose members are no options, and `${lower:TEXT}` for YAML."""
+    OmegaConf.register_new_resolver("lower", str.lower, replace=True)
+    store = ConfigStore.instance()
+    for task, schema in TASKS.items():
+        store.store(group="schema", name=task, node=editable(schema))
+    for dataset, kind in DATASETS.items():
+        store.store(group="dataset/schema", name=dataset, node=editable(kind), package="dataset")
+
+
+def editable(schema: type) -> DictConfig:
+    """A config of a frozen dataclass that overrides can still be merged into."""
+    config: DictConfig = OmegaConf.structured(schema)
+    unlock(config)
+    return config
+
+
+def unlock(config: Any) -> None:
+    """Take the read-only flags away that OmegaConf gives frozen dataclasses."""
+    if not isinstance(config, DictConfig):
+        return
+    OmegaConf.set_readonly(config, None)
+    for key in () if config._is_missing() or config._is_none() else config:
+        unlock(config._get_node(key))

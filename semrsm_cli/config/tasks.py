@@ -1,0 +1,277 @@
+"""The settings of every task, typed and checked, with their defaults."""
+
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+from semrsm_cli.checks import require, require_at_least, require_positive
+from semrsm_cli.config.comparison import InvariancesConfig, KernelConfig, KernelsConfig, MatchedConfig, Settings
+from semrsm_cli.config.model import ModelConfig
+from semrsm_cli.config.runtime import RuntimeConfig
+from semrsm_cli.data import Dataset
+from semrsm_cli.matching import Method
+from semrsm_cli.measures.cka import Estimator
+from semrsm_cli.models.recipe import Recipe
+from semrsm_cli.rsm import Centering, Invariance, Kernel
+
+__all__ = [
+    "BenchConfig",
+    "CkaConfig",
+    "CorrelateConfig",
+    "ExtractConfig",
+    "ReportConfig",
+    "RetrieveConfig",
+    "RsmConfig",
+    "TrainConfig",
+    "TranslateConfig",
+]
+
+_TIMED = (
+    Method.optimal,
+    Method.scipy,
+    Method.ortools,
+    Method.lapjv,
+    Method.batch_optimal,
+    Method.topk_greedy,
+    Method.greedy,
+    Method.diagonal,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskConfig(Settings):
+    """What all tasks share."""
+
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    """Device, threads, memory."""
+    seed: int = 0
+    """Seed of everything that is drawn."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.seed < 2**32, f"seed must be at least 0 and below 2**32, got {self.seed}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig(TaskConfig):
+    """What the tasks share that show images to a network."""
+
+    model: ModelConfig = MISSING
+    """The network."""
+    dataset: Dataset = MISSING
+    """The images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractConfig(NetworkConfig):
+    """Settings of `semrsm extract`."""
+
+    n_images: int | None = None
+    """Draw so many images; by default all."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(1, self, "n_images")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RsmConfig(ExtractConfig, MatchedConfig):
+    """Settings of `semrsm rsm`."""
+
+    x: str | None = None
+    """File or stored key of representations [n, s, c] to use instead of a model and images: .npy, .npz, .safetensors
+    or Zarr."""
+    y: str | None = None
+    """A second one; the RSM then compares the images of x with those of y."""
+    kernel: KernelConfig = MISSING
+    """Kernel of the RSM."""
+    invariance: Invariance = Invariance.permutation
+    """`none` (spatio-semantic), `translation`, `permutation` (semantic), or `pooled`: one mean vector per image."""
+    grid: list[int] | None = None
+    """[height, width] of the positions of x, for invariance=translation on files."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.y is None or self.x is not None, "y= was given without x=; give x= too")
+        require(self.grid is None or len(self.grid) == 2, f"grid must be [height, width], got {self.grid}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslateConfig(NetworkConfig, MatchedConfig):
+    """Settings of `semrsm translate`."""
+
+    kernel: KernelConfig = MISSING
+    """Kernel of the RSMs; its sigma is taken within each batch, as in the paper."""
+    size: int = 84
+    """Side in pixels of the square that each image is brought to."""
+    crop: int = 64
+    """Side in pixels of the two crops, taken from its upper and its lower left."""
+    n_pairs: int = 10
+    """Images in a batch; each gives an upper and a lower crop."""
+    n_batches: int = 6
+    """Batches, all of unrelated images."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.size > self.crop > 0, f"size must be larger than crop, got size={self.size} and crop={self.crop}")
+        require_at_least(2, self, "n_pairs")
+        require_at_least(1, self, "n_batches")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchConfig(NetworkConfig):
+    """Settings of `semrsm bench`."""
+
+    size: int | None = 512
+    """Side in pixels of the square that each image is brought to; null for the network's own preprocessing."""
+    n_images: int = 8
+    """Images, all unrelated; each pair of them can be matched."""
+    positions: list[int] = field(default_factory=lambda: [256, 1024, 4096])
+    """Sizes to time; for each, a layer with so many positions."""
+    methods: list[Method] = field(default_factory=lambda: [*_TIMED])
+    """Methods to time, on pairs in turn."""
+    batches: list[int] = field(default_factory=lambda: [128, 256, 512, 1024])
+    """Batch lengths of `batch_optimal`."""
+    tolerance: float = 1e-4
+    """Largest certified gap of `optimal`, relative to the value."""
+    n_exact: int = 128
+    """Positions that `topk_greedy` matches optimally."""
+    seconds_per_cell: float = 2.0
+    """Time for one method at one size; a slow method gets fewer pairs, at least one."""
+    n_pairs: int = 28
+    """Most pairs of a cell."""
+    largest_matrix: int = 8192
+    """Beyond so many positions no affinity matrix is built, and only methods that need none are timed."""
+    centering: Centering = Centering.none
+    """`sample`, `channel` or `none`, as in Table 5: centred images may have no similarity to take a ratio of."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(1, self, "size", "n_exact", "n_pairs")
+        require_at_least(2, self, "n_images")
+        require_at_least(0, self, "largest_matrix")
+        require_positive(self, "seconds_per_cell")
+        require(0 <= self.tolerance < 1, f"tolerance must be at least 0 and below 1, got {self.tolerance}; try 1e-4")
+        require(bool(self.positions), "positions is empty; give sizes such as [256,1024]")
+        require(bool(self.methods), f"methods is empty; give some of {', '.join(Method)}")
+        require(all(batch >= 1 for batch in self.batches), f"batches must be at least 1, got {self.batches}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrieveConfig(NetworkConfig, MatchedConfig, KernelsConfig, InvariancesConfig):
+    """Settings of `semrsm retrieve`; the network has one layer, the mean that centres is the database's."""
+
+    n_resamples: int = 10_000
+    """Resamples of the queries for confidence intervals; 0 for none."""
+    n_neighbours: int = 5
+    """Neighbours of a query that are kept and drawn."""
+    shortlist: int | None = None
+    """Match only the so many database images whose pooled vectors are most similar to the query's."""
+    n_pictures: int = 4
+    """Queries to draw with their neighbours."""
+    n_thumbnails: int = 50
+    """Queries of which thumbnails are kept with their neighbours', for `semrsm report` to lay models side by side."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(1, self, "n_neighbours")
+        require(
+            self.shortlist is None or self.shortlist >= self.n_neighbours,
+            f"shortlist must be at least n_neighbours={self.n_neighbours}, got {self.shortlist}",
+        )
+        require_at_least(0, self, "n_pictures", "n_thumbnails")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrelateConfig(ExtractConfig, MatchedConfig, KernelsConfig, InvariancesConfig):
+    """Settings of `semrsm correlate`; resamples are of the images."""
+
+    x: str | None = None
+    """File or stored key of representations [n, s, c] to use instead of a model and images: .npy, .npz, .safetensors
+    or Zarr."""
+    logits: str | None = None
+    """File of the logits [n, classes] that belong to x."""
+    n_permutations: int = 1000
+    """Permutations for the test of `permutation` against `none`; 0 for none."""
+    arrays: bool = True
+    """Whether RSMs and divergences are written too, 4 bytes a pair."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(3, self, "n_images")
+        require((self.x is None) == (self.logits is None), "x and logits belong together; give both or neither")
+        require_at_least(0, self, "n_permutations")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CkaConfig(ExtractConfig, MatchedConfig, KernelsConfig):
+    """Settings of `semrsm cka`; sigma is taken from each RSM."""
+
+    model_names: list[str] = field(default_factory=list)
+    """More networks like model.name, such as other seeds; CKA is averaged over them. Paths may hold `*`."""
+    between_networks: bool = False
+    """Compare every two of these networks, not each with itself."""
+    model_b: ModelConfig | None = None
+    """A second network, to compare with the first: model@model_b=resnet18."""
+    x: list[str] = field(default_factory=list)
+    """Files or stored keys of representations [n, s, c] to use instead of a model and images, one or several layers."""
+    y: list[str] = field(default_factory=list)
+    """The same for a second network; s and c may differ, the images must not. Ids are compared where both have some: in
+    NAME.ids.csv beside the file (column `id`), or in an array `ids` of an .npz file."""
+    size: int | None = None
+    """Side in pixels of the square that each image is brought to; by default the network's own preprocessing."""
+    kernels: list[Kernel] = field(default_factory=lambda: [Kernel.linear, Kernel.rbf])
+    """Kernels, all from one matching."""
+    estimator: Estimator = Estimator.biased
+    """How HSIC is estimated: `biased` (Eq. 1) or `unbiased`."""
+    batch_images: int = 250
+    """Images of a mini-batch; RSMs are made within mini-batches, and their HSICs summed before the ratio."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(not self.y or bool(self.x), "y= was given without x=; give x= too")
+        require(
+            not self.x or not (self.model_names or self.model_b),
+            "x= takes the place of models; leave out model_names and model_b",
+        )
+        require(
+            not (self.between_networks and self.model_b),
+            "between_networks compares model.name and model_names with each other; leave out model_b",
+        )
+        require_at_least(1, self, "size")
+        require_at_least(2, self, "batch_images")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportConfig(Settings):
+    """Settings of `semrsm report`."""
+
+    runs: list[str] = field(default_factory=lambda: ["outputs"])
+    """Folders of runs: DIR or [DIR,DIR]; all are searched with their subfolders."""
+    query: str | None = None
+    """Image to draw with its neighbours under all models; by default the queries that tell most."""
+    n_pictures: int = 2
+    """Queries to draw with their neighbours under all models."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(bool(self.runs), "runs names no folder; set runs=DIR")
+        require_at_least(0, self, "n_pictures")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(TaskConfig):
+    """Settings of `semrsm train`."""
+
+    dataset: Dataset = MISSING
+    """The images: cifar100, tiny_imagenet, imagenet, scenes (the objects in them), or folder (with class folders)."""
+    recipe: Recipe = MISSING
+    """The network, and how it is trained."""
+    val_fraction: float = 0.2
+    """Share of the training images that is kept for validation where a set has no validation images of its own."""
+    label: str | None = None
+    """Name of the network in tables and figures; by default architecture and data set."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 < self.val_fraction < 1, f"val_fraction must lie between 0 and 1, got {self.val_fraction}")

@@ -1,0 +1,154 @@
+"""Matched inner products of what a source holds: foretold, cut into tiles, and kept in the store."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from semrsm_cli.config import RuntimeConfig
+from semrsm_cli.errors import ConfigError, SemrsmError
+from semrsm_cli.pipeline.sources import Layer
+from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.report.progress import duration, log, size, tracked
+from semrsm_cli.rsm import (
+    Centered,
+    Centering,
+    Forecast,
+    Gram,
+    Invariance,
+    Matcher,
+    Representations,
+    forecast,
+    gram,
+    mean,
+)
+from semrsm_cli.store import TileFolder, digest
+
+__all__ = ["Comparison", "gram_in_store", "matching_name"]
+
+_WORK_TO_FORETELL = 1e8  # pairs of positions: below, the forecast would take longer than the work
+_SECONDS_TO_FORETELL = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Centred images `x`, compared with themselves or with `y`; `key` holds all that their values depend on."""
+
+    name: str
+    x: Representations
+    y: Representations | None
+    key: dict[str, Any]
+    grid: tuple[int, int] | None
+
+    @classmethod
+    def within(cls, layer: Layer, centering: Centering, *, name: str | None = None) -> "Comparison":
+        """All images of a layer, less their mean."""
+        x = Centered(layer.x, mean(layer.x, centering))
+        key = {"representation": layer.key, "centering": str(centering)}
+        return cls(name or layer.name, x, None, key, layer.grid)
+
+    @classmethod
+    def between(cls, x: Layer, y: Layer, centering: Centering, *, center_of: Layer, name: str) -> "Comparison":
+        """The images of two layers, less the mean over one of them."""
+        center = mean(center_of.x, centering)
+        key = {"x": x.key, "y": y.key, "center": center_of.key, "centering": str(centering)}
+        return cls(name, Centered(x.x, center), Centered(y.x, center), key, x.grid)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of its RSM."""
+        n = self.x.shape[0]
+        return n, n if self.y is None else self.y.shape[0]
+
+    def part(self, images: slice) -> "Comparison":
+        """Some of the images of `x`, compared with themselves."""
+        if (images.start, images.stop) == (0, self.x.shape[0]):
+            return self
+        key = self.key | {"images": f"{images.start} to {images.stop}"}
+        return Comparison(self.name, self.x[images], None, key, self.grid)
+
+
+def gram_in_store(
+    compared: Comparison,
+    invariance: Invariance,
+    matcher: Matcher,
+    runtime: RuntimeConfig,
+    folder: RunFolder,
+    *,
+    pairs: np.ndarray | None = None,
+    in_memory: bool = True,
+) -> Gram:
+    """Matched inner products by tiles that are kept in the store, so that a run goes on where another stopped.
+
+    Args:
+        compared: The images.
+        invariance: Which rearrangements of positions are allowed.
+        matcher: How positions are matched.
+        runtime: Threads and memory.
+        folder: Where a forecast is noted.
+        pairs: Which pairs [n, m] to compute; None: all.
+        in_memory: Whether the result is held in memory, or read from the store by rows.
+
+    Raises:
+        ConfigError: `translation` was asked for, but the positions have no grid.
+        SemrsmError: The images are empty, not finite, or do not fit together.
+    """
+    if invariance is Invariance.translation and compared.grid is None:
+        raise ConfigError(
+            f"translation needs the grid of {compared.name}'s positions, which only CNN maps have; give "
+            "grid=[height,width] with x=, or leave translation out"
+        )
+    key = compared.key | {
+        "invariance": str(invariance),
+        "method": str(matcher.method),
+        "tolerance": matcher.tolerance,
+        "batch": matcher.batch,
+        "n_exact": matcher.n_exact,
+        "grid": list(compared.grid or ()) if invariance is Invariance.translation else None,
+        "memory_gib": runtime.memory_gib,
+    }
+    options: dict[str, Any] = {
+        "invariance": invariance,
+        "matcher": matcher,
+        "grid": compared.grid,
+        "threads": runtime.threads,
+        "memory_gib": runtime.memory_gib,
+    }
+    n, m = compared.shape
+    n_pairs = n * (n + 1) // 2 if compared.y is None else n * m
+    share = 1.0 if pairs is None else float(pairs.mean())
+    step = f"{invariance} {compared.name}"
+    try:
+        if share * n_pairs * compared.x.shape[1] ** 2 > _WORK_TO_FORETELL:
+            cost = forecast(compared.x, compared.y, **options)
+            seconds = {step: round(share * cost.seconds, 3)}
+            folder.note(forecast_seconds=folder.facts.get("forecast_seconds", {}) | seconds)
+            _foretell(step, cost, share, held_bytes=cost.disk_bytes if in_memory else 0)
+        tiles = TileFolder(key if pairs is None else key | {"pairs": digest(np.packbits(pairs).tolist())})
+        with tracked(step, n_pairs) as advance:
+            return gram(
+                compared.x,
+                compared.y,
+                **options,
+                pairs=pairs,
+                tiles=tiles,
+                in_memory=in_memory,
+                progress=advance,
+            )
+    except ValueError as error:
+        raise SemrsmError(f"{compared.name}: {error}") from error
+
+
+def matching_name(invariance: Invariance, matcher: Matcher) -> str:
+    """The matching's name for a table; nothing where nothing is matched."""
+    return str(matcher.method) if invariance is Invariance.permutation else ""
+
+
+def _foretell(step: str, cost: Forecast, share: float, *, held_bytes: int) -> None:
+    """Say what the inner products of a share of all pairs will cost, unless they are a matter of seconds."""
+    if share * cost.seconds > _SECONDS_TO_FORETELL:
+        log(
+            f"{step}: {share * cost.pairs:,.0f} pairs, about {duration(share * cost.seconds)}, "
+            f"{size(cost.memory_bytes + held_bytes)} of memory, {size(cost.disk_bytes)} in the store; "
+            "what it holds already is not computed again"
+        )

@@ -1,0 +1,50 @@
+"""Open the set of images that the settings name, and note it."""
+
+from pathlib import Path
+
+from semrsm_cli import store
+from semrsm_cli.data import Dataset, Images, RetrievalSet, TrainingSet
+from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.report.progress import log
+
+__all__ = ["note_images", "open_images", "open_retrieval_set", "open_training_set"]
+
+
+def open_images(dataset: Dataset, n: int | None = None, seed: int = 0) -> Images:
+    """All images of a set, or n that `seed` draws; says how many broken files it left out."""
+    images = dataset.images(_made())
+    _log_skipped(images.name, images)
+    return images if n is None else images.draw(n, seed)
+
+
+def open_retrieval_set(dataset: Dataset, seed: int) -> RetrievalSet:
+    """Queries and database images of a set; says how many broken files it left out."""
+    images = dataset.retrieval_set(_made(), seed)
+    for side in (images.queries, images.database):
+        _log_skipped(images.name, side.images)
+    return images
+
+
+def open_training_set(dataset: Dataset, val_fraction: float) -> TrainingSet:
+    """Images with one class each, to train on and to validate with."""
+    return dataset.training_set(_made(), val_fraction)
+
+
+def note_images(folder: RunFolder, images: Images) -> None:
+    """Tell run.json which images were used."""
+    folder.note(
+        n_images=len(images),
+        image_ids_hash=store.digest(list(images.ids)),
+        images_skipped=len(images.skipped),
+        dataset=images.name,
+    )
+
+
+def _made() -> Path:
+    """Where sets lie that are made when they are first asked for."""
+    return store.cache_folder() / "scenes"
+
+
+def _log_skipped(name: str, images: Images) -> None:
+    if images.skipped:
+        log(f"{name}: skipped {len(images.skipped)} unreadable images, the first is {images.skipped[0]}")

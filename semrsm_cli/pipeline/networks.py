@@ -1,0 +1,42 @@
+"""Load the network that the settings describe, and note it."""
+
+import torch
+
+from semrsm_cli.config import ModelConfig, RuntimeConfig
+from semrsm_cli.errors import ConfigError
+from semrsm_cli.models import Network, load
+from semrsm_cli.report.folder import RunFolder
+
+__all__ = ["load_network", "note_network", "require_device"]
+
+
+def load_network(model: ModelConfig, runtime: RuntimeConfig) -> Network:
+    """The network that the settings describe, ready on its device.
+
+    Raises:
+        ConfigError: The device is not available.
+        SemrsmError: There is no such network, or its weights cannot be had.
+    """
+    require_device(runtime.device)
+    return load(
+        model.source,
+        model.name,
+        weights=model.weights,
+        revision=model.revision,
+        options=model.options,
+        device=runtime.device,
+    )
+
+
+def require_device(device: str) -> None:
+    """Raise ConfigError unless torch can compute on a device."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ConfigError(f"runtime.device={device} is not available: {reason}; use cpu") from None
+
+
+def note_network(folder: RunFolder, model: ModelConfig, network: Network) -> None:
+    """Tell run.json which network was used, and what the paper leaves open about it."""
+    folder.note(network=dict(network.identity), readout=str(model.readout), cls_token=str(model.cls_token))

@@ -1,0 +1,117 @@
+"""Images through a network into the store; what is there already is not computed again."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from semrsm_cli import store
+from semrsm_cli.config import ModelConfig, RuntimeConfig
+from semrsm_cli.data import Images
+from semrsm_cli.models import Network, capture, resolve_layers
+from semrsm_cli.report.progress import tracked
+from semrsm_cli.store import Precision, Representation, Writer
+
+__all__ = ["Extracted", "represent"]
+
+_LOGITS = "logits"
+
+Prepare = Callable[[Image.Image], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """Representations of the same images by layer, and the network's logits [n, classes] where it classifies."""
+
+    layers: dict[str, Representation]
+    logits: np.ndarray | None
+
+
+def represent(
+    network: Network, images: Images, model: ModelConfig, runtime: RuntimeConfig, *, prepare: Prepare | None = None
+) -> Extracted:
+    """Representations of `images` at the layers that the settings name.
+
+    Args:
+        network: The network.
+        images: The images.
+        model: Which layers are read, and how.
+        runtime: Batches, processes, precision.
+        prepare: Takes the place of the network's own preprocessing, for images that are cut to size.
+
+    Raises:
+        SemrsmError: The network has no such layer, or an image cannot be read.
+    """
+    layers = resolve_layers(network, model.layers, model.readout)
+    settings = {
+        "network": network.identity,
+        "readout": str(model.readout),
+        "cls_token": str(model.cls_token),
+        "prepare": "own" if prepare is None else "normalise",
+        "dataset": images.name,
+        "content": images.fingerprint(),
+    }
+    with store.locked(store.digest(settings | {"layers": layers, "ids": images.ids})):
+        names = [*layers, _LOGITS] if network.n_classes else layers
+        writers = {
+            name: Writer(
+                settings | {"layer": name}, images.ids, chunk=runtime.batch_size, precision=_precision(name, runtime)
+            )
+            for name in names
+        }
+        _fill(writers, network, images, prepare or network.preprocess, model, runtime)
+        stored = {name: writer.finished() for name, writer in writers.items()}
+    logits = stored.pop(_LOGITS, None)
+    return Extracted(stored, None if logits is None else logits[:][:, 0])
+
+
+def _precision(name: str, runtime: RuntimeConfig) -> Precision:
+    """Logits always stay in float32: predictions are made from them."""
+    return Precision.float32 if name == _LOGITS else runtime.precision
+
+
+def _fill(
+    writers: dict[str, Writer],
+    network: Network,
+    images: Images,
+    prepare: Prepare,
+    model: ModelConfig,
+    runtime: RuntimeConfig,
+) -> None:
+    """Compute the chunks that are missing; one forward pass serves all layers."""
+    n_chunks = next(iter(writers.values())).n_chunks
+    missing = [i for i in range(n_chunks) if not all(writer.has(i) for writer in writers.values())]
+    layers = [name for name in writers if name != _LOGITS]
+    if not missing:
+        return
+    batches = _batches(images, prepare, missing, runtime)
+    with tracked(f"extract {network.label}", n_chunks, done=n_chunks - len(missing)) as advance:
+        for i, batch in zip(missing, batches, strict=True):
+            captured = capture(network, batch.to(runtime.device), layers, cls_token=model.cls_token)
+            for name in layers:
+                writers[name].write(i, captured.representations[name], captured.cnn_grids[name])
+            if _LOGITS in writers and captured.logits is not None:
+                writers[_LOGITS].write(i, captured.logits[:, None, :], None)
+            advance(1)
+
+
+def _batches(images: Images, prepare: Prepare, chunks: Sequence[int], runtime: RuntimeConfig) -> Iterator[torch.Tensor]:
+    """The prepared images of each chunk."""
+    size = runtime.batch_size
+    rows = [list(range(i * size, min((i + 1) * size, len(images)))) for i in chunks]
+    return iter(DataLoader(_Prepared(images, prepare), batch_sampler=rows, num_workers=runtime.num_workers))
+
+
+class _Prepared(TorchDataset[torch.Tensor]):
+    """Images as tensors, ready for a network."""
+
+    def __init__(self, images: Images, prepare: Prepare) -> None:
+        self.images = images
+        self.prepare = prepare
+
+    def __getitem__(self, i: int) -> torch.Tensor:
+        return self.prepare(self.images[i])

@@ -1,0 +1,127 @@
+"""Representations to compare: from a model and images, from keys of the store, or from the user's files."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from semrsm_cli import store
+from semrsm_cli.config import ModelConfig, RuntimeConfig
+from semrsm_cli.data import Images
+from semrsm_cli.data.arrays import content_of, read_array
+from semrsm_cli.data.layers import read_layers
+from semrsm_cli.errors import ConfigError, SemrsmError
+from semrsm_cli.models import Network
+from semrsm_cli.pipeline.represent import Prepare, represent
+from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.rsm import Representations
+
+__all__ = ["Layer", "Source", "from_model", "from_stored_or_files", "read_layer", "require_same_images"]
+
+_KEY = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Concept vectors `x` [n, s, c] of one layer.
+
+    `key` tells their content apart from any other; `grid` is (height, width) where they lie on a CNN's map.
+    """
+
+    name: str
+    x: Representations
+    key: str
+    grid: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The layers of one network, all for the images `ids` where these are known.
+
+    `logits` [n, classes] are there where the network classifies.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    ids: tuple[str, ...] | None
+    logits: np.ndarray | None = None
+
+    @property
+    def n_images(self) -> int:
+        """Images of every layer."""
+        return self.layers[0].x.shape[0]
+
+
+def from_model(
+    network: Network,
+    images: Images,
+    model: ModelConfig,
+    runtime: RuntimeConfig,
+    folder: RunFolder,
+    *,
+    name: str | None = None,
+    prepare: Prepare | None = None,
+) -> Source:
+    """The layers that the settings name, extracted where the store lacks them; `name` is by default the model's."""
+    with folder.timed("extract"):
+        extracted = represent(network, images, model, runtime, prepare=prepare)
+    layers = (Layer(layer, stored, stored.key, stored.grid) for layer, stored in extracted.layers.items())
+    return Source(name or model.label, tuple(layers), images.ids, extracted.logits)
+
+
+def read_layer(location: str) -> Layer:
+    """One layer: under a key of the store, or the array in a file (`features.npz#layer4` where it holds several).
+
+    Raises:
+        SemrsmError: There is none, or the file holds several and none is named.
+    """
+    if _KEY.fullmatch(location):
+        name, stored = store.stored(location)
+        return Layer(name, stored, stored.key, stored.grid)
+    array = read_array(location)
+    return Layer(Path(location.split("#")[0]).stem, array, _key_of(array))
+
+
+def from_stored_or_files(name: str, locations: Sequence[str]) -> Source:
+    """All layers in files, or under keys of the store, as those of one network.
+
+    Raises:
+        ConfigError: Two layers have one name.
+        SemrsmError: A file or a key cannot be read, or they are of other images.
+    """
+    layers: dict[str, Layer] = {}
+    parts = [part for location in locations for part in _layers_in(location)]
+    for part in parts:
+        require_same_images(parts[0], part)
+        (layer,) = part.layers
+        if layer.name in layers:
+            raise ConfigError(f"{name}= gives two layers of the name {layer.name}; rename one of the files")
+        layers[layer.name] = layer
+    return Source(name, tuple(layers.values()), parts[0].ids)
+
+
+def require_same_images(a: Source, b: Source) -> None:
+    """Raise SemrsmError unless both are of the same images in the same order, as far as that is known."""
+    if a.n_images != b.n_images:
+        raise SemrsmError(f"{a.name} and {b.name} must hold the same images, got {a.n_images} and {b.n_images}")
+    if a.ids is None or b.ids is None:
+        return
+    for row, (left, right) in enumerate(zip(a.ids, b.ids, strict=True)):
+        if left != right:
+            raise SemrsmError(f"image {row} is {left} in {a.name}, but {right} in {b.name}; give both in one order")
+
+
+def _layers_in(location: str) -> list[Source]:
+    """Every layer under a key or in a file, each with the ids of its images."""
+    if _KEY.fullmatch(location):
+        name, stored = store.stored(location)
+        return [Source(f"{location} ({name})", (Layer(name, stored, stored.key, stored.grid),), stored.ids)]
+    given = read_layers(location)
+    return [Source(location, (Layer(name, array, _key_of(array)),), given.ids) for name, array in given.arrays.items()]
+
+
+def _key_of(array: Any) -> str:
+    return store.digest([content_of(array)])

@@ -1,0 +1,76 @@
+"""What an RSM will cost, told before it is begun."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semrsm_cli.rsm.centering import Pooled, Representations
+from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher, PairMatcher
+from semrsm_cli.rsm.plan import Plan, check_pairs, check_shapes, load_float32
+from semrsm_cli.rsm.threads import single_threaded_blas
+
+__all__ = ["Forecast", "forecast"]
+
+TIMED_SECONDS = 0.5  # after which no further pairs are timed
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Pairs to compute, seconds they will take, bytes of memory beside x and y, and bytes of all tiles on disk."""
+
+    pairs: int
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+
+
+def forecast(
+    x: Representations,
+    y: Representations | None = None,
+    *,
+    invariance: Invariance | str = Invariance.permutation,
+    matcher: Matcher = DEFAULT_MATCHER,
+    grid: tuple[int, int] | None = None,
+    threads: int | None = None,
+    memory_gib: float | None = None,
+    pairs: NDArray[np.bool_] | None = None,
+) -> Forecast:
+    """Foretell the cost of `gram` with the same arguments, from the time that a few pairs of real images take."""
+    check_shapes(x, y)
+    pair_matcher = PairMatcher(Invariance(invariance), matcher, grid)
+    if pair_matcher.invariance is Invariance.pooled:
+        x, y = Pooled(x), None if y is None else Pooled(y)
+    plan = Plan.of(x, y, pair_matcher, threads, memory_gib)
+    check_pairs(pairs, plan.n, plan.m, plan.symmetric)
+    n_pairs = sum(tile.n_pairs for tile in plan.tiles()) if pairs is None else int(np.count_nonzero(pairs))
+    s = x.shape[1]
+    block = pair_matcher.block(s) if pair_matcher.matrix_size(s) else plan.tile_size
+    count = min(plan.tile_size, plan.n, plan.m, block)
+    left = load_float32(x, 0, count)
+    right = load_float32(x, plan.n - count, count) if y is None else load_float32(y, 0, count)
+    with single_threaded_blas():
+        seconds = seconds_per_pair(pair_matcher, left, right)
+    return Forecast(n_pairs, seconds * n_pairs / plan.threads, plan.memory, 2 * 8 * plan.n * plan.m)
+
+
+def seconds_per_pair(pair_matcher: PairMatcher, left: Any, right: Any) -> float:
+    """Time pairs until the clock can be trusted; the first call, which compiles, does not count unless it is slow."""
+    one = np.ones((1, 1), bool)
+    start = time.perf_counter()
+    pair_matcher.products(left[:1], right[:1], one)
+    first = time.perf_counter() - start
+    start = time.perf_counter()
+    pair_matcher.products(left[:1], right[:1], one)
+    single = time.perf_counter() - start
+    n = left.shape[0] * right.shape[0]
+    if n == 1 or single * n > 20 * TIMED_SECONDS:
+        return min(first, single)
+    mask = np.ones((left.shape[0], right.shape[0]), bool)
+    start, rounds = time.perf_counter(), 0
+    while rounds == 0 or time.perf_counter() - start < TIMED_SECONDS:
+        pair_matcher.products(left, right, mask)
+        rounds += 1
+    return (time.perf_counter() - start) / (rounds * n)

@@ -1,0 +1,190 @@
+"""How the pairs of an RSM are cut into tiles: the unit of work, of memory, and of what a killed run keeps."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from semrsm_cli.rsm.centering import CHUNK_BYTES, Representations
+from semrsm_cli.rsm.matcher import PairMatcher
+from semrsm_cli.rsm.threads import available_cores
+
+__all__ = ["Matrix", "Plan", "Tile", "TileStore", "check_pairs", "check_shapes", "load_float32", "squared_norms"]
+
+MAX_IMAGES = 128  # on a side of a tile
+TILES_ON_A_SIDE = 8  # at least, where there are enough images, so that all threads have something to do to the end
+POSITION_PAIRS = 2.5e9  # in a tile: some ten seconds of matching
+MAX_SQUARE = 1e37  # squared norm of an image; inner products must stay within float32
+
+
+class Matrix(Protocol):
+    """A matrix [n, m] that gives slices `[i:j]` and `[i:j, k:l]`: an array, a Zarr array, ..."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, m)."""
+        ...
+
+    def __getitem__(self, index: Any, /) -> Any:
+        """Some rows, or some rows and columns, as something that `np.asarray` makes an array of."""
+        ...
+
+
+class TileStore(Protocol):
+    """Where finished tiles are kept, so that a run that was killed goes on from there.
+
+    Of x with itself only the tiles on and above the diagonal are kept, and of those on it only the pairs above it mean
+    anything.
+    """
+
+    @property
+    def inner(self) -> Matrix:
+        """The inner products [n, m] of all finished tiles."""
+        ...
+
+    @property
+    def bound(self) -> Matrix:
+        """Their upper bounds [n, m]."""
+        ...
+
+    def open(self, shape: tuple[int, int], tile_size: int) -> None:
+        """Make two arrays of this shape, a chunk for each tile, or find them; those with other tiles are made anew."""
+        ...
+
+    def load(self, tile: "Tile") -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Inner products and bounds of a tile; None if it is not finished."""
+        ...
+
+    def save(self, tile: "Tile", inner: NDArray[np.float64], bound: NDArray[np.float64]) -> None:
+        """Keep a finished tile."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Some images of x, from `row` on, and some of y, from `col` on."""
+
+    row: int
+    col: int
+    shape: tuple[int, int]
+    symmetric: bool
+
+    def mask(self) -> NDArray[np.bool_]:
+        """Which pairs to compute: all, or those above the diagonal where x is compared with itself."""
+        if not self.symmetric:
+            return np.ones(self.shape, bool)
+        rows, columns = np.ogrid[: self.shape[0], : self.shape[1]]
+        return np.asarray(self.row + rows < self.col + columns)
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """The rows and the columns of an [n, m] matrix that this tile covers."""
+        return slice(self.row, self.row + self.shape[0]), slice(self.col, self.col + self.shape[1])
+
+    @property
+    def n_pairs(self) -> int:
+        """Pairs that this tile finishes, those on the diagonal included."""
+        on_diagonal = self.shape[0] if self.symmetric and self.row == self.col else 0
+        return int(self.mask().sum()) + on_diagonal
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Tiles of at most tile_size x tile_size images, and how many threads share them."""
+
+    n: int
+    m: int
+    tile_size: int
+    threads: int
+    symmetric: bool
+    memory: int  # bytes that all threads take
+
+    @classmethod
+    def of(
+        cls,
+        x: Representations,
+        y: Representations | None,
+        pair_matcher: PairMatcher,
+        threads: int | None = None,
+        memory_gib: float | None = None,
+    ) -> Self:
+        """Check x [n, s, c] and y [m, s, c], and choose tiles that fit the memory.
+
+        The size of tiles follows from the shapes, and from the memory where it is so short that one thread's tile does
+        not fit; too little memory for all threads means fewer threads.
+        """
+        n, m, s, c = check_shapes(x, y)
+        pair_matcher.check(s)
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}")
+        if memory_gib is not None and not memory_gib > 0:
+            raise ValueError(f"memory_gib must be above 0, got {memory_gib}")
+        budget = psutil.virtual_memory().available / 2 if memory_gib is None else memory_gib * 2**30
+        most = min(MAX_IMAGES, math.isqrt(int(POSITION_PAIRS / s**2)), -(-max(n, m) // TILES_ON_A_SIDE))
+        block = pair_matcher.block(s)
+        tile_size = max(block, most // block * block)
+        while tile_size > 1 and pair_matcher.memory(tile_size, s, c) > budget:
+            tile_size //= 2
+        one = pair_matcher.memory(tile_size, s, c)
+        if one > budget:
+            raise ValueError(
+                f"a pair of images with {s} positions needs {one / 2**20:.1f} MiB, but only {budget / 2**20:.1f} MiB "
+                "are allowed: raise memory_gib, or choose matching=batch_optimal"
+            )
+        at_once = max(1, min(threads or available_cores(), int(budget // one)))
+        return cls(n, m, tile_size, at_once, y is None, at_once * one)
+
+    def tiles(self) -> Iterator[Tile]:
+        """All tiles, row by row; those on and above the diagonal where x is compared with itself."""
+        for row in range(0, self.n, self.tile_size):
+            for col in range(row if self.symmetric else 0, self.m, self.tile_size):
+                shape = min(self.tile_size, self.n - row), min(self.tile_size, self.m - col)
+                yield Tile(row, col, shape, self.symmetric)
+
+
+def check_shapes(x: Representations, y: Representations | None) -> tuple[int, int, int, int]:
+    """n, m, s, c of x [n, s, c] and y [m, s, c], which must fit together."""
+    for name, part in (("x", x), ("y", x if y is None else y)):
+        if len(part.shape) != 3 or 0 in part.shape:
+            raise ValueError(f"{name} must be [images, positions, channels], none of them 0, got {tuple(part.shape)}")
+    if y is not None and tuple(x.shape[1:]) != tuple(y.shape[1:]):
+        raise ValueError(
+            f"x and y must have the same positions and channels, got {tuple(x.shape[1:])} and {tuple(y.shape[1:])}"
+        )
+    n, s, c = x.shape
+    return n, n if y is None else y.shape[0], s, c
+
+
+def check_pairs(pairs: NDArray[np.bool_] | None, n: int, m: int, symmetric: bool) -> None:
+    """Raise ValueError unless `pairs` is left out, or names pairs [n, m] of x and y."""
+    if pairs is not None and symmetric:
+        raise ValueError(f"pairs of x and y must be left out without y, got {pairs.shape}")
+    if pairs is not None and pairs.shape != (n, m):
+        raise ValueError(f"pairs of x and y must be {(n, m)}, got {pairs.shape}")
+
+
+def load_float32(x: Representations, start: int, count: int) -> NDArray[np.float32]:
+    """Some images of x [n, s, c], as float32 in one piece."""
+    return np.ascontiguousarray(np.asarray(x[start : start + count]), dtype=np.float32)
+
+
+def squared_norms(x: Representations, name: str) -> NDArray[np.float64]:
+    """The squared norms [n] of x [n, s, c], read in chunks; an image that is not finite is named."""
+    n, s, c = x.shape
+    step = max(1, CHUNK_BYTES // (4 * s * c))
+    squares = np.empty(n)
+    for start in range(0, n, step):
+        part: NDArray[Any] = load_float32(x, start, step).reshape(-1, s * c)
+        squares[start : start + step] = np.einsum("nk,nk->n", part, part, dtype=np.float64)
+    for bad in np.flatnonzero(~np.isfinite(squares)):
+        raise ValueError(f"{name} must be finite in float32, but sample {bad} holds NaN or infinity")
+    for large in np.flatnonzero(squares > MAX_SQUARE):
+        raise ValueError(
+            f"{name} is too large for float32: the squared norm of sample {large} is {squares[large]:.1e}, "
+            f"at most {MAX_SQUARE:.0e} is possible; divide the representations by a number"
+        )
+    return squares

@@ -1,0 +1,19 @@
+"""What runs keep on disk: representations, finished tiles of RSMs, and room for matrices that outgrow the memory."""
+
+from semrsm_cli.store.keys import cache_folder, digest
+from semrsm_cli.store.locks import locked
+from semrsm_cli.store.representations import Precision, Representation, Writer, stored
+from semrsm_cli.store.scratch import PairsOnDisk
+from semrsm_cli.store.tiles import TileFolder
+
+__all__ = [
+    "PairsOnDisk",
+    "Precision",
+    "Representation",
+    "TileFolder",
+    "Writer",
+    "cache_folder",
+    "digest",
+    "locked",
+    "stored",
+]

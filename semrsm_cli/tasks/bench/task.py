@@ -1,0 +1,53 @@
+"""`semrsm bench`: time and quality of the matchings on a network's own maps (Table 5, Figures 5 and 6)."""
+
+import pandas as pd
+
+from semrsm_cli.config import BenchConfig
+from semrsm_cli.data import batches_of_unrelated, resized_squares
+from semrsm_cli.errors import ConfigError
+from semrsm_cli.pipeline.images import note_images, open_images
+from semrsm_cli.pipeline.networks import load_network, note_network
+from semrsm_cli.pipeline.sources import Layer, from_model
+from semrsm_cli.report.figures.bench import alignment_figure, runtime_figure
+from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.tasks.bench.tables import alignment_table, matching_table, summarize
+from semrsm_cli.tasks.bench.timing import align, draw_pairs, one_core, time_methods, warm_up
+
+__all__ = ["bench"]
+
+
+def bench(config: BenchConfig, folder: RunFolder) -> pd.DataFrame:
+    """Time all methods on the same pairs, one pinned core, and compare what they reach with the certified optimum."""
+    images = open_images(config.dataset)
+    chosen = batches_of_unrelated(images, n_per_batch=config.n_images, n_batches=1, seed=config.seed)[0]
+    network = load_network(config.model, config.runtime)
+    sample = images.select(chosen)
+    prepare = None if config.size is None else network.normalise
+    squares = sample if config.size is None else resized_squares(sample, config.size)
+    note_images(folder, squares)
+    note_network(folder, config.model, network)
+    source = from_model(network, squares, config.model, config.runtime, folder, prepare=prepare)
+    layers = {layer.name: layer for layer in source.layers}
+    pairs = draw_pairs(len(squares), config)
+    with folder.timed("match"), one_core() as core:
+        warm_up(config)
+        timed = {layer: time_methods(layers[layer], config, pairs) for layer in _layers_of_sizes(layers, config)}
+        aligned = align(layers, timed, config, pairs)
+    matching, alignment = matching_table(timed, layers), alignment_table(aligned, layers)
+    folder.table("matching", matching)
+    folder.data("alignment", alignment)
+    folder.figure("runtime", runtime_figure(matching))
+    if not alignment.empty:  # else no approximation was asked for, or no layer fits a matrix
+        folder.figure("alignment", alignment_figure(alignment))
+    folder.note(seed=config.seed, threads=1, core=core, pairs=len(pairs), centering=str(config.centering))
+    return summarize(matching)
+
+
+def _layers_of_sizes(layers: dict[str, Layer], config: BenchConfig) -> list[str]:
+    """For each wanted number of positions the last layer that has it."""
+    by_size = {layer.x.shape[1]: name for name, layer in layers.items()}
+    missing = [size for size in config.positions if size not in by_size]
+    if missing:
+        has = ", ".join(f"{name}: {size}" for size, name in by_size.items())
+        raise ConfigError(f"no layer has {missing[0]} positions at size={config.size}; choose positions from {has}")
+    return [by_size[size] for size in config.positions]

@@ -1,0 +1,136 @@
+"""What `semrsm retrieve` draws: scores, neighbours, and what was matched to what."""
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from semrsm_cli.config import RetrieveConfig
+from semrsm_cli.data import LabelledImages, RetrievalSet
+from semrsm_cli.models import ClsToken, Network
+from semrsm_cli.models.capture import token_grid
+from semrsm_cli.report.figures.retrieve import (
+    MatchedPicture,
+    Picture,
+    matched_figure,
+    neighbours_figure,
+    scores_figure,
+)
+from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.rsm import Invariance
+from semrsm_cli.tasks.retrieve.ranking import Embedded, Ranking
+
+__all__ = ["draw_figures"]
+
+_THUMBNAIL = 192  # pixels of the longer side
+
+
+def draw_figures(
+    folder: RunFolder,
+    rankings: list[Ranking],
+    table: pd.DataFrame,
+    images: RetrievalSet,
+    embedded: Embedded,
+    config: RetrieveConfig,
+) -> None:
+    """Bars (Figure 3), neighbours of some queries (Figures 4, 8 to 12), and what was matched to what."""
+    if images.metric is not None:
+        folder.figure("scores", scores_figure(table, metric=str(images.metric)))
+    of_kernel: dict[Invariance, Ranking] = {r.invariance: r for r in rankings if r.kernel == config.kernels[0]}
+    drawn = {r.invariance: r for r in of_kernel.values() if r.invariance != Invariance.pooled}
+    if not drawn:
+        return
+    semantic = drawn.get(Invariance.permutation)
+    title = f"{config.model.label}, {config.kernels[0]} kernel"
+    for number, query in enumerate(_changed_queries(drawn, config.n_pictures), start=1):
+        rows = {str(invariance): _pictures_of(ranking, query, images) for invariance, ranking in drawn.items()}
+        shown = _picture(images.queries, query, None)
+        folder.figure(f"neighbours_{number}", neighbours_figure(shown, rows, title=title))
+        matched = _matched_picture(images, embedded, query, semantic, config) if semantic else None
+        if matched is not None:
+            folder.figure(f"matched_{number}", matched_figure(matched))
+    _keep_thumbnails(folder, list(drawn.values()), images, config.n_thumbnails)
+
+
+def _keep_thumbnails(folder: RunFolder, drawn: list[Ranking], images: RetrievalSet, n_queries: int) -> None:
+    """Write small pictures of the first queries and their neighbours, and a table of which image is in which file."""
+    shown: dict[str, tuple[LabelledImages, int]] = {}
+    for query in range(min(n_queries, len(images.queries))):
+        shown.setdefault(images.queries.images.ids[query], (images.queries, query))
+        for neighbour in np.concatenate([ranking.neighbours[query] for ranking in drawn]):
+            if neighbour >= 0:
+                shown.setdefault(images.database.images.ids[neighbour], (images.database, int(neighbour)))
+    rows = []
+    for number, (image, (side, index)) in enumerate(shown.items(), start=1):
+        small = side.images[index]
+        small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+        folder.thumbnail(f"{number:04d}", small)
+        objects = ", ".join(f"{count} {name}" for name, count in side.objects(index).items())
+        rows.append({"image": image, "file": f"thumbnails/{number:04d}.jpg", "objects": objects})
+    if rows:
+        folder.data("thumbnails", pd.DataFrame(rows))
+
+
+def _changed_queries(drawn: dict[Invariance, Ranking], n: int) -> list[int]:
+    """The first queries at which permutation invariance changes the first neighbour's score, then the first others."""
+    semantic, plain = drawn.get(Invariance.permutation), drawn.get(Invariance.none)
+    n_queries = len(next(iter(drawn.values())).neighbours)
+    if semantic is None or plain is None:
+        return list(range(min(n, n_queries)))
+    if semantic.scores is not None and plain.scores is not None:
+        changed = semantic.scores[:, 0] != plain.scores[:, 0]
+    else:
+        changed = semantic.neighbours[:, 0] != plain.neighbours[:, 0]
+    return [int(query) for query in np.argsort(~changed, kind="stable")[:n]]
+
+
+def _picture(side: LabelledImages, index: int, score: float | None) -> Picture:
+    """An image with its objects and its score."""
+    return Picture(side.images[index], side.objects(index), score)
+
+
+def _pictures_of(ranking: Ranking, query: int, images: RetrievalSet) -> list[Picture]:
+    """The neighbours of a query, with what they show and their scores."""
+    scores = np.full(len(ranking.neighbours[query]), None) if ranking.scores is None else ranking.scores[query]
+    pairs = zip(ranking.neighbours[query], scores, strict=True)
+    return [_picture(images.database, neighbour, score) for neighbour, score in pairs if neighbour >= 0]
+
+
+def _matched_picture(
+    images: RetrievalSet, embedded: Embedded, query: int, semantic: Ranking, config: RetrieveConfig
+) -> MatchedPicture | None:
+    """Which patch of the query was matched to which patch of its nearest neighbour; None where layers have no patches.
+
+    Class tokens take part in the matching, but are no place in the picture.
+    """
+    neighbour = int(semantic.neighbours[query, 0])
+    pictures = images.queries.images[query], images.database.images[neighbour]
+    seen = [_as_seen(embedded.network, image) for image in pictures]
+    grid, n_prefix = _patches(embedded, config, seen[0].shape[:2])
+    if grid is None:
+        return None
+    x, y = embedded.queries[query : query + 1][0], embedded.database[neighbour : neighbour + 1][0]
+    affinity = x @ y.T
+    col_of_row = config.matching.match(affinity, x=x, y=y).col_of_row
+    pairs = np.stack([np.arange(len(x)), col_of_row], axis=1)
+    pairs = pairs[(pairs >= n_prefix).all(axis=1)]
+    return MatchedPicture(seen[0], seen[1], grid, pairs - n_prefix, affinity[pairs[:, 0], pairs[:, 1]])
+
+
+def _patches(embedded: Embedded, config: RetrieveConfig, size: tuple[int, ...]) -> tuple[tuple[int, int] | None, int]:
+    """The grid on which the positions lie in an image of [height, width] pixels, and how many tokens come before it."""
+    if embedded.compared.grid is not None:
+        return embedded.compared.grid, 0
+    prefix = embedded.network.prefix_tokens if config.model.cls_token is ClsToken.keep else 0
+    height, width = size
+    for n_prefix in dict.fromkeys((prefix, 0)):
+        grid = token_grid(embedded.queries.shape[1] - n_prefix, (height, width))
+        if grid is not None:
+            return grid, n_prefix
+    return None, 0
+
+
+def _as_seen(network: Network, image: Image.Image) -> np.ndarray:
+    """The image as the network's preprocessing leaves it [h, w, 3], brought back to the range 0 to 1."""
+    pixels: np.ndarray = network.preprocess(image).permute(1, 2, 0).numpy()
+    seen: np.ndarray = (pixels - pixels.min()) / max(float(np.ptp(pixels)), 1e-12)
+    return seen

@@ -1,0 +1,139 @@
+"""`semrsm retrieve`: whose nearest neighbour shows the same things? (Section 4.2, Appendix D)."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+
+from semrsm_cli import store
+from semrsm_cli.config import RetrieveConfig
+from semrsm_cli.data import RetrievalSet
+from semrsm_cli.errors import ConfigError
+from semrsm_cli.measures.retrieval import best_of, bootstrap_interval
+from semrsm_cli.models import resolve_layers
+from semrsm_cli.pipeline.grams import matching_name
+from semrsm_cli.pipeline.images import open_retrieval_set
+from semrsm_cli.pipeline.networks import load_network, note_network
+from semrsm_cli.pipeline.sources import from_model
+from semrsm_cli.report import paper
+from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.report.layout import CITYSCAPES_DATABASE
+from semrsm_cli.tasks.retrieve.pictures import draw_figures
+from semrsm_cli.tasks.retrieve.ranking import Embedded, Ranking, rank
+
+__all__ = ["retrieve"]
+
+_PAPER_TABLE = {"egoobjects": (2, "f1_at_1"), "cityscapes": (3, "iou_at_1")}
+
+
+def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
+    """Rank the database for every query under each kernel and invariance; one row each, with the paper's number."""
+    images = open_retrieval_set(config.dataset, config.seed)
+    embedded = _embed(images, config, folder)
+    with folder.timed("match"):
+        rankings = list(rank(images, embedded, config, folder))
+    table = _scores_table(rankings, images, config)
+    folder.table("retrieval", table)
+    folder.data("neighbours", _neighbours_table(rankings, images))
+    folder.data("draw", _split_table(images))
+    folder.note(
+        seed=config.seed,
+        centering=str(config.centering),
+        sigma=config.sigma or f"median within {config.sigma_tile or 'all'} images",
+        shortlist=config.shortlist,
+        dataset_settings=asdict(config.dataset),
+    )
+    draw_figures(folder, rankings, table, images, embedded, config)
+    return table
+
+
+def _embed(images: RetrievalSet, config: RetrieveConfig, folder: RunFolder) -> Embedded:
+    """Representations of both sides at one layer."""
+    network = load_network(config.model, config.runtime)
+    note_network(folder, config.model, network)
+    layers = resolve_layers(network, config.model.layers, config.model.readout)
+    if len(layers) != 1:
+        raise ConfigError(f"retrieve reads one layer, got {len(layers)}: {', '.join(layers)}; name one of them")
+    queries, database = (
+        from_model(network, side.images, config.model, config.runtime, folder).layers[0]
+        for side in (images.queries, images.database)
+    )
+    folder.note(
+        dataset=images.name,
+        n_queries=len(images.queries),
+        n_database=len(images.database),
+        layer=queries.name,
+        positions=queries.x.shape[1],
+        channels=queries.x.shape[2],
+        image_ids_hash=store.digest([images.split.queries, images.split.database]),
+    )
+    return Embedded.of(network, queries, database, config.centering)
+
+
+def _scores_table(rankings: list[Ranking], images: RetrievalSet, config: RetrieveConfig) -> pd.DataFrame:
+    """Mean score at the first neighbour with its interval over queries, and the best of five."""
+    rows = []
+    for ranking in rankings:
+        method = matching_name(ranking.invariance, config.matching)
+        if method and config.shortlist:
+            method += f", shortlist {config.shortlist}"
+        row = {
+            "model": config.model.label,
+            "dataset": images.name,
+            "n_queries": len(images.queries),
+            "n_database": len(images.database),
+            "kernel": str(ranking.kernel),
+            "invariance": str(ranking.invariance),
+            "matching": method,
+            "metric": str(images.metric or ""),
+            **dict.fromkeys(("at_1", "ci_low", "ci_high", "best_of_5"), np.nan),
+        }
+        if ranking.scores is not None:
+            first = ranking.scores[:, 0]
+            row["at_1"], row["best_of_5"] = first.mean(), best_of(ranking.scores, 5).mean()
+            if len(first) > 1 and config.n_resamples:
+                row["ci_low"], row["ci_high"] = bootstrap_interval(
+                    first, n_resamples=config.n_resamples, seed=config.seed
+                )
+        rows.append(row)
+    return _join_paper(pd.DataFrame(rows), images.name)
+
+
+def _join_paper(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """The table with the paper's number where it prints one for the same model, size, kernel and invariance."""
+    if dataset not in _PAPER_TABLE:
+        return table.assign(paper=np.nan)
+    number, column = _PAPER_TABLE[dataset]
+    theirs = paper.paper_table(number).rename(columns={"database_size": "n_database"})
+    if number == 3:
+        theirs["n_database"] = CITYSCAPES_DATABASE
+    keys = ["model", "n_database", "kernel", "invariance"]
+    return paper.join_paper(table, theirs, on=keys, columns={column: "paper"})
+
+
+def _neighbours_table(rankings: list[Ranking], images: RetrievalSet) -> pd.DataFrame:
+    """Every neighbour of every query: kernel, invariance, query, rank, neighbour, similarity, score."""
+    frames = []
+    for ranking in rankings:
+        q, k = ranking.neighbours.shape
+        kept = ranking.neighbours.ravel() >= 0
+        frames.append(
+            pd.DataFrame(
+                {
+                    "kernel": str(ranking.kernel),
+                    "invariance": str(ranking.invariance),
+                    "query": np.repeat(images.queries.images.ids, k),
+                    "rank": np.tile(np.arange(1, k + 1), q),
+                    "neighbour": [images.database.images.ids[j] for j in ranking.neighbours.ravel()],
+                    "similarity": ranking.similarities.ravel(),
+                    "score": np.nan if ranking.scores is None else ranking.scores.ravel(),
+                }
+            )[kept]
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def _split_table(images: RetrievalSet) -> pd.DataFrame:
+    """The ids that were drawn, as `dataset.split_file=` reads them."""
+    sides = (("query", images.split.queries), ("database", images.split.database))
+    return pd.DataFrame([(role, image) for role, ids in sides for image in ids], columns=["role", "image"])
