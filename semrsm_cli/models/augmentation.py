@@ -12,10 +12,10 @@ from semrsm_cli.models.recipe import Crop, NetworkSpec, Policy, Recipe
 
 __all__ = ["Cutout", "augmentation", "preprocessing"]
 
-GREY = 128
-RIM = 8
+_GREY = 128
+_PADDING_DIVISOR = 8
 """A padded crop may reach over the image's border by this part of its side: an eighth, 4 pixels at 32."""
-POLICIES = {Policy.cifar10: AutoAugmentPolicy.CIFAR10, Policy.imagenet: AutoAugmentPolicy.IMAGENET}
+_POLICIES = {Policy.cifar10: AutoAugmentPolicy.CIFAR10, Policy.imagenet: AutoAugmentPolicy.IMAGENET}
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ def augmentation(recipe: Recipe) -> Transformed:
     size = recipe.image_size
     whole = transforms.Resize((size, size))
     crops = {
-        Crop.padded: [whole, transforms.RandomCrop(size, padding=size // RIM, fill=GREY)],
+        Crop.padded: [whole, transforms.RandomCrop(size, padding=size // _PADDING_DIVISOR, fill=_GREY)],
         Crop.resized: [transforms.RandomResizedCrop(size)],
         Crop.none: [whole],
     }
     steps = [*crops[recipe.crop], transforms.RandomHorizontalFlip()]
     if recipe.policy is not Policy.none:
-        steps.append(transforms.AutoAugment(POLICIES[recipe.policy], fill=[GREY] * 3))
+        steps.append(transforms.AutoAugment(_POLICIES[recipe.policy], fill=[_GREY] * 3))
     steps += [transforms.ToTensor(), transforms.Normalize(recipe.mean, recipe.std)]
     return Transformed(transforms.Compose([*steps, Cutout(recipe.cutout)] if recipe.cutout else steps))

@@ -9,7 +9,7 @@ from huggingface_hub import constants
 
 __all__ = ["cache_first", "how_to_fetch"]
 
-PROBE_SECONDS = 3.0
+_PROBE_SECONDS = 3.0
 
 
 @contextmanager
@@ -19,18 +19,18 @@ def cache_first() -> Iterator[None]:
     By default they try each file six times, for half a minute, before they read the cache.
     """
     was_offline = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = was_offline or not reachable()
+    constants.HF_HUB_OFFLINE = was_offline or not _is_reachable()
     try:
         yield
     finally:
         constants.HF_HUB_OFFLINE = was_offline
 
 
-def reachable() -> bool:
+def _is_reachable() -> bool:
     """Whether the hub answers, in any way."""
     request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
     try:
-        urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()
+        urllib.request.urlopen(request, timeout=_PROBE_SECONDS).close()
     except urllib.error.HTTPError:
         return True
     except OSError:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClsToken", "Network", "Readout", "Source", "nearest", "resolve_layers"]
 
-ALL, LAST = "all", "last"
+_ALL, _LAST = "all", "last"
 
 
 class Source(StrEnum):
@@ -116,30 +116,30 @@ def resolve_layers(network: Network, patterns: Sequence[str], readout: Readout |
     Raises:
         SemrsmError: A pattern matches no layer.
     """
-    found: dict[str, None] = {}
+    resolved: dict[str, None] = {}
     names = network.layers
     for pattern in patterns:
-        if pattern == ALL and network.blocks:
+        if pattern == _ALL and network.blocks:
             matched = list(network.blocks)
-        elif pattern == LAST:
+        elif pattern == _LAST:
             matched = [network.last(readout)]
         else:
-            matched = [name for name in names if matches(name, pattern)]
+            matched = [name for name in names if _matches(name, pattern)]
         if not matched:
-            raise SemrsmError(unknown_layer(network, pattern, names))
-        found.update(dict.fromkeys(matched))
-    return list(found)
+            raise SemrsmError(_unknown_layer_message(network, pattern, names))
+        resolved.update(dict.fromkeys(matched))
+    return list(resolved)
 
 
-def matches(name: str, pattern: str) -> bool:
+def _matches(name: str, pattern: str) -> bool:
     """Whether a dotted name matches part by part."""
     parts, wanted = name.split("."), pattern.split(".")
     return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
 
 
-def unknown_layer(network: Network, pattern: str, names: Sequence[str]) -> str:
+def _unknown_layer_message(network: Network, pattern: str, names: Sequence[str]) -> str:
     """The message for a pattern that means no layer."""
-    if pattern == ALL:
+    if pattern == _ALL:
         return f"the blocks of {network.label} are not known, so 'all' means nothing; name layers such as {names[-1]}"
     known = dict.fromkeys([*nearest(pattern, names), *network.blocks[:2], *network.blocks[-1:]]) or names[:5]
     return f"no layer {pattern!r} in {network.label}, choose from {', '.join(known)}, ..., 'all' or 'last'"

@@ -13,13 +13,13 @@ from semrsm_cli.models.network import Network, Source
 
 __all__ = ["load"]
 
-Build = Callable[[str, str, "str | None", "dict[str, Any]"], Network]
+_Build = Callable[[str, str, "str | None", "dict[str, Any]"], Network]
 
-BUILDERS = {
+_BUILDERS = {
     Source.torchvision: "semrsm_cli.models.from_torchvision",
     Source.timm: "semrsm_cli.models.from_timm",
     Source.huggingface: "semrsm_cli.models.from_huggingface",
-    Source.trained: "semrsm_cli.models.from_training",
+    Source.trained: "semrsm_cli.models.from_run",
 }
 """Modules, imported when one of their networks is asked for: each needs a library that takes seconds to import."""
 
@@ -54,16 +54,16 @@ def load(
     """
     chosen = Source(source)
     options = dict(options or {})
-    library, architecture = from_checkpoint(name, weights) if chosen is Source.checkpoint else (chosen, name)
-    build: Build = import_module(BUILDERS[library]).build
+    library, architecture = _parse_checkpoint_name(name, weights) if chosen is Source.checkpoint else (chosen, name)
+    build: _Build = import_module(_BUILDERS[library]).build
     network = build(architecture, weights, revision, options)
-    return placed(network, str(chosen), name, revision, options, device)
+    return _finalize(network, str(chosen), name, revision, options, device)
 
 
-def from_checkpoint(name: str, weights: str) -> tuple[Source, str]:
+def _parse_checkpoint_name(name: str, weights: str) -> tuple[Source, str]:
     """Library and architecture of a state dict of the user's."""
     library, _, architecture = name.partition(":")
-    known = [str(source) for source in BUILDERS if source is not Source.trained]
+    known = [str(source) for source in _BUILDERS if source is not Source.trained]
     if library not in known or not architecture:
         raise SemrsmError(
             f"model.name={name} does not say which architecture the checkpoint is of; write LIBRARY:NAME "
@@ -74,7 +74,7 @@ def from_checkpoint(name: str, weights: str) -> tuple[Source, str]:
     return Source(library), architecture
 
 
-def placed(
+def _finalize(
     network: Network, source: str, name: str, revision: str | None, options: Mapping[str, Any], device: str
 ) -> Network:
     """The network in evaluation mode on its device, with its identity."""

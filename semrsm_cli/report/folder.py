@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 __all__ = ["RunFolder"]
 
-LIBRARIES = (
+_LIBRARIES = (
     *("semrsm", "numpy", "scipy", "numba", "torch", "torchvision", "lightning", "timm", "transformers"),
     *("hydra-core", "zarr"),
 )
-FIGURE_FORMATS: dict[str, dict[str, Any]] = {"png": {}, "pdf": {"CreationDate": None}}
-FIGURE_DPI = 200
-THUMBNAIL_QUALITY = 85
+_FIGURE_FORMATS: dict[str, dict[str, Any]] = {"png": {}, "pdf": {"CreationDate": None}}
+_FIGURE_DPI = 200
+_THUMBNAIL_QUALITY = 85
 
 
 class RunFolder:
@@ -77,13 +77,13 @@ class RunFolder:
 
     def figure(self, name: str, figure: "Figure") -> None:
         """Write figures/NAME.png and .pdf; the bytes depend on the picture alone."""
-        for suffix, metadata in FIGURE_FORMATS.items():
-            save = partial(figure.savefig, format=suffix, dpi=FIGURE_DPI, bbox_inches="tight", metadata=metadata)
+        for suffix, metadata in _FIGURE_FORMATS.items():
+            save = partial(figure.savefig, format=suffix, dpi=_FIGURE_DPI, bbox_inches="tight", metadata=metadata)
             self._write(f"figures/{name}.{suffix}", save)
 
     def thumbnail(self, name: str, image: "Image") -> None:
         """Write thumbnails/NAME.jpg."""
-        self._write(f"thumbnails/{name}.jpg", lambda path: image.save(path, format="JPEG", quality=THUMBNAIL_QUALITY))
+        self._write(f"thumbnails/{name}.jpg", lambda path: image.save(path, format="JPEG", quality=_THUMBNAIL_QUALITY))
 
     def array(self, name: str, array: np.ndarray) -> None:
         """Write arrays/NAME.npy."""
@@ -146,7 +146,7 @@ class RunFolder:
 
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
         return {
-            "versions": {name: installed(name) for name in LIBRARIES} | {"python": platform.python_version()},
+            "versions": {name: _installed_version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
             "machine": {"system": platform.platform(), "cores": psutil.cpu_count(), "usable_cores": available_cores()},
             "seconds": self.seconds | {"total": round(time.perf_counter() - self._start, 3)},
             "peak_memory_mib": round(peak_kib / 1024),
@@ -158,7 +158,7 @@ class RunFolder:
         return str(path)
 
 
-def installed(library: str) -> str | None:
+def _installed_version(library: str) -> str | None:
     """Version of an installed library."""
     try:
         return importlib.metadata.version(library)

@@ -9,11 +9,11 @@ from PIL import Image
 
 from semrsm_cli.report.runs import read_table
 
-__all__ = ["Neighbours", "by_what_they_tell", "common_queries", "read_neighbours"]
+__all__ = ["Neighbours", "common_queries", "rank_queries_by_gain", "read_neighbours"]
 
-FOUND = ("kernel", "invariance", "query", "rank", "neighbour", "score")
-KEPT = ("image", "file", "objects")
-POOLED = "pooled"  # no RSM; runs keep no thumbnails of its neighbours
+_COLUMNS = ("kernel", "invariance", "query", "rank", "neighbour", "score")
+_THUMBNAIL_COLUMNS = ("image", "file", "objects")
+_POOLED = "pooled"  # no RSM; runs keep no thumbnails of its neighbours
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ def read_neighbours(run: Path, model: str) -> Neighbours | None:
     """
     if not (run / "tables" / "thumbnails.csv").is_file():
         return None
-    kept = read_table(run / "tables" / "thumbnails.csv", KEPT, text=KEPT)
-    table = read_table(run / "tables" / "neighbours.csv", FOUND, text=("query", "neighbour"))
+    kept = read_table(run / "tables" / "thumbnails.csv", _THUMBNAIL_COLUMNS, text=_THUMBNAIL_COLUMNS)
+    table = read_table(run / "tables" / "neighbours.csv", _COLUMNS, text=("query", "neighbour"))
     thumbnails = {image: run / file for image, file in zip(kept["image"], kept["file"], strict=True)}
     kernel = str(table["kernel"].iloc[0])
-    shown = (table["kernel"] == kernel) & (table["invariance"] != POOLED) & table["query"].isin(thumbnails)
+    shown = (table["kernel"] == kernel) & (table["invariance"] != _POOLED) & table["query"].isin(thumbnails)
     table = table[shown]
     lacking = ~table["neighbour"].isin(thumbnails)
     incomplete = set(zip(table.loc[lacking, "query"], table.loc[lacking, "invariance"], strict=True))
@@ -74,25 +74,25 @@ def read_neighbours(run: Path, model: str) -> Neighbours | None:
     )
 
 
-def common_queries(found: Sequence[Neighbours]) -> list[str]:
+def common_queries(runs: Sequence[Neighbours]) -> list[str]:
     """The queries that all runs have thumbnails of, in their order; none without runs."""
-    if not found:
+    if not runs:
         return []
-    shared = set.intersection(*(set(one.table["query"]) for one in found))
-    return [str(query) for query in found[0].table["query"].drop_duplicates() if query in shared]
+    shared = set.intersection(*(set(one.table["query"]) for one in runs))
+    return [str(query) for query in runs[0].table["query"].drop_duplicates() if query in shared]
 
 
-def by_what_they_tell(queries: Sequence[str], found: Sequence[Neighbours]) -> list[str]:
+def rank_queries_by_gain(queries: Sequence[str], runs: Sequence[Neighbours]) -> list[str]:
     """Queries by how much permutation invariance improves the score of their first neighbour, the most first.
 
     Gains are summed over all runs. Where nothing is scored, a first neighbour that changes counts as a gain of 1.
 
     Args:
         queries: Queries to sort; ties keep their order.
-        found: Neighbours in each run.
+        runs: Neighbours in each run.
     """
     gains = dict.fromkeys(queries, 0.0)
-    for one in found:
+    for one in runs:
         first = one.table[one.table["rank"] == 1].pivot(index="query", columns="invariance")
         if not {"none", "permutation"} <= set(first["neighbour"].columns):
             continue

@@ -10,7 +10,7 @@ import pandas as pd
 
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["TABLES", "Run", "find_runs", "joined", "read_table"]
+__all__ = ["TABLES", "Run", "find_runs", "join_runs", "read_table"]
 
 TABLES = {
     "retrieval": ("model", "dataset", "n_database", "metric", "kernel", "invariance"),
@@ -48,7 +48,7 @@ class Run:
             return {}
         return facts
 
-    def written(self) -> float:
+    def written_at(self) -> float:
         """When its newest result was written."""
         return max((self.path / "tables" / f"{name}.csv").stat().st_mtime for name in self.tables)
 
@@ -69,10 +69,10 @@ def find_runs(places: Sequence[Path]) -> list[Run]:
             f"no run in {', '.join(map(str, places))} left a table: none of {', '.join(TABLES)}.csv in a folder named "
             "tables; run `semrsm retrieve` or another task first, or set runs= to where it wrote"
         )
-    return sorted(runs, key=lambda run: (run.written(), run.path))
+    return sorted(runs, key=lambda run: (run.written_at(), run.path))
 
 
-def joined(runs: Iterable[Run], name: str) -> tuple[pd.DataFrame, int]:
+def join_runs(runs: Iterable[Run], name: str) -> tuple[pd.DataFrame, int]:
     """Join one table of all runs; of rows with the same seed and key columns (`TABLES`) the newest counts.
 
     Args:

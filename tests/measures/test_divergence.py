@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import special
 from scipy.spatial.distance import jensenshannon
 
-from semrsm_cli.measures.divergence import TILE, jensen_shannon, softmax
+from semrsm_cli.measures.divergence import _TILE, jensen_shannon, softmax
 from tests import naive
 
 LOG_2 = np.log(2)
@@ -66,7 +66,7 @@ def test_equals_scipy_on_random_logits(rng: np.random.Generator) -> None:
         np.testing.assert_allclose(jensen_shannon(p, q), scipy_divergence(p, q), atol=1e-12, err_msg=f"scale {scale}")
 
 
-@pytest.mark.parametrize("n", [1, TILE - 1, TILE, TILE + 1, 2 * TILE + 3])
+@pytest.mark.parametrize("n", [1, _TILE - 1, _TILE, _TILE + 1, 2 * _TILE + 3])
 def test_half_of_the_pairs_give_the_whole(rng: np.random.Generator, n: int) -> None:
     p = softmax(rng.normal(size=(n, 7)))
     divergence = jensen_shannon(p)
@@ -84,8 +84,8 @@ def test_bounds_and_order_of_classes(logits: np.ndarray) -> None:
 
 
 def test_writes_into_a_memory_map(rng: np.random.Generator, tmp_path: Path) -> None:
-    p = softmax(rng.normal(size=(TILE + 5, 10)))
-    out = np.lib.format.open_memmap(tmp_path / "jsd.npy", mode="w+", dtype=np.float32, shape=(TILE + 5, TILE + 5))
+    p = softmax(rng.normal(size=(_TILE + 5, 10)))
+    out = np.lib.format.open_memmap(tmp_path / "jsd.npy", mode="w+", dtype=np.float32, shape=(_TILE + 5, _TILE + 5))
     assert jensen_shannon(p, out=out) is out
     np.testing.assert_allclose(out, jensen_shannon(p), rtol=1e-6, atol=0)
 

@@ -42,7 +42,7 @@ def test_ranks_are_scipy_s(rng: np.random.Generator, dtype: str) -> None:
 def test_sorting_in_parts_changes_nothing(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     matrix = rng.normal(size=(60, 60)).round(1)
     for n_bytes in (1, 1000, 4000):
-        monkeypatch.setattr(pairs, "SORTED_AT_ONCE", n_bytes)
+        monkeypatch.setattr(pairs, "_SORTED_AT_ONCE", n_bytes)
         found = above(ranks(matrix, rows_at_once=5)[:])
         np.testing.assert_array_equal(found, rankdata(above(matrix)), err_msg=f"{n_bytes} bytes")
 

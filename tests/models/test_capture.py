@@ -12,7 +12,7 @@ from torch import nn
 
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.models import Network, capture, load, resolve_layers
-from semrsm_cli.models.capture import proportional, token_grid
+from semrsm_cli.models.capture import _is_proportional, token_grid
 
 NetworkOf = Callable[..., Network]
 
@@ -190,5 +190,5 @@ def test_a_size_that_the_network_does_not_take_is_named(source: str, name: str) 
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([4, 14, 16, 32]))
 def test_the_grid_of_whole_patches_is_found(height: int, width: int, patch: int) -> None:
     size = (height * patch, width * patch)
-    assert proportional(height, width, size)
+    assert _is_proportional(height, width, size)
     assert token_grid(height * width, size) == (height, width)

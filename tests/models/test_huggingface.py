@@ -89,12 +89,12 @@ FAMILIES: dict[str, tuple[dict[str, Any], int]] = {  # config, prefix tokens
 def test_the_last_hidden_state_of_other_families_is_found(family: str) -> None:
     import transformers
 
-    from semrsm_cli.models.from_huggingface import network_of
+    from semrsm_cli.models.from_huggingface import _wrap_model
 
     settings, prefix = FAMILIES[family]
     torch.manual_seed(0)
     model = transformers.AutoModel.from_config(transformers.AutoConfig.for_model(family, **settings)).eval()
-    network = network_of(family, model, transformers.ViTImageProcessorPil())
+    network = _wrap_model(family, model, transformers.ViTImageProcessorPil())
     batch = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         own = model(pixel_values=batch).last_hidden_state

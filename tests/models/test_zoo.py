@@ -20,8 +20,8 @@ from safetensors.torch import save_file
 
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.models import capture, load
-from semrsm_cli.models.efficientnet_lite0 import timm_name
-from semrsm_cli.models.hub import cache_first, reachable
+from semrsm_cli.models.efficientnet_lite0 import _timm_name
+from semrsm_cli.models.hub import _is_reachable, cache_first
 
 EGYPTIAN_CAT, ESPRESSO = 285, 967
 
@@ -46,7 +46,7 @@ def test_the_embedded_weights_get_timms_names() -> None:
         ("_blocks.2._bn0.bias", "blocks.1.1.bn1.bias"),
         ("_blocks.15._bn2.num_batches_tracked", "blocks.6.0.bn3.num_batches_tracked"),
     ):
-        assert timm_name(stored) == expected
+        assert _timm_name(stored) == expected
 
 
 @pytest.mark.parametrize("library", ["timm", "torchvision"])
@@ -199,9 +199,9 @@ def server() -> Iterator[str]:
 def test_reachable_is_any_answer(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(constants, "ENDPOINT", server)
-    assert reachable()
+    assert _is_reachable()
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    assert not reachable()
+    assert not _is_reachable()
 
 
 def test_without_network_the_cache_alone_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

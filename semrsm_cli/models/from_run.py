@@ -13,9 +13,9 @@ from semrsm_cli.models.network import Network, Readout
 from semrsm_cli.models.preprocessing import Normalise
 from semrsm_cli.models.recipe import Architecture, NetworkSpec, Recipe
 from semrsm_cli.models.resnet import ResNet, build_network
-from semrsm_cli.models.weights import PRETRAINED, RANDOM, fit, read_state_dict
+from semrsm_cli.models.weights import PRETRAINED, RANDOM, load_weights, read_state_dict
 
-__all__ = ["DESCRIPTION", "WEIGHTS", "Description", "build", "described", "weights_of"]
+__all__ = ["DESCRIPTION", "WEIGHTS", "Description", "build", "describe", "weights_of"]
 
 WEIGHTS, DESCRIPTION = "checkpoint.safetensors", "checkpoint.json"
 
@@ -35,7 +35,7 @@ class Description(NetworkSpec):
     classes: tuple[str, ...]
 
 
-def described(recipe: Recipe, label: str, classes: tuple[str, ...], *, seed: int, **results: Any) -> str:
+def describe(recipe: Recipe, label: str, classes: tuple[str, ...], *, seed: int, **results: Any) -> str:
     """The text of a checkpoint's JSON.
 
     Args:
@@ -61,11 +61,11 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
         raise SemrsmError("a trained network has neither model.revision nor model.options; leave them out")
     if weights not in (PRETRAINED, RANDOM):
         raise SemrsmError(f"model.name says where the weights are; leave out model.weights={weights}")
-    path = checkpoint_path(name)
-    description = read_description(path.with_suffix(".json"))
+    path = _checkpoint_path(name)
+    description = _read_description(path.with_suffix(".json"))
     module = build_network(description, n_classes=len(description.classes), seed=description.seed)
     if weights == PRETRAINED:
-        fit(module, read_state_dict(str(path)), label=description.label)
+        load_weights(module, read_state_dict(str(path)), label=description.label)
     last = module.layers[-1]
     return Network(
         label=description.label,
@@ -82,7 +82,7 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
     )
 
 
-def checkpoint_path(name: str) -> Path:
+def _checkpoint_path(name: str) -> Path:
     """The weights file that a name means.
 
     Raises:
@@ -97,7 +97,7 @@ def checkpoint_path(name: str) -> Path:
     return path
 
 
-def read_description(path: Path) -> Description:
+def _read_description(path: Path) -> Description:
     """The description beside the weights.
 
     Raises:
