@@ -29,7 +29,7 @@ class _Pixels:
         """The picture in a row."""
         return Image.fromarray(self.pixels[int(image_id.rsplit("/", 1)[1])])
 
-    def stamp(self, image_id: str) -> str:
+    def version_key(self, image_id: str) -> str:
         """Checksum of the file that it was in."""
         return self.checksum
 

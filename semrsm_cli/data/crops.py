@@ -29,9 +29,9 @@ class _Crops:
         _, part, whole = image_id.split("/", 2)
         return overlapping_crops(self.reader.read(whole), size=self.size, crop=self.crop)[_PARTS.index(part)]
 
-    def stamp(self, image_id: str) -> str:
-        """The image's stamp, and how it is cropped."""
-        return f"{self.reader.stamp(image_id.split('/', 2)[2])} {self.size} {self.crop}"
+    def version_key(self, image_id: str) -> str:
+        """The image's version key, and how it is cropped."""
+        return f"{self.reader.version_key(image_id.split('/', 2)[2])} {self.size} {self.crop}"
 
 
 def crop_pairs(images: Images, batches: Sequence[Sequence[int]], *, size: int, crop: int) -> Images:
@@ -64,9 +64,9 @@ class _Squares:
         """The middle square."""
         return _middle_square(self.reader.read(image_id), self.size)
 
-    def stamp(self, image_id: str) -> str:
-        """The image's stamp, and the square's size."""
-        return f"{self.reader.stamp(image_id)} {self.size}"
+    def version_key(self, image_id: str) -> str:
+        """The image's version key, and the square's size."""
+        return f"{self.reader.version_key(image_id)} {self.size}"
 
 
 def resized_squares(images: Images, size: int) -> Images:

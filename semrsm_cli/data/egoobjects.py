@@ -22,7 +22,7 @@ from semrsm_cli.data.annotations import (
     with_categories,
 )
 from semrsm_cli.data.dataset import RetrievalDataset, require_at_least
-from semrsm_cli.data.images import Images, OnError, dataset_root, file_stamp, open_image
+from semrsm_cli.data.images import Images, OnError, dataset_root, file_version_key, open_image
 from semrsm_cli.data.sets import LabelledImages, RetrievalSet
 from semrsm_cli.errors import SemrsmError
 
@@ -77,9 +77,9 @@ class _Frames:
             return image
         return image.resize(self.size, Image.Resampling.BICUBIC)
 
-    def stamp(self, image_id: str) -> str:
-        """The file's stamp, and the size."""
-        return f"{file_stamp(self.path(image_id))} {self.size}"
+    def version_key(self, image_id: str) -> str:
+        """The file's version key, and the size."""
+        return f"{file_version_key(self.path(image_id))} {self.size}"
 
     def path(self, image_id: str) -> Path:
         """Where the file lies; if nowhere, where it ought to lie."""

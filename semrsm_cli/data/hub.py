@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from semrsm_cli.data.folders import split_aliases
-from semrsm_cli.data.images import Images, OnError, decode, file_stamp, open_image, with_readable
+from semrsm_cli.data.images import Images, OnError, decode, file_version_key, open_image, with_readable
 from semrsm_cli.errors import SemrsmError
 
 __all__ = ["hub_images"]
@@ -30,11 +30,11 @@ class _Rows:
             return open_image(row["path"])
         return decode(BytesIO(row["bytes"]), f"{self.source} {image_id}")
 
-    def stamp(self, image_id: str) -> str:
-        """Hash of the encoded picture, or the stamp of its file."""
+    def version_key(self, image_id: str) -> str:
+        """Hash of the encoded picture, or the version key of its file."""
         row = self.row(image_id)
         if row["bytes"] is None:
-            return file_stamp(Path(row["path"]))
+            return file_version_key(Path(row["path"]))
         return hashlib.blake2b(row["bytes"], digest_size=16).hexdigest()
 
     def row(self, image_id: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ __all__ = [
     "Reader",
     "dataset_root",
     "decode",
-    "file_stamp",
+    "file_version_key",
     "naming",
     "open_image",
     "with_readable",
@@ -58,7 +58,7 @@ class Reader(Protocol):
         """The picture as 8-bit RGB; SemrsmError if it cannot be read."""
         ...
 
-    def stamp(self, image_id: str) -> str:
+    def version_key(self, image_id: str) -> str:
         """A text that changes when the picture does, had without decoding it."""
         ...
 
@@ -73,9 +73,9 @@ class Files:
         """The picture in the file `image_id`."""
         return open_image(self.root / image_id)
 
-    def stamp(self, image_id: str) -> str:
+    def version_key(self, image_id: str) -> str:
         """Place, size and time of change of the file."""
-        return file_stamp(self.root / image_id)
+        return file_version_key(self.root / image_id)
 
 
 @dataclass(frozen=True)
@@ -125,10 +125,10 @@ class Images:
         return self.select(sorted(chosen.tolist()))
 
     def fingerprint(self) -> str:
-        """Hash of the ids and of every picture's stamp, for the key under which results are stored."""
+        """Hash of the ids and of every picture's version key, for the key under which results are stored."""
         digest = hashlib.blake2b(self.name.encode(), digest_size=16)
         for image_id in self.ids:
-            digest.update(os.fsencode(f"\0{image_id}\0{self.reader.stamp(image_id)}"))
+            digest.update(os.fsencode(f"\0{image_id}\0{self.reader.version_key(image_id)}"))
         return digest.hexdigest()
 
 
@@ -218,7 +218,7 @@ def _to_8_bit(grey: np.ndarray) -> np.ndarray:
     return np.round(grey * (255 / white)).astype(np.uint8)
 
 
-def file_stamp(path: Path) -> str:
+def file_version_key(path: Path) -> str:
     """Place, size in bytes and time of change of a file.
 
     Raises:

@@ -43,7 +43,7 @@ class _Regions:
         path, box = self.boxes[image_id]
         return open_once(path).crop(box)
 
-    def stamp(self, image_id: str) -> str:
+    def version_key(self, image_id: str) -> str:
         """Release of scikit-image, photograph and edges."""
         path, box = self.boxes[image_id]
         return f"scikit-image {version('scikit-image')} {path.name} {box}"

@@ -53,7 +53,7 @@ class SceneSpec:
 
 @dataclass(frozen=True)
 class _Video:
-    """The whole ground with the objects that lie on it, of which each frame shows a part."""
+    """The whole background with the objects that lie on it, of which each frame shows a part."""
 
     canvas: Image.Image
     objects: list[tuple[str, tuple[int, int, int, int]]]
@@ -97,7 +97,7 @@ def _choose_objects(rng: np.random.Generator) -> list[str]:
 
 
 def _lay_out(objects: list[str], code: str, rng: np.random.Generator) -> _Video:
-    """Lay the objects out anew on a new ground, under the light and at the distance of the conditions."""
+    """Lay the objects out anew on a new background, under the light and at the distance of the conditions."""
     distance, motion, surface, light = (part.split()[0] for part in CONDITIONS[code].split(", "))
     size = (_WIDTH + 2 * _MARGIN, _HEIGHT + 2 * _MARGIN)
     canvas = background(size, is_busy=surface == "busy", rng=rng)

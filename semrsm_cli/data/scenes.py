@@ -13,7 +13,7 @@ from PIL import Image
 from semrsm_cli.data.annotations import ANNOTATIONS
 from semrsm_cli.data.dataset import RetrievalDataset
 from semrsm_cli.data.egoobjects import ImageFilter, read_egoobjects
-from semrsm_cli.data.images import Images, file_stamp, open_image
+from semrsm_cli.data.images import Images, file_version_key, open_image
 from semrsm_cli.data.objects import OBJECTS
 from semrsm_cli.data.render import SceneSpec, render
 from semrsm_cli.data.sets import ClassifiedImages, LabelledImages, TrainingSet
@@ -79,10 +79,10 @@ class _BoxedObjects:
         y = min(max(0, upper + (height - side) // 2), image.height - side)
         return image.crop((x, y, x + side, y + side))
 
-    def stamp(self, image_id: str) -> str:
-        """The stamp of the image, and the box."""
+    def version_key(self, image_id: str) -> str:
+        """The version key of the image, and the box."""
         name, box = self.boxes[image_id]
-        return f"{file_stamp(self.root / 'images' / name)} {box}"
+        return f"{file_version_key(self.root / 'images' / name)} {box}"
 
 
 _frame = lru_cache(maxsize=1024)(open_image)
