@@ -77,13 +77,13 @@ class Cifar100(Dataset):
 
         checksums = dict(published[split]) | {CIFAR100.meta["filename"]: CIFAR100.meta["md5"]}
         try:
-            found = OneSplit(folder, train=split == "train", download=False)
+            part = OneSplit(folder, train=split == "train", download=False)
         except (OSError, RuntimeError) as error:
             raise SemrsmError(_complaint(folder, checksums)) from error
-        ids = tuple(f"{split}/{row:05d}" for row in range(len(found.data)))
-        reader = _Pixels(np.ascontiguousarray(found.data, np.uint8), checksums[split])
-        labels = np.asarray(found.targets, np.int64)
-        return ClassifiedImages(Images(self.name, ids, ids, reader), tuple(found.classes), labels)
+        ids = tuple(f"{split}/{row:05d}" for row in range(len(part.data)))
+        reader = _Pixels(np.ascontiguousarray(part.data, np.uint8), checksums[split])
+        labels = np.asarray(part.targets, np.int64)
+        return ClassifiedImages(Images(self.name, ids, ids, reader), tuple(part.classes), labels)
 
 
 def _complaint(folder: Path, checksums: dict[str, str]) -> str:

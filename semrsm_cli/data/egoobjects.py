@@ -111,10 +111,10 @@ class EgoObjects(ImageFilter, RetrievalDataset):
 
     def retrieval_set(self, cache: Path, seed: int) -> RetrievalSet:
         """Queries and database images that share none; all must be there, unless what is missing may be skipped."""
-        found = super().retrieval_set(cache, seed)
+        retrieval = super().retrieval_set(cache, seed)
         if self.on_error is OnError.stop:
-            _require_files(found.queries.images, found.database.images)
-        return found
+            _require_files(retrieval.queries.images, retrieval.database.images)
+        return retrieval
 
 
 def read_egoobjects(
@@ -182,8 +182,8 @@ def _filter_records(records: Sequence[Record], image_filter: ImageFilter, source
     """
     of_subset = [record for record in records if image_filter.subset in (None, record.get("subset"))]
     if not of_subset:
-        found = ", ".join(sorted({str(record.get("subset")) for record in records})) or "no image at all"
-        raise SemrsmError(f"{source} has no image of subset {image_filter.subset!r}, but {found}; set dataset.subset")
+        subsets = ", ".join(sorted({str(record.get("subset")) for record in records})) or "no image at all"
+        raise SemrsmError(f"{source} has no image of subset {image_filter.subset!r}, but {subsets}; set dataset.subset")
     kept = [record for record in of_subset if image_filter.aspect_ratio.admits(record["width"], record["height"])]
     if not kept:
         raise SemrsmError(

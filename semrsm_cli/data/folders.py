@@ -62,8 +62,8 @@ def image_paths(root: Path) -> list[Path]:
     paths = sorted(_visible_files(root), key=lambda path: path.as_posix())
     images = [path for path in paths if path.suffix.lower() in SUFFIXES]
     if not images:
-        found = f"none of its {len(paths)} files ends" if paths else "it holds no files; images end"
-        raise SemrsmError(f"no images in {root}: {found} in {', '.join(suffix[1:] for suffix in SUFFIXES)}")
+        content = f"none of its {len(paths)} files ends" if paths else "it holds no files; images end"
+        raise SemrsmError(f"no images in {root}: {content} in {', '.join(suffix[1:] for suffix in SUFFIXES)}")
     return images
 
 

@@ -62,8 +62,8 @@ def hub_images(name: str, hub: str, split: str, *, on_error: OnError = OnError.s
         SemrsmError: The data set, its split or its images cannot be had.
     """
     folder = Path(hub).expanduser()
-    rows, found = _load_split(folder if folder.is_dir() else _fetch(hub, split), split, hub)
-    ids = tuple(f"{found}/{row:08d}" for row in range(len(rows)))
+    rows, split_name = _load_split(folder if folder.is_dir() else _fetch(hub, split), split, hub)
+    ids = tuple(f"{split_name}/{row:08d}" for row in range(len(rows)))
     return with_readable(Images(name, ids, ids, _Rows(rows, hub)), on_error)
 
 
@@ -96,33 +96,36 @@ def _load_split(folder: Path, split: str, source: str) -> tuple[Any, str]:
         datasets.disable_progress_bars()
     try:
         if any((folder / name).is_file() for name in ("dataset_dict.json", "state.json")):
-            rows, found = _saved_split(datasets.load_from_disk(str(folder)), split, source)
+            rows, split_name = _saved_split(datasets.load_from_disk(str(folder)), split, source)
         else:
             files = datasets.load_dataset_builder(str(folder)).config.data_files or {}
-            found = _choose(split, [str(name) for name in files], source)
+            split_name = _choose(split, [str(name) for name in files], source)
             # only the files of this split, or all of them would be copied into the cache
             rows = datasets.load_dataset(
-                str(folder), data_files={found: list(files[found])}, split=found, verification_mode="no_checks"
+                str(folder),
+                data_files={split_name: list(files[split_name])},
+                split=split_name,
+                verification_mode="no_checks",
             )
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise SemrsmError(f"{source} cannot be read as a data set: {' '.join(str(error).split())}") from error
-    return _encoded(rows, source), found
+    return _encoded(rows, source), split_name
 
 
 def _saved_split(saved: Any, split: str, source: str) -> tuple[Any, str]:
     """The split of what `save_to_disk` wrote: several splits, or one that may have no name."""
     if isinstance(saved, dict):
-        found = _choose(split, list(saved), source)
-        return saved[found], found
+        split_name = _choose(split, list(saved), source)
+        return saved[split_name], split_name
     return saved, _choose(split, [str(saved.split or split)], source)
 
 
-def _choose(split: str, found: list[str], source: str) -> str:
-    """The split among those found, whatever its spelling."""
+def _choose(split: str, names: list[str], source: str) -> str:
+    """The split among these, whatever its spelling."""
     for alias in split_aliases(split):
-        if alias in found:
+        if alias in names:
             return alias
-    raise SemrsmError(f"{source} has no split {split!r}; it holds {', '.join(found) or 'none'}")
+    raise SemrsmError(f"{source} has no split {split!r}; it holds {', '.join(names) or 'none'}")
 
 
 def _encoded(rows: Any, source: str) -> Any:
