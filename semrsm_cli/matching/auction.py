@@ -22,13 +22,13 @@ import numpy as np
 from semrsm_cli.compiled import compiled
 from semrsm_cli.matching.vectors import BLOCK, LANES, lowest_bit, multiply, two_best, two_best_remembered
 
-__all__ = ["LONGEST_READ", "look", "padded", "solve"]
+__all__ = ["MAX_UNCACHED_ROW", "look", "padded", "solve", "solve_tile"]
 
-LONGEST_READ = 1024  # rows up to this length are read anew for every bid
+MAX_UNCACHED_ROW = 1024  # rows up to this length are read anew for every bid
 SAMPLED_ROWS = 64  # rows that the first prices are taken from
 FIRST_EPSILON = 0.08  # relative to the mean affinity
 EPSILON_FACTOR = 0.06  # from one phase to the next; both measured: within 10 % from 0.04 to 0.15, and 0.03 to 0.1
-MOST_PHASES = 60
+MAX_PHASES = 60
 AFFINITIES, HIDDEN = 0, 1  # what the memory [s, 2, parts] holds for each row
 
 
@@ -235,12 +235,12 @@ def solve(
             for part in range(columns.shape[1]):
                 refresh(flat, pitch, x, packed, price, columns, memory, i, part)
     epsilon = FIRST_EPSILON * scale
-    for phase in range(MOST_PHASES):
+    for phase in range(MAX_PHASES):
         run_phase(flat, pitch, x, packed, price, columns, memory, epsilon, col_of_row, owners, queue)
         value = value_of(flat, pitch, x, packed, col_of_row)
         allowed = tolerance * max(abs(value), s * scale / 100)
         finest = resolution(price, max(np.abs(price[:s]).max(), scale))
-        last = epsilon <= finest or phase == MOST_PHASES - 1
+        last = epsilon <= finest or phase == MAX_PHASES - 1
         if last or s * epsilon <= 2 * allowed:  # the gap is half of s * epsilon as a rule
             bound = max(bound_of(flat, pitch, x, packed, price, columns, memory, s), value)
             if last or bound - value <= allowed:
@@ -249,3 +249,22 @@ def solve(
         else:
             epsilon = max(EPSILON_FACTOR * epsilon, 1.6 * allowed / s, finest)
     return value, bound, bound - value <= allowed
+
+
+@compiled(nogil=True)
+def solve_tile(
+    products: Any, mask: Any, tolerance: float, columns: Any, memory: Any, found: Any, col_of_row: Any
+) -> None:
+    """Match all pairs of the mask [r, q] of images: no interpreter between two pairs, and none of its locks.
+
+    `products` is the flat product [r * s, q * s] of their concept vectors, and LANES elements more; pair (i, j) is a
+    block of it. To `found` [3, r, q] go value, bound, and 1 where the tolerance was not met; to `col_of_row` [r, q, s]
+    the permutations.
+    """
+    r, q, s = col_of_row.shape
+    for i in range(r):
+        for j in range(q):
+            if mask[i, j]:
+                flat = products[i * s * q * s + j * s :]
+                value, bound, met = solve(flat, q * s, None, None, columns, memory, tolerance, col_of_row[i, j])
+                found[0, i, j], found[1, i, j], found[2, i, j] = value, bound, not met

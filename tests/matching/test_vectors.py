@@ -95,7 +95,7 @@ def test_runs_uncompiled() -> None:
     """The plain twins give valid matchings and RSMs, and no warning."""
     code = """
 import numpy as np
-from semrsm_cli.matching import match, optimal
+from semrsm_cli.matching import affinities, match
 from semrsm_cli.rsm import gram
 rng = np.random.default_rng(0)
 for s in (2, 5, 20):
@@ -106,11 +106,10 @@ for s in (2, 5, 20):
     assert found.bound - found.value < 1e-2
     for method in ("batch_optimal", "topk_greedy", "greedy"):
         assert sorted(match(None, method=method, x=x, y=y, batch=4, n_exact=3).col_of_row) == list(range(s))
-    from semrsm_cli.matching import optimal
-    optimal.LARGEST_MATRIX = 0
+    affinities.MAX_MATRIX_BYTES = 0
     computed = match(None, x=x, y=y)
     assert abs(computed.value - exact.value) < 1e-2
-    optimal.LARGEST_MATRIX = 2**28
+    affinities.MAX_MATRIX_BYTES = 2**28
 assert gram(rng.normal(size=(3, 4, 2)), threads=1).inner.shape == (3, 3)
 """
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
