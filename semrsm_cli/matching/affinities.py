@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semrsm_cli.matching.vectors import LANES
+from semrsm_cli.matching.lanes import LANES
 
 __all__ = ["MAX_MATRIX_BYTES", "PRODUCT_BYTES", "Affinities", "pad_tail"]
 
@@ -15,6 +15,7 @@ MAX_MATRIX_BYTES = 256 * 2**20  # of an affinity that is built; beyond, computin
 PRODUCT_BYTES = 4 * 2**20  # of the matrix product that is matched while it is in the cache
 
 Mask = NDArray[np.bool_]
+Block = tuple[int, int, int, int]
 
 
 class Affinities:
@@ -44,24 +45,25 @@ class Affinities:
         """The affinity [s, t] of one pair."""
         return self.left[i] @ self.right[j].T if self.given is None else self.given
 
-    def blocks(self, mask: Mask) -> Iterator[tuple[slice, slice, NDArray[Any]]]:
-        """Cut the tile into blocks with some pair of the mask [r, q]; yield rows, columns and flat product of each.
+    def blocks(self, mask: Mask) -> Iterator[tuple[Block, NDArray[Any]]]:
+        """Cut the tile into blocks with some pair of the mask [r, q]; yield each with its flat product.
 
-        The product [rows * s, columns * t] goes on for LANES elements, since the auction reads so many at once.
+        A block is first and last row (exclusive), and first and last column. Its product [rows * s, columns * t]
+        goes on for LANES elements, since the auction reads so many at once.
         """
         if self.given is not None:
-            yield slice(0, 1), slice(0, 1), pad_tail(self.given)
+            yield (0, 1, 0, 1), pad_tail(self.given)
             return
         (r, s, c), (q, t, _) = self.left.shape, self.right.shape
         edge = max(1, math.isqrt(PRODUCT_BYTES // (4 * s * t)))
         buffer = np.zeros(min(edge, r) * min(edge, q) * s * t + LANES, self.dtype)
         for i in range(0, r, edge):
             for j in range(0, q, edge):
-                rows, columns = slice(i, i + edge), slice(j, j + edge)
-                if mask[rows, columns].any():
-                    a, b = self.left[rows].reshape(-1, c), self.right[columns].reshape(-1, c)
+                last_row, last_column = min(i + edge, r), min(j + edge, q)
+                if mask[i:last_row, j:last_column].any():
+                    a, b = self.left[i:last_row].reshape(-1, c), self.right[j:last_column].reshape(-1, c)
                     np.matmul(a, b.T, out=buffer[: len(a) * len(b)].reshape(len(a), len(b)))
-                    yield rows, columns, buffer[: len(a) * len(b) + LANES]
+                    yield (i, last_row, j, last_column), buffer[: len(a) * len(b) + LANES]
 
 
 def pad_tail(affinity: NDArray[Any]) -> NDArray[Any]:

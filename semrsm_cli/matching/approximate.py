@@ -1,6 +1,6 @@
 """The approximations of Appendix F for every pair of a tile: Batch-Optimal, TopK-Greedy, Greedy, no matching at all.
 
-All but the last go by the L2 norms of the concept vectors. Each returns a value and an upper bound [r, q]. The bound
+All but the last go by the L2 norms of the concept lanes. Each returns a value and an upper bound [r, q]. The bound
 is MaxSim of an affinity that is given, else the sum over sorted norms; Greedy and TopK-Greedy, which compute every
 affinity, take MaxSim where it is smaller. Where permutations are asked for, by `col_of_row` [r, q, s], the value is
 summed over all rows at once, in float64.
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from semrsm_cli.compiled import compiled
 from semrsm_cli.matching.affinities import Affinities
-from semrsm_cli.matching.auction import look, padded
+from semrsm_cli.matching.auction import Rows, round_up, row_length, scan_row
 from semrsm_cli.matching.optimal import optimum, pack
-from semrsm_cli.matching.vectors import BLOCK, LANES
+from semrsm_cli.matching.scans import BLOCK
 
 __all__ = ["batch_optimal", "diagonal", "greedy", "max_similarity", "positionwise_inner"]
 
@@ -40,11 +40,11 @@ def batch_optimal(
     inner = np.zeros(mask.shape)
     matched = None if col_of_row is None else np.empty_like(col_of_row)
     for start in range(0, s, batch):
-        part = np.s_[start : start + batch]
-        of_part = None if matched is None else matched[:, :, part]
-        inner += optimum(affinities.select(rows[:, part], columns[:, part]), mask, tolerance, of_part)[0]
-        if of_part is not None:
-            of_part += start
+        part = affinities.select(rows[:, start : start + batch], columns[:, start : start + batch])
+        of_part = None if matched is None else np.empty((*mask.shape, part.s), np.int64)
+        inner += optimum(part, mask, tolerance, of_part)[0]
+        if matched is not None and of_part is not None:
+            matched[:, :, start : start + batch] = start + of_part
     if col_of_row is not None and matched is not None:
         inner = in_original_order(affinities, mask, matched, rows, columns, col_of_row)
     return inner, upper_bounds(affinities, *sizes)
@@ -56,17 +56,20 @@ def greedy(
     """Match the `n_exact` largest norms optimally, the rest greedily (Appendix F, 2); with n_exact = 0: Greedy (1)."""
     sizes = norms(affinities.left), norms(affinities.right)
     rows, columns = (np.argsort(-of_side, axis=1, kind="stable") for of_side in sizes)
-    first = np.s_[: min(n_exact, affinities.s)]
+    n_exact = min(n_exact, affinities.s)
     inner, bound = np.zeros(mask.shape), upper_bounds(affinities, *sizes)
     matched = None if col_of_row is None else np.empty_like(col_of_row)
     if n_exact:
-        of_first = None if matched is None else matched[:, :, first]
-        inner = optimum(affinities.select(rows[:, first], columns[:, first]), mask, tolerance, of_first)[0]
+        largest = affinities.select(rows[:, :n_exact], columns[:, :n_exact])
+        of_largest = None if matched is None else np.empty((*mask.shape, n_exact), np.int64)
+        inner = optimum(largest, mask, tolerance, of_largest)[0]
+        if matched is not None and of_largest is not None:
+            matched[:, :, :n_exact] = of_largest
     ordered = affinities.select(rows, columns)
     if affinities.exceed_memory:
-        match_rest_of_vectors(ordered, mask, first.stop, inner, matched)
+        match_rest_of_vectors(ordered, mask, n_exact, inner, matched)
     else:
-        match_rest(ordered, mask, first.stop, inner, bound, matched)
+        match_rest(ordered, mask, n_exact, inner, bound, matched)
     if col_of_row is not None and matched is not None:
         inner = in_original_order(affinities, mask, matched, rows, columns, col_of_row)
     return inner, bound
@@ -77,28 +80,24 @@ def match_rest(
 ) -> None:
     """Match the positions from `first` on, sorted by descending norm, greedily: add their value to `inner` [r, q]."""
     s = ordered.s
-    for rows, columns, products in ordered.blocks(mask):
-        some = np.ascontiguousarray(mask[rows, columns])
-        values, col_of_row = np.zeros(some.shape), np.empty((*some.shape, s), np.int64)
-        greedy_tile(products, some, first, values, col_of_row)
-        inner[rows, columns] += values
+    permutations = np.empty((1, 1, s), np.int64) if matched is None else matched
+    for block, products in ordered.blocks(mask):
+        greedy_tile(products, block, mask, first, inner, permutations)
         if ordered.given is None:
-            r, q = some.shape
+            here = np.s_[block[0] : block[1], block[2] : block[3]]
+            r, q = bound[here].shape
             most = max_similarity(products[: r * s * q * s].reshape(r, s, q, s))
-            bound[rows, columns] = np.minimum(bound[rows, columns], most)
-        if matched is not None:
-            matched[rows, columns, first:] = col_of_row[:, :, first:]
+            bound[here] = np.minimum(bound[here], most)
 
 
 def match_rest_of_vectors(
     ordered: Affinities, mask: Mask, first: int, inner: Values, matched: Permutations | None
 ) -> None:
     """The same without building an affinity."""
-    row, col_of_row = np.zeros(padded(ordered.s, BLOCK), ordered.dtype), np.empty(ordered.s, np.int64)
+    row = np.zeros(round_up(ordered.s, BLOCK), ordered.dtype)
     for i, j in np.argwhere(mask):
-        inner[i, j] += greedy_pair(row, 0, ordered.left[i], pack(ordered.right[j]), first, col_of_row)
-        if matched is not None:
-            matched[i, j, first:] = col_of_row[first:]
+        permutation = np.empty(ordered.s, np.int64) if matched is None else matched[i, j]
+        inner[i, j] += greedy_pair(Rows(row, 0, ordered.left[i], pack(ordered.right[j])), first, permutation)
 
 
 def diagonal(affinities: Affinities, mask: Mask, col_of_row: Permutations | None = None) -> tuple[Values, Values]:
@@ -167,17 +166,17 @@ def max_similarity(products: NDArray[Any]) -> Values:
 
 
 @compiled(nogil=True)
-def greedy_pair(flat: Any, pitch: int, x: Any, packed: Any, first: int, col_of_row: Any) -> float:
+def greedy_pair(rows: Rows, first: int, col_of_row: Any) -> float:
     """Each row from `first` on takes its best column that is not taken; return what they are worth, in float64.
 
-    The affinities are as `solve` takes them. The columns before `first` are taken already.
+    The columns before `first` are taken already.
     """
     s = col_of_row.shape[0]
-    taken = np.full(padded(s, LANES) if x is None else flat.shape[0], np.inf, flat.dtype)  # infinite, as prices may be
+    taken = np.full(row_length(rows, rows.x, s), np.inf, rows.flat.dtype)  # prices, infinite or 0
     taken[first:s] = 0
     value = 0.0
     for i in range(first, s):
-        best, _, column = look(flat, pitch, x, packed, taken, i, 0, taken.shape[0])
+        best, _, column = scan_row(rows, taken, i, 0, taken.shape[0])
         taken[column] = np.inf
         col_of_row[i] = column
         value += best
@@ -185,11 +184,14 @@ def greedy_pair(flat: Any, pitch: int, x: Any, packed: Any, first: int, col_of_r
 
 
 @compiled(nogil=True)
-def greedy_tile(products: Any, mask: Any, first: int, inner: Any, col_of_row: Any) -> None:
-    """`greedy_pair` for all pairs of the mask [r, q]; see `solve_tile` for the arguments."""
-    r, q, s = col_of_row.shape
-    for i in range(r):
-        for j in range(q):
+def greedy_tile(products: Any, block: Any, mask: Any, first: int, inner: Any, col_of_row: Any) -> None:
+    """Add `greedy_pair` of all pairs of a block to `inner` [r, q]; see `solve_tile` for the arguments."""
+    first_row, last_row, first_column, last_column = block
+    s = col_of_row.shape[2]
+    stride = (last_column - first_column) * s
+    kept = 1 if col_of_row.shape[:2] == mask.shape else 0
+    for i in range(first_row, last_row):
+        for j in range(first_column, last_column):
             if mask[i, j]:
-                flat = products[i * s * q * s + j * s :]
-                inner[i, j] = greedy_pair(flat, q * s, None, None, first, col_of_row[i, j])
+                rows = Rows(products[(i - first_row) * s * stride + (j - first_column) * s :], stride, None, None)
+                inner[i, j] += greedy_pair(rows, first, col_of_row[kept * i, kept * j])

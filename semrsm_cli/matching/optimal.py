@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from semrsm_cli.compiled import compiled
 from semrsm_cli.matching.affinities import Affinities
-from semrsm_cli.matching.auction import MAX_UNCACHED_ROW, padded, solve, solve_tile
-from semrsm_cli.matching.vectors import BLOCK, LANES
+from semrsm_cli.matching.auction import MAX_UNCACHED_ROW, Rows, round_up, solve
+from semrsm_cli.matching.lanes import LANES
+from semrsm_cli.matching.scans import BLOCK
 
 __all__ = ["PARTS_OF_VECTORS", "compile_all", "optimum"]
 
@@ -25,26 +27,21 @@ def optimum(
     `bound - value` is at most `tolerance * max(|value|, s * mean|A| / 100)`; where float32 prices are too coarse for
     that, the auction is run again in float64. The permutations go to `col_of_row` [r, q, s].
     """
-    inner, bound, met = np.zeros(mask.shape), np.zeros(mask.shape), np.ones(mask.shape, bool)
+    found = np.zeros((3, *mask.shape))
+    inner, bound, unmet = found
     if affinities.exceed_memory:
         for i, j in np.argwhere(mask):
             columns, inner[i, j], bound[i, j] = optimum_of_vectors(affinities.left[i], affinities.right[j], tolerance)
             if col_of_row is not None:
                 col_of_row[i, j] = columns
         return inner, bound
-    memory = new_memory(affinities.s, affinities.dtype)
-    for *block, products in affinities.blocks(mask):
-        here = tuple(block)
-        some = np.ascontiguousarray(mask[here])
-        found = np.zeros((3, *some.shape))
-        matched = np.empty((*some.shape, affinities.s), np.int64)
-        solve_tile(products, some, tolerance, *memory, found, matched)
-        inner[here], bound[here] = found[:2]
-        met[here] = found[2] == 0
-        if col_of_row is not None:
-            col_of_row[here] = matched
-    if affinities.dtype != np.float64:
-        for i, j in np.argwhere(~met):
+    candidates, remembered = room_to_remember(affinities.s, affinities.dtype)
+    permutations = np.empty((1, 1, affinities.s), np.int64) if col_of_row is None else col_of_row
+    n_unmet = 0
+    for block, products in affinities.blocks(mask):
+        n_unmet += solve_tile(products, block, mask, candidates, remembered, tolerance, found, permutations)
+    if n_unmet and affinities.dtype != np.float64:
+        for i, j in np.argwhere(unmet):
             here = np.s_[i : i + 1, j : j + 1]
             given = affinities.of_pair(i, j).astype(np.float64)
             finer = Affinities(affinities.left[here[0]], affinities.right[here[1]], given)
@@ -61,14 +58,15 @@ def optimum_of_vectors(x: NDArray[Any], y: NDArray[Any], tolerance: float) -> tu
     col_of_row = np.empty(len(x), np.int64)
     packed = pack(y)
     row = np.zeros(packed.shape[0] * BLOCK, y.dtype)
-    memory = new_memory(len(x), x.dtype, PARTS_OF_VECTORS)
-    value, bound, met = solve(row, 0, np.ascontiguousarray(x), packed, *memory, tolerance, col_of_row)
+    candidates, remembered = room_to_remember(len(x), x.dtype, PARTS_OF_VECTORS)
+    rows = Rows(row, 0, np.ascontiguousarray(x), packed)
+    value, bound, met = solve(rows, candidates, remembered, tolerance, col_of_row)
     if not met and x.dtype != np.float64:
         return optimum_of_vectors(x.astype(np.float64), y.astype(np.float64), tolerance)
     return col_of_row, value, bound
 
 
-def new_memory(s: int, dtype: Any, parts: int = 0) -> tuple[NDArray[np.int32] | None, NDArray[Any] | None]:
+def room_to_remember(s: int, dtype: Any, parts: int = 0) -> tuple[NDArray[np.int32] | None, NDArray[Any] | None]:
     """What the rows of a matching remember: (None, None) where they are short, unless `parts` is given."""
     parts = parts or (PARTS_OF_MATRIX if s > MAX_UNCACHED_ROW else 0)
     return (np.empty((s, parts), np.int32), np.empty((s, 2, parts), dtype)) if parts else (None, None)
@@ -77,9 +75,51 @@ def new_memory(s: int, dtype: Any, parts: int = 0) -> tuple[NDArray[np.int32] | 
 def pack(y: NDArray[Any]) -> NDArray[Any]:
     """The vectors y [s, c] as `multiply` reads them, [blocks, c, BLOCK], filled up with zeros."""
     s, c = y.shape
-    filled = np.zeros((padded(s, BLOCK), c), y.dtype)
+    filled = np.zeros((round_up(s, BLOCK), c), y.dtype)
     filled[:s] = y
     return np.ascontiguousarray(filled.reshape(-1, BLOCK, c).transpose(0, 2, 1))
+
+
+@compiled(nogil=True)
+def solve_tile(
+    products: Any,
+    block: Any,
+    mask: Any,
+    candidates: Any,
+    remembered: Any,
+    tolerance: float,
+    found: Any,
+    col_of_row: Any,
+) -> int:
+    """Match the pairs of a block of a tile: no interpreter between two pairs, and none of its locks.
+
+    Args:
+        products: The flat product [rows * s, columns * s] of the block's concept vectors, and LANES elements more.
+        block: First and last row (exclusive) of the block, and first and last column.
+        mask: Which pairs [r, q] of the tile to match.
+        candidates: Room for those of `State`, or None.
+        remembered: The same.
+        tolerance: As in `solve`.
+        found: Value, bound, and 1 where the tolerance was not met [3, r, q].
+        col_of_row: The permutations [r, q, s], or room for one [1, 1, s] where they are not asked for.
+
+    Returns:
+        How many pairs did not meet the tolerance.
+    """
+    first_row, last_row, first_column, last_column = block
+    s = col_of_row.shape[2]
+    stride = (last_column - first_column) * s
+    n_unmet = 0
+    kept = 1 if col_of_row.shape[:2] == mask.shape else 0
+    for i in range(first_row, last_row):
+        for j in range(first_column, last_column):
+            if mask[i, j]:
+                rows = Rows(products[(i - first_row) * s * stride + (j - first_column) * s :], stride, None, None)
+                permutation = col_of_row[kept * i, kept * j]
+                value, bound, met = solve(rows, candidates, remembered, tolerance, permutation)
+                found[0, i, j], found[1, i, j], found[2, i, j] = value, bound, not met
+                n_unmet += not met
+    return n_unmet
 
 
 def compile_all() -> None:
@@ -87,6 +127,7 @@ def compile_all() -> None:
     x = np.eye(LANES, dtype=np.float32)
     mask, found, col_of_row = np.ones((1, 1), bool), np.zeros((3, 1, 1)), np.empty((1, 1, LANES), np.int64)
     for parts in (0, PARTS_OF_MATRIX):
-        solve_tile(x.ravel(), mask, 1e-2, *new_memory(LANES, x.dtype, parts), found, col_of_row)
-    memory = new_memory(LANES, x.dtype, PARTS_OF_VECTORS)
-    solve(np.zeros(BLOCK, x.dtype), 0, x, pack(x), *memory, 1e-2, col_of_row[0, 0])
+        memory = room_to_remember(LANES, x.dtype, parts)
+        solve_tile(x.ravel(), (0, 1, 0, 1), mask, *memory, 1e-2, found, col_of_row)
+    memory = room_to_remember(LANES, x.dtype, PARTS_OF_VECTORS)
+    solve(Rows(np.zeros(BLOCK, x.dtype), 0, x, pack(x)), *memory, 1e-2, col_of_row[0, 0])

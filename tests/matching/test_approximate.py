@@ -58,8 +58,11 @@ def test_topk_greedy(k: int, rng: np.random.Generator) -> None:
 def test_greedy(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = images(rng, 45, 8)
     monkeypatch.setattr(affinities_module, "MAX_MATRIX_BYTES", 0)
-    found = match(x @ y.T, method="greedy", x=x, y=y)
-    np.testing.assert_array_equal(found.col_of_row, naive.greedy(x, y))
+    for affinity in (x @ y.T, None):  # computed row by row, where it is not given
+        found = match(affinity, method="greedy", x=x, y=y)
+        np.testing.assert_array_equal(found.col_of_row, naive.greedy(x, y))
+        found = match(affinity, method="topk_greedy", n_exact=9, x=x, y=y, tolerance=1e-7)
+        assert found.value == pytest.approx(naive.topk_greedy(x, y, 9), rel=1e-5)
 
 
 def test_batch_optimal_builds_blocks_only(rng: np.random.Generator) -> None:

@@ -167,10 +167,12 @@ def test_takes_float16_lists_of_slices_and_memory_maps(x: np.ndarray, y: np.ndar
 
 def test_without_the_matrix(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = rng.normal(size=(2, 2, 70, 5)).astype(np.float32)
-    expected = gram(x, y)
+    greedy = Matcher(method=Method.topk_greedy, n_exact=9)
+    expected, expected_greedy = gram(x, y), gram(x, y, matcher=greedy)
     for module in (affinities_module, matcher_module):
         monkeypatch.setattr(module, "MAX_MATRIX_BYTES", 0)
     np.testing.assert_allclose(gram(x, y).inner, expected.inner, rtol=2e-4)
+    np.testing.assert_allclose(gram(x, y, matcher=greedy).inner, expected_greedy.inner, rtol=1e-5)
 
 
 def test_a_finer_tolerance_than_float32_allows(x: np.ndarray, y: np.ndarray) -> None:
