@@ -1,17 +1,21 @@
 """Every matching method by name, behind one function."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from semrsm_cli.matching import approximate, solvers
-from semrsm_cli.matching.optimal import optimal, optimal_of_vectors
-from semrsm_cli.matching.result import Matching
+from semrsm_cli.matching import solvers
+from semrsm_cli.matching.affinities import Affinities
+from semrsm_cli.matching.approximate import batch_optimal, diagonal, greedy, max_similarity
+from semrsm_cli.matching.optimal import optimum
 
-__all__ = ["Method", "check_settings", "match"]
+__all__ = ["Matching", "Method", "check_settings", "match", "match_tile"]
+
+ONE_PAIR = np.ones((1, 1), bool)
 
 
 class Method(StrEnum):
@@ -29,6 +33,18 @@ class Method(StrEnum):
     lapcpp = "lapcpp"
     greedy_upstream = "greedy_upstream"
     ortools_x1000 = "ortools_x1000"
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """A permutation of the positions with what it is worth: `value <= optimum <= bound`.
+
+    `col_of_row` [s] names for each position of the first image its partner in the second one.
+    """
+
+    col_of_row: NDArray[np.int64]
+    value: float
+    bound: float
 
 
 BY_NORM = frozenset({Method.batch_optimal, Method.topk_greedy, Method.greedy})
@@ -70,22 +86,57 @@ def match(
     """
     name = Method(method)
     check_settings(tolerance, batch, n_exact)
-    a = None if affinity is None else checked(affinity, "affinity")
-    left, right = vectors(name, a, x, y)
-    if name is Method.optimal:
-        return optimal_of_vectors(left, right, tolerance) if a is None else optimal(a, tolerance)
-    if name is Method.batch_optimal:
-        return approximate.batch_optimal(a, left, right, batch=batch, tolerance=tolerance)
-    if name is Method.topk_greedy:
-        return approximate.topk_greedy(a, left, right, k=n_exact, tolerance=tolerance)
-    if name is Method.greedy:
-        return approximate.topk_greedy(a, left, right, k=0, tolerance=tolerance)
-    if name is Method.diagonal:
-        return approximate.diagonal(a, left, right)
-    a = left @ right.T if a is None else a
-    columns = SOLVERS[name](a)
-    value = float(a[np.arange(len(a)), columns].sum(dtype=np.float64))
-    return Matching(columns, value, value if name in EXACT else max(value, approximate.max_similarity(a)))
+    given = None if affinity is None else checked(affinity, "affinity")
+    left, right = vectors(name, given, x, y)
+    col_of_row = np.empty((1, 1, len(left)), np.int64)
+    inner, bound = match_tile(
+        Affinities(left[None], right[None], given), ONE_PAIR, name, tolerance, batch, n_exact, col_of_row
+    )
+    return Matching(col_of_row[0, 0], float(inner[0, 0]), float(bound[0, 0]))
+
+
+def match_tile(
+    affinities: Affinities,
+    mask: NDArray[np.bool_],
+    method: Method | str,
+    tolerance: float,
+    batch: int,
+    n_exact: int,
+    col_of_row: NDArray[np.int64] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Values and upper bounds [r, q] of all pairs of the mask; their permutations go to `col_of_row` [r, q, s].
+
+    The values of other pairs mean nothing. The settings are those of `match`.
+    """
+    match method:
+        case Method.optimal:
+            return optimum(affinities, mask, tolerance, col_of_row)
+        case Method.batch_optimal:
+            inner, bound = batch_optimal(affinities, mask, batch, tolerance, col_of_row)
+        case Method.topk_greedy:
+            inner, bound = greedy(affinities, mask, n_exact, tolerance, col_of_row)
+        case Method.greedy:
+            inner, bound = greedy(affinities, mask, 0, tolerance, col_of_row)
+        case Method.diagonal:
+            inner, bound = diagonal(affinities, mask, col_of_row)
+        case _:
+            inner, bound = external_solver(affinities, mask, Method(method), col_of_row)
+    return inner, np.maximum(inner, bound)
+
+
+def external_solver(
+    affinities: Affinities, mask: NDArray[np.bool_], method: Method, col_of_row: NDArray[np.int64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The solvers of others, which know no tiles."""
+    inner, bound = np.zeros(mask.shape), np.zeros(mask.shape)
+    for i, j in np.argwhere(mask):
+        affinity = affinities.of_pair(i, j)
+        columns = SOLVERS[method](affinity)
+        inner[i, j] = affinity[np.arange(affinities.s), columns].sum(dtype=np.float64)
+        bound[i, j] = inner[i, j] if method in EXACT else max_similarity(affinity[None, :, None])[0, 0]
+        if col_of_row is not None:
+            col_of_row[i, j] = columns
+    return inner, bound
 
 
 def vectors(
