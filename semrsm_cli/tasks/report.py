@@ -11,10 +11,10 @@ from semrsm_cli.errors import SemrsmError
 from semrsm_cli.report.figures.report import models_neighbours_figure, models_scores_figure
 from semrsm_cli.report.figures.retrieve import Picture
 from semrsm_cli.report.folder import RunFolder
-from semrsm_cli.report.layout import in_paper_order, lay_out
-from semrsm_cli.report.neighbours import Neighbours, by_what_they_tell, common_queries, read_neighbours
+from semrsm_cli.report.layout import arrange_tables, in_paper_order
+from semrsm_cli.report.neighbours import Neighbours, common_queries, rank_queries_by_gain, read_neighbours
 from semrsm_cli.report.progress import log
-from semrsm_cli.report.runs import TABLES, find_runs, joined
+from semrsm_cli.report.runs import TABLES, find_runs, join_runs
 
 __all__ = ["report"]
 
@@ -22,7 +22,7 @@ __all__ = ["report"]
 def report(config: ReportConfig, folder: RunFolder) -> pd.DataFrame:
     """Join all runs, lay their tables out, and draw the models side by side; one row a table."""
     runs = find_runs([Path(place).expanduser() for place in config.runs])
-    tables = {name: joined(runs, name) for name in TABLES}
+    tables = {name: join_runs(runs, name) for name in TABLES}
     retrievals = sets_of(tables["retrieval"][0])
     neighbours = {name: neighbours_of(rows) for name, rows in retrievals.items()}
     if config.query is not None and not any(config.query in common_queries(of_set) for of_set in neighbours.values()):
@@ -46,7 +46,7 @@ def write_tables(folder: RunFolder, name: str, rows: pd.DataFrame, n_older: int)
     if n_older:
         log(f"{name}: {n_older} rows are left out, since newer runs have the same")
     folder.data(f"joined_{name}", rows)
-    layouts = lay_out(name, rows)
+    layouts = arrange_tables(name, rows)
     for layout in layouts:
         folder.table(layout.name, layout.frame, note=layout.note)
     return [layout.summary() for layout in layouts] or [{"table": f"joined_{name}", "lines": len(rows)}]
@@ -87,7 +87,7 @@ def draw_neighbours(folder: RunFolder, name: str, models: Sequence[Neighbours], 
     """The neighbours of the query asked for, or of those that tell most, under all models (Figures 13 and 14)."""
     queries = common_queries(models)
     if config.query is None:
-        shown = by_what_they_tell(queries, models)[: config.n_pictures]
+        shown = rank_queries_by_gain(queries, models)[: config.n_pictures]
     else:
         shown = [config.query] if config.query in queries else []
     for number, query in enumerate(shown, start=1):
