@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from semrsm_cli.data.dataset import RetrievalDataset, require_at_least
+from semrsm_cli.checks import require_at_least
+from semrsm_cli.data.dataset import RetrievalDataset
 from semrsm_cli.data.folders import image_paths
 from semrsm_cli.data.images import Files, Images, dataset_root, naming
 from semrsm_cli.data.sets import LabelledImages, Metric

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from semrsm_cli.checks import require_at_least
 from semrsm_cli.data.annotations import (
     ANNOTATIONS,
     CONDITIONS,
@@ -21,7 +22,7 @@ from semrsm_cli.data.annotations import (
     read_official_categories,
     with_categories,
 )
-from semrsm_cli.data.dataset import RetrievalDataset, require_at_least
+from semrsm_cli.data.dataset import RetrievalDataset
 from semrsm_cli.data.images import Images, OnError, dataset_root, file_version_key, open_image
 from semrsm_cli.data.sets import LabelledImages, RetrievalSet
 from semrsm_cli.errors import SemrsmError

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from semrsm_cli.data.dataset import Dataset, require_at_least
+from semrsm_cli.checks import require_at_least
+from semrsm_cli.data.dataset import Dataset
 from semrsm_cli.data.images import Images
 from semrsm_cli.data.photographs import Box, open_once, photograph
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from semrsm_cli.checks import require_at_least
 from semrsm_cli.data.annotations import ANNOTATIONS, CONDITIONS, METADATA, Record
-from semrsm_cli.data.dataset import require_at_least
 from semrsm_cli.data.objects import OBJECTS, background, cut_out
 
 __all__ = ["SceneSpec", "render"]
