@@ -174,7 +174,7 @@ def greedy_pair(rows: Rows, first: int, col_of_row: Any) -> float:
     s = col_of_row.shape[0]
     taken = np.full(row_length(rows, rows.x, s), np.inf, rows.flat.dtype)  # prices, infinite or 0
     taken[first:s] = 0
-    value = 0.0
+    value = np.float64(0)
     for i in range(first, s):
         best, _, column = scan_row(rows, taken, i, 0, taken.shape[0])
         taken[column] = np.inf

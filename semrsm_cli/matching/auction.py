@@ -162,7 +162,7 @@ def first_prices(rows: Rows, price: Any, absolute: Any) -> float:
             compute(rows.flat, rows.x, rows.packed, i, 0, price.shape[0])
             add_row(rows.flat, i * rows.stride, price, absolute)
             n_rows += 1
-        total = 0.0
+        total = np.float64(0)
         for j in range(s):
             total += absolute[j]
         if total > 0 or stride == 1:
@@ -213,7 +213,7 @@ def run_phase(rows: Rows, state: State, epsilon: float, col_of_row: Any, row_of_
 @compiled(_nrt=False)
 def value_of(rows: Rows, col_of_row: Any) -> float:
     """The value of the matching, summed in float64."""
-    total = 0.0
+    total = np.float64(0)  # a Python float would give way to float32 where nothing is compiled
     for i in range(col_of_row.shape[0]):
         total += affinity_of(rows, i, col_of_row[i])
     return total
@@ -223,8 +223,8 @@ def value_of(rows: Rows, col_of_row: Any) -> float:
 def bound_of(rows: Rows, state: State, s: int) -> float:
     """The upper bound that the prices give, with room for the rounding of every profit, summed in float64."""
     price = state.price
-    total = 0.0
-    size = 0.0
+    total = np.float64(0)
+    size = np.float64(0)
     for i in range(s):
         best, _, _ = top_two(rows, state, state.candidates, i)
         total += best

@@ -37,14 +37,20 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """A permutation of the positions with what it is worth: `value <= optimum <= bound`.
+    """A permutation of the positions with its value: `value <= optimum <= bound`.
 
-    `col_of_row` [s] names for each position of the first image its partner in the second one.
+    Example:
+        >>> found = match([[1, 5], [2, 3]])
+        >>> [found.value, found.bound - found.value < 1e-3]
+        [7.0, True]
     """
 
     col_of_row: NDArray[np.int64]
+    """For each position [s] of the first image its partner in the second one."""
     value: float
+    """The sum of the matched affinities, in squared units of the features."""
     bound: float
+    """What no matching exceeds."""
 
 
 BY_NORM = frozenset({Method.batch_optimal, Method.topk_greedy, Method.greedy})
@@ -70,10 +76,13 @@ def match(
     x: ArrayLike | None = None,
     y: ArrayLike | None = None,
 ) -> Matching:
-    """Find the permutation that maximises `sum_i A[i, col_of_row[i]]` (Section 3.1.1), or come close to it.
+    """Match the positions of two images so that the matched inner products are as large as can be.
+
+    The permutation maximises `sum_i A[i, col_of_row[i]]` (Eq. 4), where `A[i, j] = <x_i, y_j>` is the affinity (Eq. 5);
+    approximations come close to it.
 
     Args:
-        affinity: Inner products [s, s]; None where x and y stand for it.
+        affinity: Inner products [s, s]; None where x and y stand for it, so that it need not fit the memory.
         method: How; `optimal` comes with a certificate, the rest of `Method` are approximations and rivals.
         tolerance: The largest certified gap of `optimal`, relative to the value.
         batch: Positions in a batch of `batch_optimal`.
@@ -81,8 +90,19 @@ def match(
         x: Concept vectors [s, c] of the first image, which the methods that go by norms need.
         y: The same of the second image.
 
+    Returns:
+        The permutation, its value and an upper bound.
+
     Raises:
         ValueError: If the affinity is not square and finite, x and y are missing or do not fit, or a setting is off.
+        SemrsmError: If a rival's package is not installed.
+
+    Example:
+        >>> found = match([[1, 5], [2, 3]])
+        >>> found.col_of_row
+        array([1, 0])
+        >>> match([[1, 5], [2, 3]], method="diagonal").value
+        4.0
     """
     name = Method(method)
     check_settings(tolerance, batch, n_exact)

@@ -30,7 +30,15 @@ class Invariance(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Matcher:
-    """How the positions of two images are matched."""
+    """How the positions of two images are matched.
+
+    Raises:
+        ValueError: If a setting is out of its range.
+
+    Example:
+        >>> Matcher(tolerance=1e-6).match([[1, 5], [2, 3]]).value
+        7.0
+    """
 
     method: Method = Method.optimal
     """Matching method; `optimal` certifies its value."""
@@ -47,7 +55,19 @@ class Matcher:
         check_settings(self.tolerance, self.batch, self.n_exact)
 
     def match(self, affinity: ArrayLike | None, x: ArrayLike | None = None, y: ArrayLike | None = None) -> Matching:
-        """Match one pair of images, as `semrsm_cli.match` with these settings."""
+        """Match one pair of images with these settings.
+
+        Args:
+            affinity: Inner products [s, s]; None where x and y stand for it.
+            x: Concept vectors [s, c] of the first image, which the methods that go by norms need.
+            y: The same of the second image.
+
+        Returns:
+            The permutation, its value and an upper bound.
+
+        Raises:
+            ValueError: As `semrsm_cli.match`.
+        """
         return match(
             affinity,
             method=self.method,
