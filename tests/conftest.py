@@ -1,16 +1,28 @@
 """Fixtures for all tests."""
 
-import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import settings
-from typer.testing import CliRunner, Result
+from typer.testing import Result
+
+from tests.command import Command, command_in, succeed
 
 settings.register_profile("no deadline", deadline=None)  # an example may be the first to call a compiled function
 settings.load_profile("no deadline")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_cluster() -> Iterator[None]:
+    """Without what a Slurm job sets: Lightning would take its tasks for ours, or warn that srun was not used."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("SLURM_")]:
+            patch.delenv(name)
+        patch.setenv("SLURM_JOB_NAME", "interactive")  # the name that tells Lightning to look for no cluster
+        yield
 
 
 @pytest.fixture
@@ -25,15 +37,19 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def semrsm(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
+def semrsm(tmp_path: Path, shared_cache: Path) -> Iterator[Command]:
     """The `semrsm` command, in an empty folder, 80 columns wide and offline."""
-    from semrsm_cli.cli import app
+    with command_in(tmp_path, shared_cache) as command:
+        yield command
 
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SEMRSM_CACHE", str(shared_cache))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.delenv("SEMRSM_DATA", raising=False)
-    yield lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
-    for handler in logging.getLogger().handlers[:]:  # Hydra's handlers hold the runner's closed streams
-        logging.getLogger().removeHandler(handler)
+
+@pytest.fixture(scope="module")
+def run_once(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Callable[..., tuple[Path, Result]]:
+    """Run a command for all tests of a module, in a folder of its own: where its files lie, and what it said."""
+
+    def run(*arguments: object) -> tuple[Path, Result]:
+        folder = tmp_path_factory.mktemp("once")
+        with command_in(folder, shared_cache) as command:
+            return folder / "run", succeed(command(*arguments, "hydra.run.dir=run"))
+
+    return run

@@ -1,7 +1,7 @@
 """Matched inner products of what a source holds: foretold, cut into tiles, and kept in the store."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -31,28 +31,24 @@ _SECONDS_TO_FORETELL = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
-    """Centred images `x`, compared with themselves or with `y`; `key` holds all that their values depend on."""
+class Comparison(Layer):
+    """Centred images `x`, compared with themselves or with `y`; `key` stands for all that their values depend on."""
 
-    name: str
-    x: Representations
-    y: Representations | None
-    key: dict[str, Any]
-    grid: tuple[int, int] | None
+    y: Representations | None = None
 
     @classmethod
-    def within(cls, layer: Layer, centering: Centering, *, name: str | None = None) -> "Comparison":
+    def within(cls, layer: Layer, centering: Centering, *, name: str | None = None) -> Self:
         """All images of a layer, less their mean."""
         x = Centered(layer.x, mean(layer.x, centering))
-        key = {"representation": layer.key, "centering": str(centering)}
-        return cls(name or layer.name, x, None, key, layer.grid)
+        key = digest({"representation": layer.key, "centering": str(centering)})
+        return cls(name or layer.name, x, key, layer.grid)
 
     @classmethod
-    def between(cls, x: Layer, y: Layer, centering: Centering, *, center_of: Layer, name: str) -> "Comparison":
+    def between(cls, x: Layer, y: Layer, centering: Centering, *, center_of: Layer, name: str) -> Self:
         """The images of two layers, less the mean over one of them."""
         center = mean(center_of.x, centering)
-        key = {"x": x.key, "y": y.key, "center": center_of.key, "centering": str(centering)}
-        return cls(name, Centered(x.x, center), Centered(y.x, center), key, x.grid)
+        key = digest({"x": x.key, "y": y.key, "center": center_of.key, "centering": str(centering)})
+        return cls(name, Centered(x.x, center), key, x.grid, y=Centered(y.x, center))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -60,12 +56,11 @@ class Comparison:
         n = self.x.shape[0]
         return n, n if self.y is None else self.y.shape[0]
 
-    def part(self, images: slice) -> "Comparison":
+    def part(self, images: slice) -> Self:
         """Some of the images of `x`, compared with themselves."""
         if (images.start, images.stop) == (0, self.x.shape[0]):
             return self
-        key = self.key | {"images": f"{images.start} to {images.stop}"}
-        return Comparison(self.name, self.x[images], None, key, self.grid)
+        return replace(self, x=self.x[images], y=None, key=digest([self.key, images.start, images.stop]))
 
 
 def gram_in_store(
@@ -98,7 +93,8 @@ def gram_in_store(
             f"translation needs the grid of {compared.name}'s positions, which only CNN maps have; give "
             "grid=[height,width] with x=, or leave translation out"
         )
-    key = compared.key | {
+    key = {
+        "compared": compared.key,
         "invariance": str(invariance),
         "method": str(matcher.method),
         "tolerance": matcher.tolerance,

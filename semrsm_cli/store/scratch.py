@@ -56,5 +56,5 @@ class PairsOnDisk:
         block = np.zeros((stop - start, self.shape[1]), self.dtype)  # the file ends with the last row written
         with self._lock:
             self._file.seek(start * self.shape[1] * self.dtype.itemsize)
-            self._file.readinto(block.data.cast("B"))
+            self._file.readinto(block.reshape(-1).view(np.uint8).data)
         return block

@@ -55,7 +55,7 @@ class TileFolder:
         return zarr.create_array(
             path,
             shape=shape,
-            chunks=(tile_size, tile_size),
+            chunks=(min(tile_size, shape[0]), min(tile_size, shape[1])),  # a chunk takes its whole room on disk
             dtype="float64",
             compressors=None,  # products hardly shrink, and reading stays a plain copy
             config=EVERY_CHUNK,
@@ -63,6 +63,6 @@ class TileFolder:
 
     def _chunks(self, tile: Tile) -> list[Path]:
         """The files of a tile; each was moved to its place whole."""
-        size = self.inner.chunks[0]
-        place = Path("c", str(tile.row // size), str(tile.col // size))
+        rows, columns = self.inner.chunks
+        place = Path("c", str(tile.row // rows), str(tile.col // columns))
         return [self.path / name / place for name in ("inner", "bound")]

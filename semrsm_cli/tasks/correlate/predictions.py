@@ -10,7 +10,7 @@ from semrsm_cli.data.arrays import read_array
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.pipeline.images import note_images, open_images
 from semrsm_cli.pipeline.networks import load_network, note_network
-from semrsm_cli.pipeline.sources import Layer, from_model, read_layer
+from semrsm_cli.pipeline.sources import Source, from_model, read_layer
 from semrsm_cli.report.folder import RunFolder
 
 __all__ = ["Predicted", "of_files", "of_model"]
@@ -19,15 +19,13 @@ _IMAGES_AT_ONCE = 256
 _MIN_IMAGES = 3  # with two there is one pair, which correlates with nothing
 
 
-@dataclass(frozen=True)
-class Predicted:
-    """What a network makes of n images: its layers, and logits [n, classes]."""
+@dataclass(frozen=True, eq=False)
+class Predicted(Source):
+    """A network's layers and its predictions for the same images of a data set: `ids` and `logits` are known."""
 
-    model: str
-    dataset: str
     ids: tuple[str, ...]
-    layers: tuple[Layer, ...]
     logits: np.ndarray
+    dataset: str = ""
 
 
 def of_model(config: CorrelateConfig, folder: RunFolder) -> Predicted:
@@ -48,7 +46,7 @@ def of_model(config: CorrelateConfig, folder: RunFolder) -> Predicted:
     source = from_model(network, images, config.model, config.runtime, folder)
     assert source.logits is not None
     _require_finite(source.logits, images.ids, f"the logits of {label} on {images.name}")
-    return Predicted(label, images.name, images.ids, source.layers, source.logits)
+    return Predicted(label, source.layers, images.ids, source.logits, images.name)
 
 
 def of_files(config: CorrelateConfig, folder: RunFolder) -> Predicted:
@@ -69,7 +67,7 @@ def of_files(config: CorrelateConfig, folder: RunFolder) -> Predicted:
     _require_finite(layer.x, ids, f"the representations in {config.x}")
     _require_finite(logits, ids, f"the logits in {config.logits}")
     folder.note(n_images=n, x=config.x, logits=config.logits)
-    return Predicted(layer.name, "", ids, (layer,), logits)
+    return Predicted(layer.name, (layer,), ids, logits)
 
 
 def _require_images(n: int, where: str) -> None:

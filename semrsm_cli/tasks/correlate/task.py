@@ -183,7 +183,7 @@ def _write(
     folder: RunFolder,
 ) -> pd.DataFrame:
     """Write tables and figures; `correlation` is of the last layer, `depth` of all."""
-    rows.insert(0, "model", predicted.model)
+    rows.insert(0, "model", predicted.name)
     rows.insert(1, "dataset", predicted.dataset)
     rows.insert(2, "n_samples", len(predicted.ids))
     last = predicted.layers[-1]

@@ -1,4 +1,4 @@
-"""The store: keys, chunks, resumption, tiles."""
+"""Stored representations: keys, chunks, resumption."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from semrsm_cli.errors import SemrsmError
-from semrsm_cli.store import Precision, TileFolder, Writer, cache_folder, digest
+from semrsm_cli.store import Precision, Representation, Writer, stored
 
 IDS = [f"image {i}" for i in range(7)]
 
@@ -70,7 +70,6 @@ def test_every_setting_changes_the_key(tmp_path: Path) -> None:
         Writer({"layer": "a"}, IDS, chunk=3, precision=Precision.float16, root=tmp_path).key,
     }
     assert len(keys) == 5
-    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
 
 
 def test_rows_are_found_by_id(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -82,20 +81,24 @@ def test_rows_are_found_by_id(tmp_path: Path, rng: np.random.Generator) -> None:
         stored.rows_of(["image 5", "image 9"])
 
 
-def test_tiles_come_back_to_the_bit(tmp_path: Path, rng: np.random.Generator) -> None:
-    inner, bound = rng.normal(size=(2, 3, 4))
-    tiles = TileFolder({"key": 1}, root=tmp_path)
-    assert tiles.load(0, 1) is None
-    tiles.save(0, 1, inner, bound)
-    found = TileFolder({"key": 1}, root=tmp_path).load(0, 1)
-    assert found is not None
-    np.testing.assert_array_equal(found[0], inner)
-    np.testing.assert_array_equal(found[1], bound)
-    assert TileFolder({"key": 2}, root=tmp_path).load(0, 1) is None
+def test_stored_precision_limits_the_error(tmp_path: Path, rng: np.random.Generator) -> None:
+    values = rng.normal(size=(2, 3, 4)).astype(np.float32)
+    target = Writer({}, ["a", "b"], chunk=2, precision=Precision.float16, root=tmp_path)
+    target.write(0, values, None)
+    found: Representation = target.finished()
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found[0:2], values, rtol=1e-3, atol=1e-6)
 
 
-def test_cache_folder_is_the_users_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SEMRSM_CACHE", str(tmp_path))
-    assert cache_folder() == tmp_path
-    monkeypatch.delenv("SEMRSM_CACHE")
-    assert cache_folder().name == "semrsm"
+def test_a_key_finds_the_layer_again(tmp_path: Path, rng: np.random.Generator) -> None:
+    values = rng.normal(size=(7, 4, 5)).astype(np.float32)
+    target = writer(tmp_path)
+    fill(target, values, range(2))
+    with pytest.raises(SemrsmError, match=f"{target.key} is not complete; run the same"):
+        stored(target.key, tmp_path)
+    fill(target, values, range(2, 3))
+    layer, found = stored(target.key, tmp_path)
+    assert (layer, found.key, found.ids, found.grid) == ("a", target.key, tuple(IDS), (2, 2))
+    np.testing.assert_array_equal(found, values)
+    with pytest.raises(SemrsmError, match="the store holds no representation 0000"):
+        stored("0" * 32, tmp_path)

@@ -1,0 +1,46 @@
+"""The `semrsm` command inside a test: in a folder of its own, offline, and what its runs have in common."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+Command = Callable[..., Result]
+
+
+@contextmanager
+def command_in(folder: Path, cache: Path) -> Iterator[Command]:
+    """The `semrsm` command in a folder and with a store, 80 columns wide and offline."""
+    from semrsm_cli.cli import app
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("SEMRSM_CACHE", str(cache))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("COLUMNS", "80")
+        patch.delenv("SEMRSM_DATA", raising=False)
+        try:
+            yield lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+        finally:
+            for handler in logging.getLogger().handlers[:]:  # Hydra's handlers hold the runner's closed streams
+                logging.getLogger().removeHandler(handler)
+
+
+def succeed(result: Result) -> Result:
+    """A run that has to end well."""
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def refuse(semrsm: Command, *arguments: object, complaint: str, exit_code: int) -> None:
+    """A command that has to end with one line on what is wrong, and leaves no folder."""
+    result = semrsm(*arguments)
+    case = f"semrsm {' '.join(map(str, arguments))}\n{result.output}"
+    assert result.exit_code == exit_code, case
+    assert result.stderr.startswith(f"semrsm {arguments[0]}: "), case
+    assert complaint in result.stderr, f"{complaint!r} is not said by {case}"
+    assert result.stderr.count("\n") == 1, case
+    assert not Path("outputs").exists(), case

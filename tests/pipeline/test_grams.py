@@ -1,0 +1,146 @@
+"""Matched inner products: what the store tells apart, what is forecast, what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from semrsm_cli.config import RuntimeConfig
+from semrsm_cli.errors import ConfigError, SemrsmError
+from semrsm_cli.pipeline import grams
+from semrsm_cli.pipeline.grams import Comparison, gram_in_store, matching_name
+from semrsm_cli.pipeline.sources import Layer
+from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.rsm import Centering, Gram, Invariance, Matcher, gram
+from semrsm_cli.store import TileFolder
+
+OPTIMAL = Matcher()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SEMRSM_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path / "run", command=["semrsm"])
+
+
+@pytest.fixture
+def x(rng: np.random.Generator) -> Layer:
+    return Layer("x", rng.normal(size=(7, 6, 4)).astype(np.float32), "key of x", (2, 3))
+
+
+@pytest.fixture
+def y(rng: np.random.Generator) -> Layer:
+    return Layer("y", rng.normal(size=(5, 6, 4)).astype(np.float32), "key of y", (2, 3))
+
+
+def compute(
+    compared: Comparison, folder: RunFolder, invariance: Invariance = Invariance.permutation, **options: object
+) -> Gram:
+    return gram_in_store(compared, invariance, OPTIMAL, RuntimeConfig(), folder, **options)  # type: ignore[arg-type]
+
+
+def test_gives_what_the_library_gives(x: Layer, y: Layer, folder: RunFolder) -> None:
+    mean = np.asarray(x.x).mean(axis=0)
+    between = Comparison.between(x, y, Centering.sample, center_of=x, name="x and y")
+    for compared, others in ((Comparison.within(x, Centering.sample), None), (between, y.x - mean)):
+        for invariance in Invariance:
+            found = compute(compared, folder, invariance)
+            grid = x.grid if invariance is Invariance.translation else None
+            expected = gram(x.x - mean, others, invariance=invariance, grid=grid)
+            np.testing.assert_allclose(found.inner, expected.inner, rtol=1e-5, atol=1e-4, err_msg=str(invariance))
+            assert compared.shape == found.inner.shape
+
+
+def test_parts_are_compared_with_themselves_less_the_mean_of_all(x: Layer, folder: RunFolder) -> None:
+    whole = Comparison.within(x, Centering.sample)
+    assert whole.part(slice(0, 7)) is whole
+    part = whole.part(slice(2, 6))
+    expected = gram((x.x - np.asarray(x.x).mean(axis=0))[2:6])
+    np.testing.assert_allclose(compute(part, folder).inner, expected.inner, rtol=1e-5, atol=1e-4)
+    assert len({whole.key, part.key, whole.part(slice(2, 5)).key, whole.part(slice(3, 6)).key}) == 4
+
+
+def test_the_store_tells_apart_whatever_changes_the_products(
+    x: Layer, y: Layer, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = []
+    opened = TileFolder.__init__
+    monkeypatch.setattr(
+        TileFolder, "__init__", lambda self, settings: (opened(self, settings), keys.append(self.key), None)[-1]
+    )
+    other_grid = Layer("x", x.x, x.key, (3, 2))
+    cases: list[tuple[Comparison, Invariance, Matcher, RuntimeConfig, np.ndarray | None]] = [
+        (Comparison.within(layer, centering), invariance, matcher, RuntimeConfig(**runtime), None)
+        for layer, centering, invariance, matcher, runtime in (
+            (x, Centering.sample, Invariance.permutation, Matcher(), {}),
+            (y, Centering.sample, Invariance.permutation, Matcher(), {}),
+            (x, Centering.none, Invariance.permutation, Matcher(), {}),
+            (x, Centering.sample, Invariance.none, Matcher(), {}),
+            (x, Centering.sample, Invariance.translation, Matcher(), {}),
+            (other_grid, Centering.sample, Invariance.translation, Matcher(), {}),
+            (x, Centering.sample, Invariance.permutation, Matcher(tolerance=1e-3), {}),
+            (x, Centering.sample, Invariance.permutation, Matcher(method="batch_optimal"), {}),
+            (x, Centering.sample, Invariance.permutation, Matcher(method="batch_optimal", batch=3), {}),
+            (x, Centering.sample, Invariance.permutation, Matcher(method="topk_greedy", n_exact=3), {}),
+        )
+    ]
+    for center in (x, y):
+        between = Comparison.between(x, y, Centering.sample, center_of=center, name="")
+        cases += [(between, Invariance.permutation, Matcher(), RuntimeConfig(), None)]
+        cases += [(between, Invariance.permutation, Matcher(), RuntimeConfig(), np.eye(7, 5, dtype=bool))]
+    for compared, invariance, matcher, runtime, pairs in cases:
+        gram_in_store(compared, invariance, matcher, runtime, folder, pairs=pairs)
+    assert len(set(keys)) == len(cases)
+    keys.clear()
+    for layer in (x, other_grid, Layer("another name", x.x, x.key, None)):
+        for threads in (1, 2):
+            compared = Comparison.within(layer, Centering.sample)
+            gram_in_store(compared, Invariance.permutation, Matcher(), RuntimeConfig(threads=threads), folder)
+    assert len(set(keys)) == 1, "neither names nor threads, nor a grid that is not used"
+
+
+def test_a_second_run_computes_nothing(x: Layer, folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = Comparison.within(x, Centering.sample)
+    first = compute(compared, folder)
+    monkeypatch.setattr(TileFolder, "save", lambda *_: pytest.fail("a tile was computed again"))
+    np.testing.assert_array_equal(compute(compared, folder).inner, first.inner)
+    on_disk = compute(compared, folder, in_memory=False)
+    np.testing.assert_array_equal(on_disk.rows(0, 7).inner, first.rows(0, 7).inner)
+
+
+def test_only_long_matchings_are_forecast(
+    x: Layer, folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compared = Comparison.within(x, Centering.sample)
+    compute(compared, folder)
+    assert "forecast_seconds" not in folder.facts
+    monkeypatch.setattr(grams, "_WORK_TO_FORETELL", 0)
+    for invariance in (Invariance.permutation, Invariance.none):
+        compute(compared, folder, invariance)
+    assert set(folder.facts["forecast_seconds"]) == {"permutation x", "none x"}
+    assert "pairs, about" not in capsys.readouterr().err, "seconds are not worth a line"
+    monkeypatch.setattr(grams, "_SECONDS_TO_FORETELL", -1)
+    compute(compared, folder)
+    assert "permutation x: 28 pairs, about 0 seconds, " in capsys.readouterr().err
+
+
+def test_complaints_name_the_layer(x: Layer, folder: RunFolder) -> None:
+    tokens = Comparison.within(Layer("block 3", x.x, x.key, None), Centering.sample)
+    with pytest.raises(ConfigError, match="translation needs the grid of block 3's positions, which only CNN maps"):
+        compute(tokens, folder, Invariance.translation)
+    wrong = Comparison.within(Layer("block 3", x.x, x.key, (2, 2)), Centering.sample)
+    with pytest.raises(SemrsmError, match="block 3: translation needs the grid"):
+        compute(wrong, folder, Invariance.translation)
+    broken = np.array(x.x)
+    broken[3, 2, 1] = np.nan
+    with pytest.raises(SemrsmError, match="block 3: x must be finite in float32, but sample 3 holds NaN"):
+        compute(Comparison.within(Layer("block 3", broken, "broken", None), Centering.none), folder)
+
+
+def test_a_matching_has_a_name_where_something_is_matched() -> None:
+    assert [matching_name(invariance, OPTIMAL) for invariance in Invariance] == ["", "", "optimal", ""]

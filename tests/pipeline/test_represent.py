@@ -1,0 +1,82 @@
+"""Images through a network into the store."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from semrsm_cli.config import ModelConfig, RuntimeConfig
+from semrsm_cli.data import Images, Photos
+from semrsm_cli.errors import ConfigError
+from semrsm_cli.models import Network
+from semrsm_cli.pipeline.networks import load_network
+from semrsm_cli.pipeline.represent import Extracted, represent
+from semrsm_cli.store import Precision
+
+MODEL = ModelConfig(label="small", source="timm", name="test_resnet", weights="random", layers=["all"])  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SEMRSM_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return load_network(MODEL, RuntimeConfig())
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    return Photos(regions=1).images(Path()).draw(5, seed=0)
+
+
+def same(one: Extracted, other: Extracted, tolerance: float = 0) -> None:
+    assert list(one.layers) == list(other.layers)
+    for name, layer in one.layers.items():
+        np.testing.assert_allclose(layer, other.layers[name], rtol=tolerance, atol=tolerance, err_msg=name)
+    np.testing.assert_allclose(one.logits, other.logits, rtol=tolerance, atol=tolerance)
+
+
+def test_one_pass_gives_all_layers_and_logits(network: Network, images: Images) -> None:
+    extracted = represent(network, images, MODEL, RuntimeConfig())
+    assert len(extracted.layers) > 1
+    assert extracted.logits is not None
+    assert extracted.logits.shape == (5, network.n_classes)
+    for name, layer in extracted.layers.items():
+        assert layer.ids == images.ids, name
+        assert layer.grid is not None, name
+        assert layer.shape[1] == np.prod(layer.grid), name
+
+
+def test_what_is_stored_is_not_computed_again(network: Network, images: Images, cache: Path) -> None:
+    runtime = RuntimeConfig(batch_size=2)
+    first = represent(network, images, MODEL, runtime)
+    before = {name: np.asarray(layer) for name, layer in first.layers.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        forbidden = "a forward pass although everything is in the store"
+        patch.setattr("semrsm_cli.pipeline.represent.capture", lambda *_, **__: pytest.fail(forbidden))
+        same(represent(network, images, MODEL, runtime), first)
+    key = next(iter(first.layers.values())).key
+    (cache / "representations" / key / "concept_vectors" / "c" / "1" / "0" / "0").unlink()
+    for name, layer in represent(network, images, MODEL, runtime).layers.items():
+        np.testing.assert_array_equal(layer, before[name])
+
+
+def test_batches_and_processes_change_the_last_digits_at_most(network: Network, images: Images) -> None:
+    expected = represent(network, images, MODEL, RuntimeConfig())
+    same(represent(network, images, MODEL, RuntimeConfig(batch_size=2)), expected, 1e-3)
+
+
+def test_logits_stay_whole_in_half_precision(network: Network, images: Images) -> None:
+    expected = represent(network, images, MODEL, RuntimeConfig())
+    half = represent(network, images, MODEL, RuntimeConfig(precision=Precision.float16))
+    assert {layer.dtype for layer in half.layers.values()} == {np.dtype(np.float16)}
+    same(half, expected, 2e-3)
+    np.testing.assert_array_equal(half.logits, expected.logits)
+
+
+def test_a_device_that_torch_lacks_is_a_wrong_setting() -> None:
+    with pytest.raises(ConfigError, match=r"^runtime\.device=warp is not available: .*; use cpu$"):
+        load_network(MODEL, RuntimeConfig(device="warp"))
