@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from semrsm_cli.compiled import compiled
 from semrsm_cli.matching.affinities import Affinities
 from semrsm_cli.matching.auction import Rows, round_up, row_length, scan_row
+from semrsm_cli.matching.lanes import LANES
 from semrsm_cli.matching.optimal import optimum, pack
 from semrsm_cli.matching.scans import BLOCK
 
@@ -81,13 +82,15 @@ def match_rest(
     """Match the positions from `first` on, sorted by descending norm, greedily: add their value to `inner` [r, q]."""
     s = ordered.s
     permutations = np.empty((1, 1, s), np.int64) if matched is None else matched
+    of_rows = np.zeros(mask.shape)
     for block, products in ordered.blocks(mask):
-        greedy_tile(products, block, mask, first, inner, permutations)
+        greedy_tile(products, block, mask, first, inner, of_rows, permutations)
         if ordered.given is None:
             here = np.s_[block[0] : block[1], block[2] : block[3]]
             r, q = bound[here].shape
-            most = max_similarity(products[: r * s * q * s].reshape(r, s, q, s))
-            bound[here] = np.minimum(bound[here], most)
+            maxima = products[: r * s * q * s].reshape(r, s, q, s).max(axis=1)
+            of_columns = maxima.sum(axis=2, dtype=np.float64)
+            bound[here] = np.minimum(bound[here], np.minimum(of_rows[here], of_columns))
 
 
 def match_rest_of_vectors(
@@ -154,15 +157,14 @@ def norms(x: NDArray[Any]) -> Values:
 def upper_bounds(affinities: Affinities, left_norms: Values, right_norms: Values) -> Values:
     """What no matching exceeds: MaxSim of given affinities, else `sum_i |x|_(i) |y|_(i)` over sorted norms [., s]."""
     if affinities.given is not None:
-        return max_similarity(affinities.given[None, :, None])
+        return np.full((1, 1), max_similarity(affinities.given))
     a, b = (np.sort(of_side, axis=1) for of_side in (left_norms, right_norms))
     return np.asarray(a @ b.T)
 
 
-def max_similarity(products: NDArray[Any]) -> Values:
-    """MaxSim [r, q] of affinities [r, s, q, s], `min(sum_i max_j A_ij, sum_j max_i A_ij)`: no matching exceeds it."""
-    of_rows = np.ascontiguousarray(products.max(axis=3).transpose(0, 2, 1))
-    return np.minimum(of_rows.sum(axis=2, dtype=np.float64), products.max(axis=1).sum(axis=2, dtype=np.float64))
+def max_similarity(affinity: NDArray[Any]) -> float:
+    """MaxSim, `min(sum_i max_j A_ij, sum_j max_i A_ij)`: no matching of the affinity [s, s] exceeds it."""
+    return float(min(affinity.max(1).sum(dtype=np.float64), affinity.max(0).sum(dtype=np.float64)))
 
 
 @compiled(nogil=True)
@@ -184,14 +186,22 @@ def greedy_pair(rows: Rows, first: int, col_of_row: Any) -> float:
 
 
 @compiled(nogil=True)
-def greedy_tile(products: Any, block: Any, mask: Any, first: int, inner: Any, col_of_row: Any) -> None:
-    """Add `greedy_pair` of all pairs of a block to `inner` [r, q]; see `solve_tile` for the arguments."""
+def greedy_tile(products: Any, block: Any, mask: Any, first: int, inner: Any, of_rows: Any, col_of_row: Any) -> None:
+    """Add `greedy_pair` of all pairs of a block to `inner` [r, q], and the sum of each row's best to `of_rows` [r, q].
+
+    See `solve_tile` for the other arguments.
+    """
     first_row, last_row, first_column, last_column = block
     s = col_of_row.shape[2]
     stride = (last_column - first_column) * s
     kept = 1 if col_of_row.shape[:2] == mask.shape else 0
+    free = np.full(round_up(s, LANES), np.inf, products.dtype)
+    free[:s] = 0
     for i in range(first_row, last_row):
         for j in range(first_column, last_column):
             if mask[i, j]:
                 rows = Rows(products[(i - first_row) * s * stride + (j - first_column) * s :], stride, None, None)
                 inner[i, j] += greedy_pair(rows, first, col_of_row[kept * i, kept * j])
+                for row in range(s):
+                    best, _, _ = scan_row(rows, free, row, 0, free.shape[0])
+                    of_rows[i, j] += best

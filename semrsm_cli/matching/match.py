@@ -153,7 +153,7 @@ def external_solver(
         affinity = affinities.of_pair(i, j)
         columns = SOLVERS[method](affinity)
         inner[i, j] = affinity[np.arange(affinities.s), columns].sum(dtype=np.float64)
-        bound[i, j] = inner[i, j] if method in EXACT else max_similarity(affinity[None, :, None])[0, 0]
+        bound[i, j] = inner[i, j] if method in EXACT else max_similarity(affinity)
         if col_of_row is not None:
             col_of_row[i, j] = columns
     return inner, bound
@@ -194,8 +194,7 @@ def checked(array: ArrayLike, name: str) -> NDArray[Any]:
     a = a.astype(np.float64 if a.dtype == np.float64 or a.dtype.kind in "iub" else np.float32, copy=False)
     if a.ndim != 2 or 0 in a.shape:
         raise ValueError(f"{name} must have two dimensions, none of them empty, got shape {a.shape}")
-    with np.errstate(over="ignore", invalid="ignore"):
-        suspect = not np.isfinite(a.sum())  # quicker than looking at each; a sum of large values may overflow, too
-    if suspect and not np.isfinite(a).all():
-        raise ValueError(f"{name} must be finite, but {np.count_nonzero(~np.isfinite(a))} of {a.size} values are not")
+    finite = np.isfinite(a)
+    if not finite.all():
+        raise ValueError(f"{name} must be finite, but {np.count_nonzero(~finite)} of {a.size} values are not")
     return a
