@@ -10,7 +10,8 @@ import time
 
 import numpy as np
 
-from semrsm_cli.rsm import Centered, Centering, Invariance, Kernel, forecast, gram, kernel, mean
+from semrsm_cli.matching import Method
+from semrsm_cli.rsm import Centered, Centering, Invariance, Kernel, Matcher, forecast, gram, kernel, mean
 
 PROTOTYPES = 200
 
@@ -29,22 +30,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("queries", 200), ("database", 1000), ("positions", 49), ("channels", 768)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--workers", type=int)
-    parser.add_argument("--matching", default="optimal")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--method", default="optimal")
     wanted = parser.parse_args()
     sides = [
         made_up(n, wanted.positions, wanted.channels, seed) for seed, n in enumerate((wanted.queries, wanted.database))
     ]
     center = mean(sides[1], Centering.sample)
     x, y = (Centered(side, center) for side in sides)
-    options = {"matching": wanted.matching, "workers": wanted.workers}
-    gram(x[:2], y[:2], **options)  # compiles
-    told = forecast(x, y, **options)
+    matcher = Matcher(method=Method(wanted.method))
+    gram(x[:2], y[:2], matcher=matcher, threads=wanted.threads)  # compiles
+    told = forecast(x, y, matcher=matcher, threads=wanted.threads)
     sys.stdout.write(f"forecast of the permutations: {told.pairs} pairs, {told.seconds:.1f} s\n")
     total = 0.0
     for invariance in (Invariance.none, Invariance.permutation):
         start = time.perf_counter()
-        inner = gram(x, y, invariance=invariance, **options)
+        inner = gram(x, y, invariance=invariance, matcher=matcher, threads=wanted.threads)
         took = time.perf_counter() - start
         total += took
         sys.stdout.write(f"inner products, invariance {invariance}: {took:.1f} s\n")

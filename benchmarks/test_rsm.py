@@ -6,25 +6,27 @@ pytest benchmarks/test_rsm.py -o addopts="" --benchmark-columns=median,rounds
 import numpy as np
 import pytest
 
-from semrsm_cli.matching import compile_all
-from semrsm_cli.rsm import gram
+from semrsm_cli.matching import Method, compile_all
+from semrsm_cli.rsm import Matcher, gram
 
 S = 256
 
 
-@pytest.mark.parametrize("matching", ["optimal", "batch_optimal", "topk_greedy", "greedy", "diagonal"])
-def test_symmetric_rsm(benchmark, maps, facts, matching: str) -> None:
+@pytest.mark.parametrize(
+    "method", [Method.optimal, Method.batch_optimal, Method.topk_greedy, Method.greedy, Method.diagonal]
+)
+def test_symmetric_rsm(benchmark, maps, facts, method: Method) -> None:
     compile_all()
-    x = maps(S)
-    gram(x[:3], matching=matching, batch=128, workers=1)
-    g = benchmark.pedantic(lambda: gram(x, matching=matching, batch=128, workers=1), rounds=3)
+    x, matcher = maps(S), Matcher(method=method, batch=128)
+    gram(x[:3], matcher=matcher, threads=1)
+    g = benchmark.pedantic(lambda: gram(x, matcher=matcher, threads=1), rounds=3)
     facts(s=S, c=x.shape[2], pairs=len(x) * (len(x) + 1) // 2, gain=float(g.inner.mean()))
 
 
 @pytest.mark.parametrize("invariance", ["none", "translation"])
 def test_rsm_without_matching(benchmark, maps, facts, invariance: str) -> None:
     x = maps(S)
-    benchmark.pedantic(lambda: gram(x, invariance=invariance, grid=(16, 16), workers=1), rounds=3)
+    benchmark.pedantic(lambda: gram(x, invariance=invariance, grid=(16, 16), threads=1), rounds=3)
     facts(s=S, c=x.shape[2], pairs=len(x) * (len(x) + 1) // 2)
 
 

@@ -47,7 +47,7 @@ CONDITIONS = {
 Record = dict[str, Any]
 
 # {group_id}_{video_id}_{frame_id}.jpg
-FILE_NAME = re.compile(r"(?P<group>.+)_(?P<video>[^_]+)_[^_]+\.\w+")
+_FILE_NAME = re.compile(r"(?P<group>.+)_(?P<video>[^_]+)_[^_]+\.\w+")
 
 
 def read_annotations(path: Path) -> tuple[list[Record], list[Record], dict[int, str]]:
@@ -56,25 +56,25 @@ def read_annotations(path: Path) -> tuple[list[Record], list[Record], dict[int, 
     Raises:
         SemrsmError: The file cannot be read, or an image lacks its id, url, width or height.
     """
-    content = read_json(path, "images", "annotations")
+    content = _read_json(path, "images", "annotations")
     for record in content["images"]:
         lacking = [key for key in ("id", "url", "width", "height") if record.get(key) is None]
         if lacking:
             raise SemrsmError(f"{path} describes an image without {lacking[0]!r}: {json.dumps(record)[:100]}")
-    return content["images"], content["annotations"], names_by_id(content.get("categories"))
+    return content["images"], content["annotations"], _names_by_id(content.get("categories"))
 
 
 def read_categories(path: Path) -> dict[int, str]:
     """The names of the categories that a metadata file lists, by id."""
-    return names_by_id(read_json(path, "categories")["categories"])
+    return _names_by_id(_read_json(path, "categories")["categories"])
 
 
 def read_official_categories(path: Path) -> set[int]:
     """The ids of the official detection categories (`cat_det_cats`)."""
-    return {category["id"] for category in read_json(path, "cat_det_cats")["cat_det_cats"]}
+    return {category["id"] for category in _read_json(path, "cat_det_cats")["cat_det_cats"]}
 
 
-def read_json(path: Path, *keys: str) -> Record:
+def _read_json(path: Path, *keys: str) -> Record:
     """A JSON object that holds a list under each of the keys.
 
     Raises:
@@ -92,14 +92,14 @@ def read_json(path: Path, *keys: str) -> Record:
     return content
 
 
-def names_by_id(categories: Sequence[Record] | None) -> dict[int, str]:
+def _names_by_id(categories: Sequence[Record] | None) -> dict[int, str]:
     """The names of categories by id."""
     return {
         category["id"]: category["name"] for category in categories or () if "id" in category and "name" in category
     }
 
 
-def category_of(instance: Record) -> int | None:
+def _category_of(instance: Record) -> int | None:
     """The category of an object, if it was given one."""
     category: int | None = instance.get("category_id", instance.get("_category_id"))
     return category
@@ -116,7 +116,7 @@ def group_and_video(record: Record) -> tuple[str, str]:
     A file of another name is a scene and a video of its own.
     """
     name = file_name(record)
-    parts = FILE_NAME.fullmatch(name)
+    parts = _FILE_NAME.fullmatch(name)
     group = record.get("group_id") or (parts["group"] if parts else name)
     video = record.get("video_id") or (parts["video"] if parts else "")
     return str(group), str(video)
@@ -130,7 +130,7 @@ def with_categories(
     Raises:
         SemrsmError: There are none.
     """
-    kept = [instance for instance in instances if category_of(instance) in categories]
+    kept = [instance for instance in instances if _category_of(instance) in categories]
     shown = {instance.get("image_id") for instance in kept}
     left = [record for record in records if record["id"] in shown]
     if not left:
@@ -144,7 +144,7 @@ def count_instances(records: Sequence[Record], instances: Sequence[Record]) -> t
     Objects without a category, and those of other images, are not counted; where their boxes lie does not matter.
     """
     row = {record["id"]: i for i, record in enumerate(records)}
-    shown = [(row.get(instance.get("image_id")), category_of(instance)) for instance in instances]
+    shown = [(row.get(instance.get("image_id")), _category_of(instance)) for instance in instances]
     counted = Counter((i, category) for i, category in shown if i is not None and category is not None)
     categories = sorted({category for _, category in counted})
     column = {category: k for k, category in enumerate(categories)}
@@ -159,7 +159,7 @@ def category_names(categories: Sequence[int], instances: Sequence[Record], known
     texts: dict[int | None, Counter[str]] = defaultdict(Counter)
     for instance in instances:
         if instance.get("category_freeform"):
-            texts[category_of(instance)][instance["category_freeform"]] += 1
+            texts[_category_of(instance)][instance["category_freeform"]] += 1
     names = [
         known.get(category) or next((text for text, _ in texts[category].most_common(1)), f"category {category}")
         for category in categories

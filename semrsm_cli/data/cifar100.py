@@ -15,11 +15,11 @@ from semrsm_cli.errors import SemrsmError
 
 __all__ = ["Cifar100"]
 
-FOLDER = "cifar-100-python"
+_FOLDER = "cifar-100-python"
 
 
 @dataclass(frozen=True)
-class Pixels:
+class _Pixels:
     """Reads images [n, 32, 32, 3] that are in memory, whose ids are `<split>/<row>`."""
 
     pixels: np.ndarray
@@ -29,7 +29,7 @@ class Pixels:
         """The picture in a row."""
         return Image.fromarray(self.pixels[int(image_id.rsplit("/", 1)[1])])
 
-    def stamp(self, image_id: str) -> str:
+    def version_key(self, image_id: str) -> str:
         """Checksum of the file that it was in."""
         return self.checksum
 
@@ -63,8 +63,8 @@ class Cifar100(Dataset):
         published = {"train": CIFAR100.train_list, "test": CIFAR100.test_list}
         if split not in published:
             raise SemrsmError(f"{self.name} has no split {split!r}; it holds {', '.join(published)}")
-        folder = dataset_root(self.root, FOLDER)
-        folder = folder / FOLDER if (folder / FOLDER).is_dir() else folder
+        folder = dataset_root(self.root, _FOLDER)
+        folder = folder / _FOLDER if (folder / _FOLDER).is_dir() else folder
 
         asked_for = {name: files if name == split else [] for name, files in published.items()}
 
@@ -77,13 +77,13 @@ class Cifar100(Dataset):
 
         checksums = dict(published[split]) | {CIFAR100.meta["filename"]: CIFAR100.meta["md5"]}
         try:
-            found = OneSplit(folder, train=split == "train", download=False)
+            part = OneSplit(folder, train=split == "train", download=False)
         except (OSError, RuntimeError) as error:
             raise SemrsmError(_complaint(folder, checksums)) from error
-        ids = tuple(f"{split}/{row:05d}" for row in range(len(found.data)))
-        reader = Pixels(np.ascontiguousarray(found.data, np.uint8), checksums[split])
-        labels = np.asarray(found.targets, np.int64)
-        return ClassifiedImages(Images(self.name, ids, ids, reader), tuple(found.classes), labels)
+        ids = tuple(f"{split}/{row:05d}" for row in range(len(part.data)))
+        reader = _Pixels(np.ascontiguousarray(part.data, np.uint8), checksums[split])
+        labels = np.asarray(part.targets, np.int64)
+        return ClassifiedImages(Images(self.name, ids, ids, reader), tuple(part.classes), labels)
 
 
 def _complaint(folder: Path, checksums: dict[str, str]) -> str:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from semrsm_cli.data.dataset import RetrievalDataset, require_at_least
+from semrsm_cli.checks import require_at_least
+from semrsm_cli.data.dataset import RetrievalDataset
 from semrsm_cli.data.folders import image_paths
 from semrsm_cli.data.images import Files, Images, dataset_root, naming
 from semrsm_cli.data.sets import LabelledImages, Metric
@@ -19,7 +20,7 @@ from semrsm_cli.rsm.threads import available_cores
 
 __all__ = ["Cityscapes", "ClassSet"]
 
-CLASSES = (
+_CLASSES = (
     *("unlabeled", "ego vehicle", "rectification border", "out of roi", "static", "dynamic", "ground", "road"),
     *("sidewalk", "parking", "rail track", "building", "wall", "fence", "guard rail", "bridge", "tunnel", "pole"),
     *("polegroup", "traffic light", "traffic sign", "vegetation", "terrain", "sky", "person", "rider", "car", "truck"),
@@ -27,11 +28,11 @@ CLASSES = (
 )
 """Names of the classes by label id, as in cityscapesScripts."""
 
-IDS_EVALUATED = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-IDS_ANNOTATED = tuple(range(4, len(CLASSES)))  # those before mark the own car, borders, and regions of no interest
+_IDS_EVALUATED = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+_IDS_ANNOTATED = tuple(range(4, len(_CLASSES)))  # those before mark the own car, borders, and regions of no interest
 
-QUERIES, DATABASE = "val", "train"
-PICTURE, LABELS = "_leftImg8bit.png", "_gtFine_labelIds.png"
+_QUERIES, _DATABASE = "val", "train"
+_PICTURE, _LABELS = "_leftImg8bit.png", "_gtFine_labelIds.png"
 
 
 class ClassSet(StrEnum):
@@ -46,11 +47,11 @@ class ClassSet(StrEnum):
         """The label ids of the classes."""
         match self:
             case ClassSet.eval19:
-                return IDS_EVALUATED
+                return _IDS_EVALUATED
             case ClassSet.official30:
-                return IDS_ANNOTATED
+                return _IDS_ANNOTATED
             case ClassSet.all34:
-                return tuple(range(len(CLASSES)))
+                return tuple(range(len(_CLASSES)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +84,11 @@ class Cityscapes(RetrievalDataset):
     def labelled_images(self, cache: Path) -> LabelledImages:
         """The validation and the training images, each sorted by path; what they show is read once they are drawn."""
         root = self.place()
-        paths = [path for split in (QUERIES, DATABASE) for path in street_paths(root, split)]
+        paths = [path for split in (_QUERIES, _DATABASE) for path in _street_paths(root, split)]
         ids = tuple(path.relative_to(root).as_posix() for path in paths)
         return LabelledImages(
             Images(self.name, ids, tuple(path.parent.name for path in paths), Files(root)),
-            tuple(CLASSES[label_id] for label_id in self.class_set.label_ids),
+            tuple(_CLASSES[label_id] for label_id in self.class_set.label_ids),
             None,
             tuple("_".join(path.name.split("_")[:2]) for path in paths),
             ("",) * len(paths),
@@ -97,19 +98,19 @@ class Cityscapes(RetrievalDataset):
         """The validation images, and the training images."""
         split_of = [image_id.split("/")[1] for image_id in images.ids]
         queries, database = (
-            images.select([i for i, own in enumerate(split_of) if own == split]) for split in (QUERIES, DATABASE)
+            images.select([i for i, own in enumerate(split_of) if own == split]) for split in (_QUERIES, _DATABASE)
         )
         return queries, database
 
     def complete(self, side: LabelledImages) -> LabelledImages:
         """Find the classes that at least `min_pixels` of an image's pixels belong to."""
         with ThreadPoolExecutor(available_cores()) as threads:
-            pixels = list(threads.map(partial(pixels_by_label, self.place()), side.images.ids))
+            pixels = list(threads.map(partial(_pixels_by_label, self.place()), side.images.ids))
         counts = np.array(pixels)[:, list(self.class_set.label_ids)] >= self.min_pixels
         return replace(side, counts=counts.astype(np.int64)).readable(self.on_error)
 
 
-def street_paths(root: Path, split: str) -> list[Path]:
+def _street_paths(root: Path, split: str) -> list[Path]:
     """The pictures of a split, sorted by path.
 
     Raises:
@@ -120,19 +121,19 @@ def street_paths(root: Path, split: str) -> list[Path]:
         raise SemrsmError(
             f"{place} does not exist; unpack leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip there"
         )
-    paths = [path for path in image_paths(place) if path.name.endswith(PICTURE)]
+    paths = [path for path in image_paths(place) if path.name.endswith(_PICTURE)]
     if not paths:
-        raise SemrsmError(f"no image in {place} ends in {PICTURE}; unpack leftImg8bit_trainvaltest.zip in {root}")
+        raise SemrsmError(f"no image in {place} ends in {_PICTURE}; unpack leftImg8bit_trainvaltest.zip in {root}")
     return paths
 
 
-def pixels_by_label(root: Path, image_id: str) -> npt.NDArray[np.int64]:
+def _pixels_by_label(root: Path, image_id: str) -> npt.NDArray[np.int64]:
     """How many pixels of a picture have each label id, [256].
 
     Raises:
         SemrsmError: The picture's labels are missing, broken, or no label ids.
     """
-    path = root / image_id.replace("leftImg8bit/", "gtFine/", 1).replace(PICTURE, LABELS)
+    path = root / image_id.replace("leftImg8bit/", "gtFine/", 1).replace(_PICTURE, _LABELS)
     if not path.is_file():
         raise SemrsmError(f"{path} is missing; unpack gtFine_trainvaltest.zip in {root}")
     with naming(str(path)), Image.open(path) as labels:

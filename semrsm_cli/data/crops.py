@@ -13,11 +13,11 @@ from semrsm_cli.errors import SemrsmError
 
 __all__ = ["batches_of_unrelated", "crop_pairs", "overlapping_crops", "resized_squares"]
 
-PARTS = ("upper", "lower")
+_PARTS = ("upper", "lower")
 
 
 @dataclass(frozen=True)
-class Crops:
+class _Crops:
     """Cuts overlapping crops out of another reader's images; the ids look like `0/upper/<id of the image>`."""
 
     reader: Reader
@@ -27,11 +27,11 @@ class Crops:
     def read(self, image_id: str) -> Image.Image:
         """The upper or lower crop."""
         _, part, whole = image_id.split("/", 2)
-        return overlapping_crops(self.reader.read(whole), size=self.size, crop=self.crop)[PARTS.index(part)]
+        return overlapping_crops(self.reader.read(whole), size=self.size, crop=self.crop)[_PARTS.index(part)]
 
-    def stamp(self, image_id: str) -> str:
-        """The image's stamp, and how it is cropped."""
-        return f"{self.reader.stamp(image_id.split('/', 2)[2])} {self.size} {self.crop}"
+    def version_key(self, image_id: str) -> str:
+        """The image's version key, and how it is cropped."""
+        return f"{self.reader.version_key(image_id.split('/', 2)[2])} {self.size} {self.crop}"
 
 
 def crop_pairs(images: Images, batches: Sequence[Sequence[int]], *, size: int, crop: int) -> Images:
@@ -42,19 +42,19 @@ def crop_pairs(images: Images, batches: Sequence[Sequence[int]], *, size: int, c
     Raises:
         ValueError: `crop` is larger than `size`, or below 1.
     """
-    require_fit(size, crop)
-    cut = [(number, part, i) for number, batch in enumerate(batches) for part in PARTS for i in batch]
+    _require_fit(size, crop)
+    cut = [(number, part, i) for number, batch in enumerate(batches) for part in _PARTS for i in batch]
     return Images(
         images.name,
         tuple(f"{number}/{part}/{images.ids[i]}" for number, part, i in cut),
         tuple(images.groups[i] for _, _, i in cut),
-        Crops(images.reader, size, crop),
+        _Crops(images.reader, size, crop),
         images.skipped,
     )
 
 
 @dataclass(frozen=True)
-class Squares:
+class _Squares:
     """Brings another reader's images to middle squares of one size."""
 
     reader: Reader
@@ -62,16 +62,16 @@ class Squares:
 
     def read(self, image_id: str) -> Image.Image:
         """The middle square."""
-        return middle_square(self.reader.read(image_id), self.size)
+        return _middle_square(self.reader.read(image_id), self.size)
 
-    def stamp(self, image_id: str) -> str:
-        """The image's stamp, and the square's size."""
-        return f"{self.reader.stamp(image_id)} {self.size}"
+    def version_key(self, image_id: str) -> str:
+        """The image's version key, and the square's size."""
+        return f"{self.reader.version_key(image_id)} {self.size}"
 
 
 def resized_squares(images: Images, size: int) -> Images:
     """The middle square of each image, `size` pixels wide."""
-    return replace(images, reader=Squares(images.reader, size))
+    return replace(images, reader=_Squares(images.reader, size))
 
 
 def overlapping_crops(image: Image.Image, *, size: int, crop: int) -> tuple[Image.Image, Image.Image]:
@@ -84,18 +84,18 @@ def overlapping_crops(image: Image.Image, *, size: int, crop: int) -> tuple[Imag
     Raises:
         ValueError: `crop` is larger than `size`, or below 1.
     """
-    require_fit(size, crop)
-    square = middle_square(image, size)
+    _require_fit(size, crop)
+    square = _middle_square(image, size)
     return square.crop((0, 0, crop, crop)), square.crop((0, size - crop, crop, size))
 
 
-def require_fit(size: int, crop: int) -> None:
+def _require_fit(size: int, crop: int) -> None:
     """Raise ValueError unless the crop fits into the square."""
     if not 1 <= crop <= size:
         raise ValueError(f"crop must be 1 to size, got crop {crop} and size {size}")
 
 
-def middle_square(image: Image.Image, size: int) -> Image.Image:
+def _middle_square(image: Image.Image, size: int) -> Image.Image:
     """Resize the short side to `size` and keep the middle square."""
     short = min(image.size)
     width, height = (max(size, round(side * size / short)) for side in image.size)

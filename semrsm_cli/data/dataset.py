@@ -1,6 +1,5 @@
 """What every data set can be asked for; the settings of each are a class of their own that answers."""
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,7 @@ from semrsm_cli.data.sets import LabelledImages, Metric, RetrievalSet, TrainingS
 from semrsm_cli.data.split import draw_split, make_retrieval_set, read_split
 from semrsm_cli.errors import ConfigError
 
-__all__ = ["Dataset", "RetrievalDataset", "require_at_least"]
-
-
-def require_at_least(least: int, settings: object, *names: str) -> None:
-    """Raise ValueError unless the named settings are at least `least` and finite."""
-    for name in names:
-        value = getattr(settings, name)
-        if not least <= value < math.inf:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+__all__ = ["Dataset", "RetrievalDataset"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from semrsm_cli.checks import require_at_least
 from semrsm_cli.data.annotations import (
     ANNOTATIONS,
     CONDITIONS,
@@ -21,15 +22,15 @@ from semrsm_cli.data.annotations import (
     read_official_categories,
     with_categories,
 )
-from semrsm_cli.data.dataset import RetrievalDataset, require_at_least
-from semrsm_cli.data.images import Images, OnError, dataset_root, file_stamp, open_image
+from semrsm_cli.data.dataset import RetrievalDataset
+from semrsm_cli.data.images import Images, OnError, dataset_root, file_version_key, open_image
 from semrsm_cli.data.sets import LabelledImages, RetrievalSet
 from semrsm_cli.errors import SemrsmError
 
 __all__ = ["AspectRatio", "EgoObjects", "ImageFilter", "read_egoobjects"]
 
-ANNOTATION_FOLDERS = ("", "data", "annotations")
-IMAGE_FOLDERS = ("images", "data/images", "images/cltest", "cltest", "")
+_ANNOTATION_FOLDERS = ("", "data", "annotations")
+_IMAGE_FOLDERS = ("images", "data/images", "images/cltest", "cltest", "")
 
 
 class AspectRatio(StrEnum):
@@ -63,7 +64,7 @@ class ImageFilter:
 
 
 @dataclass(frozen=True)
-class Frames:
+class _Frames:
     """Reads the images that annotations name, wherever below the root they were unpacked, at one size."""
 
     root: Path
@@ -77,15 +78,15 @@ class Frames:
             return image
         return image.resize(self.size, Image.Resampling.BICUBIC)
 
-    def stamp(self, image_id: str) -> str:
-        """The file's stamp, and the size."""
-        return f"{file_stamp(self.path(image_id))} {self.size}"
+    def version_key(self, image_id: str) -> str:
+        """The file's version key, and the size."""
+        return f"{file_version_key(self.path(image_id))} {self.size}"
 
     def path(self, image_id: str) -> Path:
         """Where the file lies; if nowhere, where it ought to lie."""
         url = self.urls[image_id]
         names = (url, url.rsplit("/", 1)[-1])
-        places = [self.root / folder / name for folder in IMAGE_FOLDERS for name in names]
+        places = [self.root / folder / name for folder in _IMAGE_FOLDERS for name in names]
         return next((place for place in places if place.is_file()), places[0])
 
 
@@ -111,10 +112,10 @@ class EgoObjects(ImageFilter, RetrievalDataset):
 
     def retrieval_set(self, cache: Path, seed: int) -> RetrievalSet:
         """Queries and database images that share none; all must be there, unless what is missing may be skipped."""
-        found = super().retrieval_set(cache, seed)
+        retrieval = super().retrieval_set(cache, seed)
         if self.on_error is OnError.stop:
-            require_files(found.queries.images, found.database.images)
-        return found
+            _require_files(retrieval.queries.images, retrieval.database.images)
+        return retrieval
 
 
 def read_egoobjects(
@@ -136,45 +137,45 @@ def read_egoobjects(
     Raises:
         SemrsmError: The annotations are missing or broken, or no image is left.
     """
-    source = annotation_file(root, ANNOTATIONS)
+    source = _annotation_file(root, ANNOTATIONS)
     records, instances, own_categories = read_annotations(source)
-    records = filter_records(records, image_filter, source)
+    records = _filter_records(records, image_filter, source)
     if image_filter.official_categories:
-        official = read_official_categories(annotation_file(root, METADATA))
+        official = read_official_categories(_annotation_file(root, METADATA))
         records, instances = with_categories(records, instances, official, source)
     records = sorted(records, key=file_name)
     categories, counts = count_instances(records, instances)
-    ids = unique_ids(records, source)
+    ids = _unique_ids(records, source)
     origins = [group_and_video(record) for record in records]
     urls = dict(zip(ids, (record["url"] for record in records), strict=True))
     return LabelledImages(
-        Images(name, ids, tuple(group for group, _ in origins), Frames(root, urls, size)),
-        category_names(categories, instances, own_categories | known_categories(root)),
+        Images(name, ids, tuple(group for group, _ in origins), _Frames(root, urls, size)),
+        category_names(categories, instances, own_categories | _known_categories(root)),
         counts,
         tuple(f"{group}_{video}" if video else group for group, video in origins),
         tuple(CONDITIONS.get(video, "") for _, video in origins),
     )
 
 
-def annotation_file(root: Path, name: str) -> Path:
+def _annotation_file(root: Path, name: str) -> Path:
     """Where a file of annotations lies.
 
     Raises:
         SemrsmError: It lies neither in the root nor in its folder `data`.
     """
-    for folder in ANNOTATION_FOLDERS:
+    for folder in _ANNOTATION_FOLDERS:
         if (root / folder / name).is_file():
             return root / folder / name
     raise SemrsmError(f"{name} is neither in {root} nor in {root / 'data'}; it comes with EgoObjects, put it there")
 
 
-def known_categories(root: Path) -> dict[int, str]:
+def _known_categories(root: Path) -> dict[int, str]:
     """The names of the categories, where the metadata file is there to tell."""
-    paths = [root / folder / METADATA for folder in ANNOTATION_FOLDERS]
+    paths = [root / folder / METADATA for folder in _ANNOTATION_FOLDERS]
     return next((read_categories(path) for path in paths if path.is_file()), {})
 
 
-def filter_records(records: Sequence[Record], image_filter: ImageFilter, source: Path) -> list[Record]:
+def _filter_records(records: Sequence[Record], image_filter: ImageFilter, source: Path) -> list[Record]:
     """The images of the subset and the aspect ratio asked for.
 
     Raises:
@@ -182,8 +183,8 @@ def filter_records(records: Sequence[Record], image_filter: ImageFilter, source:
     """
     of_subset = [record for record in records if image_filter.subset in (None, record.get("subset"))]
     if not of_subset:
-        found = ", ".join(sorted({str(record.get("subset")) for record in records})) or "no image at all"
-        raise SemrsmError(f"{source} has no image of subset {image_filter.subset!r}, but {found}; set dataset.subset")
+        subsets = ", ".join(sorted({str(record.get("subset")) for record in records})) or "no image at all"
+        raise SemrsmError(f"{source} has no image of subset {image_filter.subset!r}, but {subsets}; set dataset.subset")
     kept = [record for record in of_subset if image_filter.aspect_ratio.admits(record["width"], record["height"])]
     if not kept:
         raise SemrsmError(
@@ -193,7 +194,7 @@ def filter_records(records: Sequence[Record], image_filter: ImageFilter, source:
     return kept
 
 
-def unique_ids(records: Sequence[Record], source: Path) -> tuple[str, ...]:
+def _unique_ids(records: Sequence[Record], source: Path) -> tuple[str, ...]:
     """The file names of the images, or their urls where file names repeat.
 
     Raises:
@@ -205,9 +206,9 @@ def unique_ids(records: Sequence[Record], source: Path) -> tuple[str, ...]:
     raise SemrsmError(f"{source} describes {len(ids) - len(set(ids))} images twice; remove the second descriptions")
 
 
-def require_files(*sides: Images) -> None:
+def _require_files(*sides: Images) -> None:
     """Raise SemrsmError if images that were drawn are not on the disk."""
-    paths = [images.reader.path(i) for images in sides for i in images.ids if isinstance(images.reader, Frames)]
+    paths = [images.reader.path(i) for images in sides for i in images.ids if isinstance(images.reader, _Frames)]
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise SemrsmError(

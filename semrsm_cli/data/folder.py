@@ -87,8 +87,8 @@ def label_images(images: Images, labels: Path | str | None) -> LabelledImages:
         if groups.setdefault(image, group) != group:
             raise SemrsmError(f"{path}, line {line}: {image} is of group {group} here, and of {groups[image]} above")
         if row["class"]:
-            instances[image, row["class"]] += number(row.get("count") or "1", f"{path}, line {line}")
-    require_same(images, groups, path)
+            instances[image, row["class"]] += _number(row.get("count") or "1", f"{path}, line {line}")
+    _require_same(images, groups, path)
     classes = sorted({name for _, name in instances})
     counts = np.array([[instances[image, name] for name in classes] for image in images.ids], np.int64)
     videos = tuple(groups[image] for image in images.ids)
@@ -101,7 +101,7 @@ def label_images(images: Images, labels: Path | str | None) -> LabelledImages:
     )
 
 
-def number(text: str, place: str) -> int:
+def _number(text: str, place: str) -> int:
     """A count of objects.
 
     Raises:
@@ -112,7 +112,7 @@ def number(text: str, place: str) -> int:
     return int(text)
 
 
-def require_same(images: Images, described: dict[str, str], path: Path) -> None:
+def _require_same(images: Images, described: dict[str, str], path: Path) -> None:
     """Raise SemrsmError unless the images and those that the file describes are the same, but for skipped ones."""
     present = {*images.ids, *images.skipped}
     unknown = [image for image in described if image not in present]

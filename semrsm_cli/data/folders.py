@@ -59,33 +59,33 @@ def image_paths(root: Path) -> list[Path]:
     Raises:
         SemrsmError: There are none, or a folder cannot be read.
     """
-    paths = sorted(visible_files(root), key=lambda path: path.as_posix())
+    paths = sorted(_visible_files(root), key=lambda path: path.as_posix())
     images = [path for path in paths if path.suffix.lower() in SUFFIXES]
     if not images:
-        found = f"none of its {len(paths)} files ends" if paths else "it holds no files; images end"
-        raise SemrsmError(f"no images in {root}: {found} in {', '.join(suffix[1:] for suffix in SUFFIXES)}")
+        content = f"none of its {len(paths)} files ends" if paths else "it holds no files; images end"
+        raise SemrsmError(f"no images in {root}: {content} in {', '.join(suffix[1:] for suffix in SUFFIXES)}")
     return images
 
 
-def visible_files(root: Path) -> Iterator[Path]:
+def _visible_files(root: Path) -> Iterator[Path]:
     """Every file below `root` that is not hidden; a folder that links lead to twice is walked once."""
     seen = set()
-    for place, folders, names in os.walk(root, followlinks=True, onerror=refuse):
+    for place, folders, names in os.walk(root, followlinks=True, onerror=_refuse):
         status = Path(place).stat()
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if is_visible(name))
-        yield from (Path(place, name) for name in names if is_visible(name))
+        folders[:] = sorted(name for name in folders if _is_visible(name))
+        yield from (Path(place, name) for name in names if _is_visible(name))
 
 
-def is_visible(name: str) -> bool:
+def _is_visible(name: str) -> bool:
     """Whether a file or folder is meant to be seen."""
     return not name.startswith(".") and name != "__MACOSX"
 
 
-def refuse(error: OSError) -> None:
+def _refuse(error: OSError) -> None:
     """Tell which folder cannot be read."""
     raise SemrsmError(f"{error.filename} cannot be read: {error.strerror}") from error
 

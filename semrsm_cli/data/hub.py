@@ -10,14 +10,14 @@ from typing import Any
 from PIL import Image
 
 from semrsm_cli.data.folders import split_aliases
-from semrsm_cli.data.images import Images, OnError, decode, file_stamp, open_image, with_readable
+from semrsm_cli.data.images import Images, OnError, decode, file_version_key, open_image, with_readable
 from semrsm_cli.errors import SemrsmError
 
 __all__ = ["hub_images"]
 
 
 @dataclass(frozen=True)
-class Rows:
+class _Rows:
     """Reads the images of a Hugging Face data set, whose ids are `<split>/<row>`; the images are not decoded in it."""
 
     rows: Any
@@ -30,11 +30,11 @@ class Rows:
             return open_image(row["path"])
         return decode(BytesIO(row["bytes"]), f"{self.source} {image_id}")
 
-    def stamp(self, image_id: str) -> str:
-        """Hash of the encoded picture, or the stamp of its file."""
+    def version_key(self, image_id: str) -> str:
+        """Hash of the encoded picture, or the version key of its file."""
         row = self.row(image_id)
         if row["bytes"] is None:
-            return file_stamp(Path(row["path"]))
+            return file_version_key(Path(row["path"]))
         return hashlib.blake2b(row["bytes"], digest_size=16).hexdigest()
 
     def row(self, image_id: str) -> dict[str, Any]:
@@ -62,12 +62,12 @@ def hub_images(name: str, hub: str, split: str, *, on_error: OnError = OnError.s
         SemrsmError: The data set, its split or its images cannot be had.
     """
     folder = Path(hub).expanduser()
-    rows, found = load_split(folder if folder.is_dir() else fetch(hub, split), split, hub)
-    ids = tuple(f"{found}/{row:08d}" for row in range(len(rows)))
-    return with_readable(Images(name, ids, ids, Rows(rows, hub)), on_error)
+    rows, split_name = _load_split(folder if folder.is_dir() else _fetch(hub, split), split, hub)
+    ids = tuple(f"{split_name}/{row:08d}" for row in range(len(rows)))
+    return with_readable(Images(name, ids, ids, _Rows(rows, hub)), on_error)
 
 
-def fetch(hub: str, split: str) -> Path:
+def _fetch(hub: str, split: str) -> Path:
     """Bring the files of a split into Hugging Face's cache, and give the folder that they lie in."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
@@ -88,7 +88,7 @@ def fetch(hub: str, split: str) -> Path:
         ) from error
 
 
-def load_split(folder: Path, split: str, source: str) -> tuple[Any, str]:
+def _load_split(folder: Path, split: str, source: str) -> tuple[Any, str]:
     """The rows of a split with a column `image` of encoded pictures, and the name that the split goes by."""
     import datasets
 
@@ -96,36 +96,39 @@ def load_split(folder: Path, split: str, source: str) -> tuple[Any, str]:
         datasets.disable_progress_bars()
     try:
         if any((folder / name).is_file() for name in ("dataset_dict.json", "state.json")):
-            rows, found = saved_split(datasets.load_from_disk(str(folder)), split, source)
+            rows, split_name = _saved_split(datasets.load_from_disk(str(folder)), split, source)
         else:
             files = datasets.load_dataset_builder(str(folder)).config.data_files or {}
-            found = choose(split, [str(name) for name in files], source)
+            split_name = _choose(split, [str(name) for name in files], source)
             # only the files of this split, or all of them would be copied into the cache
             rows = datasets.load_dataset(
-                str(folder), data_files={found: list(files[found])}, split=found, verification_mode="no_checks"
+                str(folder),
+                data_files={split_name: list(files[split_name])},
+                split=split_name,
+                verification_mode="no_checks",
             )
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise SemrsmError(f"{source} cannot be read as a data set: {' '.join(str(error).split())}") from error
-    return encoded(rows, source), found
+    return _encoded(rows, source), split_name
 
 
-def saved_split(saved: Any, split: str, source: str) -> tuple[Any, str]:
+def _saved_split(saved: Any, split: str, source: str) -> tuple[Any, str]:
     """The split of what `save_to_disk` wrote: several splits, or one that may have no name."""
     if isinstance(saved, dict):
-        found = choose(split, list(saved), source)
-        return saved[found], found
-    return saved, choose(split, [str(saved.split or split)], source)
+        split_name = _choose(split, list(saved), source)
+        return saved[split_name], split_name
+    return saved, _choose(split, [str(saved.split or split)], source)
 
 
-def choose(split: str, found: list[str], source: str) -> str:
-    """The split among those found, whatever its spelling."""
+def _choose(split: str, names: list[str], source: str) -> str:
+    """The split among these, whatever its spelling."""
     for alias in split_aliases(split):
-        if alias in found:
+        if alias in names:
             return alias
-    raise SemrsmError(f"{source} has no split {split!r}; it holds {', '.join(found) or 'none'}")
+    raise SemrsmError(f"{source} has no split {split!r}; it holds {', '.join(names) or 'none'}")
 
 
-def encoded(rows: Any, source: str) -> Any:
+def _encoded(rows: Any, source: str) -> Any:
     """The rows with their images as bytes or paths, in a column `image`."""
     import datasets
 

@@ -18,10 +18,21 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.rsm.threads import available_cores
 
-__all__ = ["Files", "Images", "OnError", "Reader", "dataset_root", "open_image", "with_readable"]
+__all__ = [
+    "Files",
+    "Images",
+    "OnError",
+    "Reader",
+    "dataset_root",
+    "decode",
+    "file_version_key",
+    "naming",
+    "open_image",
+    "with_readable",
+]
 
 # What Pillow's decoders raise on a broken file; an oversized picture is refused before it fills the memory.
-BROKEN = (
+_BROKEN = (
     OSError,
     SyntaxError,
     ValueError,
@@ -47,7 +58,7 @@ class Reader(Protocol):
         """The picture as 8-bit RGB; SemrsmError if it cannot be read."""
         ...
 
-    def stamp(self, image_id: str) -> str:
+    def version_key(self, image_id: str) -> str:
         """A text that changes when the picture does, had without decoding it."""
         ...
 
@@ -62,9 +73,9 @@ class Files:
         """The picture in the file `image_id`."""
         return open_image(self.root / image_id)
 
-    def stamp(self, image_id: str) -> str:
+    def version_key(self, image_id: str) -> str:
         """Place, size and time of change of the file."""
-        return file_stamp(self.root / image_id)
+        return file_version_key(self.root / image_id)
 
 
 @dataclass(frozen=True)
@@ -114,10 +125,10 @@ class Images:
         return self.select(sorted(chosen.tolist()))
 
     def fingerprint(self) -> str:
-        """Hash of the ids and of every picture's stamp, for the key under which results are stored."""
+        """Hash of the ids and of every picture's version key, for the key under which results are stored."""
         digest = hashlib.blake2b(self.name.encode(), digest_size=16)
         for image_id in self.ids:
-            digest.update(os.fsencode(f"\0{image_id}\0{self.reader.stamp(image_id)}"))
+            digest.update(os.fsencode(f"\0{image_id}\0{self.reader.version_key(image_id)}"))
         return digest.hexdigest()
 
 
@@ -130,7 +141,7 @@ def with_readable(images: Images, on_error: OnError) -> Images:
     if on_error is OnError.stop:
         return images
     with ThreadPoolExecutor(available_cores()) as threads:
-        readable = list(threads.map(lambda image_id: is_readable(images.reader, image_id), images.ids))
+        readable = list(threads.map(lambda image_id: _is_readable(images.reader, image_id), images.ids))
     kept = images.select([i for i, fine in enumerate(readable) if fine])
     skipped = tuple(image_id for image_id, fine in zip(images.ids, readable, strict=True) if not fine)
     if not kept.ids:
@@ -138,7 +149,7 @@ def with_readable(images: Images, on_error: OnError) -> Images:
     return replace(kept, skipped=skipped)
 
 
-def is_readable(reader: Reader, image_id: str) -> bool:
+def _is_readable(reader: Reader, image_id: str) -> bool:
     """Whether the picture can be decoded."""
     try:
         reader.read(image_id)
@@ -162,7 +173,7 @@ def open_image(path: Path | str) -> Image.Image:
 def decode(source: Path | str | BinaryIO, name: str) -> Image.Image:
     """Read an image from a file or a stream; errors call it `name`."""
     with naming(name), Image.open(source) as image:
-        return to_rgb(ImageOps.exif_transpose(image))
+        return _to_rgb(ImageOps.exif_transpose(image))
 
 
 @contextmanager
@@ -171,31 +182,31 @@ def naming(name: str) -> Iterator[None]:
     try:
         yield
     except UnidentifiedImageError as error:
-        raise SemrsmError(f"{name} is no image; {REMEDY}") from error
-    except BROKEN as error:
-        raise SemrsmError(f"{name} cannot be read: {reason(error)}; {REMEDY}") from error
+        raise SemrsmError(f"{name} is no image; {_REMEDY}") from error
+    except _BROKEN as error:
+        raise SemrsmError(f"{name} cannot be read: {_reason(error)}; {_REMEDY}") from error
 
 
-REMEDY = "remove it, or set dataset.on_error=skip"
+_REMEDY = "remove it, or set dataset.on_error=skip"
 
 
-def reason(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """What an error says, on one line and without the file's name."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image) -> Image.Image:
     """Turn a picture of any mode into 8-bit RGB, transparent parts on white."""
     if image.mode.startswith("I") or image.mode == "F":
-        image = Image.fromarray(to_8_bit(np.asarray(image)))
+        image = Image.fromarray(_to_8_bit(np.asarray(image)))
     if image.has_transparency_data:
         picture = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return image.convert("RGB")
 
 
-def to_8_bit(grey: np.ndarray) -> np.ndarray:
+def _to_8_bit(grey: np.ndarray) -> np.ndarray:
     """Scale grey values by the full range of their type, 65,535 for integers and 1 for floats, to 0 to 255.
 
     Raises:
@@ -207,7 +218,7 @@ def to_8_bit(grey: np.ndarray) -> np.ndarray:
     return np.round(grey * (255 / white)).astype(np.uint8)
 
 
-def file_stamp(path: Path) -> str:
+def file_version_key(path: Path) -> str:
     """Place, size in bytes and time of change of a file.
 
     Raises:
@@ -216,7 +227,7 @@ def file_stamp(path: Path) -> str:
     try:
         status = path.stat()
     except OSError as error:
-        raise SemrsmError(f"{path} cannot be read: {reason(error)}; {REMEDY}") from error
+        raise SemrsmError(f"{path} cannot be read: {_reason(error)}; {_REMEDY}") from error
     return f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
 
 

@@ -15,7 +15,7 @@ from semrsm_cli.errors import SemrsmError
 
 __all__ = ["GivenLayers", "read_layers"]
 
-IDS = "ids"
+_IDS = "ids"
 
 
 @dataclass(frozen=True)
@@ -37,22 +37,22 @@ def read_layers(name: str) -> GivenLayers:
     """
     location, _, chosen = name.partition("#")
     path = Path(location).expanduser()
-    inside = [chosen] if chosen else array_names(path)
+    inside = [chosen] if chosen else _array_names(path)
     arrays = {array or path.stem: read_array(f"{location}#{array}" if array else location) for array in inside}
     table = path.with_name(f"{path.stem}.ids.csv")
-    ids, source = (read_ids(table), table.name) if table.is_file() else (ids_within(path), f"{IDS} in {location}")
+    ids, source = (_read_ids(table), table.name) if table.is_file() else (_ids_within(path), f"{_IDS} in {location}")
     for layer, array in arrays.items():
         if ids is not None and len(ids) != array.shape[0]:
             raise SemrsmError(f"{source} names {len(ids)} images, but {layer} in {location} holds {array.shape[0]}")
     return GivenLayers(arrays, ids)
 
 
-def array_names(path: Path) -> list[str]:
+def _array_names(path: Path) -> list[str]:
     """Names of the arrays in a file; an empty one for a single array without a name, and where `read_array` objects."""
     with suppress(OSError, ValueError, SafetensorError, zarr.errors.BaseZarrError):
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as arrays:
-                return [name for name in arrays if name != IDS] or [""]
+                return [name for name in arrays if name != _IDS] or [""]
         if path.suffix == ".safetensors":
             with safe_open(path, framework="np") as tensors:
                 return list(tensors.keys()) or [""]
@@ -61,20 +61,20 @@ def array_names(path: Path) -> list[str]:
     return [""]
 
 
-def ids_within(path: Path) -> tuple[str, ...] | None:
+def _ids_within(path: Path) -> tuple[str, ...] | None:
     """The array of ids in an .npz file, if there is one."""
     if path.suffix != ".npz":
         return None
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return tuple(map(str, arrays[IDS].ravel())) if IDS in arrays else None
+            return tuple(map(str, arrays[_IDS].ravel())) if _IDS in arrays else None
     except ValueError as error:  # strings as Python objects
         raise SemrsmError(
-            f"cannot read {IDS} in {path}: {error}; keep them as strings, by np.array(ids, dtype=str)"
+            f"cannot read {_IDS} in {path}: {error}; keep them as strings, by np.array(ids, dtype=str)"
         ) from error
 
 
-def read_ids(path: Path) -> tuple[str, ...]:
+def _read_ids(path: Path) -> tuple[str, ...]:
     """The column `id` of a table."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)

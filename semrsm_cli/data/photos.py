@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from semrsm_cli.data.dataset import Dataset, require_at_least
+from semrsm_cli.checks import require_at_least
+from semrsm_cli.data.dataset import Dataset
 from semrsm_cli.data.images import Images
 from semrsm_cli.data.photographs import Box, open_once, photograph
 
@@ -16,7 +17,7 @@ __all__ = ["Photos", "photos"]
 
 # The part of each photograph that shows something, without empty sky or the black rim of a lens. Left out are drawings,
 # test patterns, text, doubles of what is here already (motorcycle_right, gravel) and what is all but empty (moon).
-PHOTOGRAPHS: dict[str, Box] = {
+_PHOTOGRAPHS: dict[str, Box] = {
     "astronaut.png": (0, 0, 512, 512),
     "brick.png": (0, 0, 512, 512),
     "camera.png": (60, 20, 512, 512),
@@ -33,7 +34,7 @@ PHOTOGRAPHS: dict[str, Box] = {
 
 
 @dataclass(frozen=True)
-class Regions:
+class _Regions:
     """Cuts square regions out of photographs; the ids look like `coffee/03`."""
 
     boxes: dict[str, tuple[Path, Box]]
@@ -43,7 +44,7 @@ class Regions:
         path, box = self.boxes[image_id]
         return open_once(path).crop(box)
 
-    def stamp(self, image_id: str) -> str:
+    def version_key(self, image_id: str) -> str:
         """Release of scikit-image, photograph and edges."""
         path, box = self.boxes[image_id]
         return f"scikit-image {version('scikit-image')} {path.name} {box}"
@@ -83,19 +84,19 @@ def photos(*, regions: int = 6, size: int = 112, seed: int = 0) -> Images:
         SemrsmError: The installed scikit-image lacks one of the photographs.
         ValueError: Fewer than one region, or a size that does not fit into the photographs.
     """
-    largest = min(min(right - left, lower - upper) for left, upper, right, lower in PHOTOGRAPHS.values())
+    largest = min(min(right - left, lower - upper) for left, upper, right, lower in _PHOTOGRAPHS.values())
     if regions < 1 or not 1 <= size <= largest:
         raise ValueError(f"regions must be at least 1 and size 1 to {largest}, got {regions} and {size}")
     rng = np.random.default_rng(seed)
     boxes = {
         f"{Path(name).stem}/{i:03d}": (photograph(name), box)
-        for name, extent in PHOTOGRAPHS.items()
-        for i, box in enumerate(layout(extent, regions, size, rng))
+        for name, extent in _PHOTOGRAPHS.items()
+        for i, box in enumerate(_layout(extent, regions, size, rng))
     }
-    return Images("photos", tuple(boxes), tuple(image_id.split("/")[0] for image_id in boxes), Regions(boxes))
+    return Images("photos", tuple(boxes), tuple(image_id.split("/")[0] for image_id in boxes), _Regions(boxes))
 
 
-def layout(extent: Box, regions: int, size: int, rng: np.random.Generator) -> list[Box]:
+def _layout(extent: Box, regions: int, size: int, rng: np.random.Generator) -> list[Box]:
     """Squares of at least `size` pixels on the grid that leaves them largest, each moved within its cell."""
     left, upper, right, lower = extent
     width, height = right - left, lower - upper
@@ -103,12 +104,12 @@ def layout(extent: Box, regions: int, size: int, rng: np.random.Generator) -> li
     rows = math.ceil(regions / columns)
     side = max(size, min(width // columns, height // rows))
     cells = sorted(rng.choice(rows * columns, size=regions, replace=False).tolist())
-    xs = [left + place(cell % columns, columns, width, side, rng) for cell in cells]
-    ys = [upper + place(cell // columns, rows, height, side, rng) for cell in cells]
+    xs = [left + _place(cell % columns, columns, width, side, rng) for cell in cells]
+    ys = [upper + _place(cell // columns, rows, height, side, rng) for cell in cells]
     return [(x, y, x + side, y + side) for x, y in zip(xs, ys, strict=True)]
 
 
-def place(cell: int, cells: int, extent: int, side: int, rng: np.random.Generator) -> int:
+def _place(cell: int, cells: int, extent: int, side: int, rng: np.random.Generator) -> int:
     """Where a square of `side` pixels begins: by chance within its cell, or evenly spread where cells are smaller."""
     pitch = extent / cells
     if side <= pitch:

@@ -13,7 +13,7 @@ from PIL import Image
 from semrsm_cli.data.annotations import ANNOTATIONS
 from semrsm_cli.data.dataset import RetrievalDataset
 from semrsm_cli.data.egoobjects import ImageFilter, read_egoobjects
-from semrsm_cli.data.images import Images, file_stamp, open_image
+from semrsm_cli.data.images import Images, file_version_key, open_image
 from semrsm_cli.data.objects import OBJECTS
 from semrsm_cli.data.render import SceneSpec, render
 from semrsm_cli.data.sets import ClassifiedImages, LabelledImages, TrainingSet
@@ -21,7 +21,7 @@ from semrsm_cli.data.split import split_validation
 
 __all__ = ["Scenes", "scenes_folder"]
 
-VAL_FRACTION = 0.2
+_VAL_FRACTION = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Scenes(SceneSpec, RetrievalDataset):
     def images(self, cache: Path) -> Images:
         """The images of all scenes; or with `objects` those to validate with, as `semrsm train` keeps them."""
         if self.objects:
-            return self.training_set(cache, VAL_FRACTION).val.images
+            return self.training_set(cache, _VAL_FRACTION).val.images
         return super().images(cache)
 
     def labelled_images(self, cache: Path) -> LabelledImages:
@@ -59,12 +59,12 @@ class Scenes(SceneSpec, RetrievalDataset):
             names.append(instance["category_freeform"])
         kinds = tuple(name for name in OBJECTS if name in set(names))
         labels = np.array([kinds.index(name) for name in names], np.int64)
-        reader = BoxedObjects(root, boxes)
+        reader = _BoxedObjects(root, boxes)
         return ClassifiedImages(Images(self.name, tuple(boxes), tuple(groups), reader), kinds, labels)
 
 
 @dataclass(frozen=True)
-class BoxedObjects:
+class _BoxedObjects:
     """Cuts objects out of the images that show them; the ids are `<image>/<object>`."""
 
     root: Path
@@ -73,30 +73,30 @@ class BoxedObjects:
     def read(self, image_id: str) -> Image.Image:
         """The smallest square around the object, moved into the image."""
         name, (left, upper, width, height) = self.boxes[image_id]
-        image = frame(self.root / "images" / name)
+        image = _frame(self.root / "images" / name)
         side = min(max(width, height), *image.size)
         x = min(max(0, left + (width - side) // 2), image.width - side)
         y = min(max(0, upper + (height - side) // 2), image.height - side)
         return image.crop((x, y, x + side, y + side))
 
-    def stamp(self, image_id: str) -> str:
-        """The stamp of the image, and the box."""
+    def version_key(self, image_id: str) -> str:
+        """The version key of the image, and the box."""
         name, box = self.boxes[image_id]
-        return f"{file_stamp(self.root / 'images' / name)} {box}"
+        return f"{file_version_key(self.root / 'images' / name)} {box}"
 
 
-frame = lru_cache(maxsize=1024)(open_image)
+_frame = lru_cache(maxsize=1024)(open_image)
 
 
 def scenes_folder(cache: Path, spec: SceneSpec) -> Path:
     """Where the made-up scenes lie; they are made if the folder `cache` lacks them."""
     root = cache.expanduser() / f"scenes-{spec.key()}"
     if not root.is_dir():
-        make(root, spec)
+        _make(root, spec)
     return root
 
 
-def make(root: Path, spec: SceneSpec) -> None:
+def _make(root: Path, spec: SceneSpec) -> None:
     """Make all images and annotations; the folder appears when it is complete."""
     root.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))

@@ -20,8 +20,8 @@ __all__ = [
     "TrainingSet",
 ]
 
-Counts = npt.NDArray[np.int64]
-Labels = npt.NDArray[np.int64]
+_Counts = npt.NDArray[np.int64]
+_Labels = npt.NDArray[np.int64]
 
 
 class Metric(StrEnum):
@@ -45,7 +45,7 @@ class LabelledImages:
 
     images: Images
     classes: tuple[str, ...]
-    counts: Counts | None
+    counts: _Counts | None
     videos: tuple[str, ...]
     conditions: tuple[str, ...]
 
@@ -122,7 +122,7 @@ class ClassifiedImages:
 
     images: Images
     classes: tuple[str, ...]
-    labels: Labels
+    labels: _Labels
 
     def __len__(self) -> int:
         return len(self.images)

@@ -11,7 +11,7 @@ from semrsm_cli.errors import SemrsmError
 
 __all__ = ["TinyImageNet"]
 
-ANNOTATIONS = "val_annotations.txt"
+_ANNOTATIONS = "val_annotations.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +26,9 @@ class TinyImageNet(SplitDataset):
     def classified_splits(self, root: Path) -> TrainingSet:
         """Both splits; the classes of the validation images stand in `val_annotations.txt`, or in their folders."""
         below = split_folder(root, "val", self.layouts)
-        if below is None or not (below / ANNOTATIONS).is_file():
+        if below is None or not (below / _ANNOTATIONS).is_file():
             return super().classified_splits(root)
-        annotations = below / ANNOTATIONS
+        annotations = below / _ANNOTATIONS
         with annotations.open(encoding="utf-8") as file:
             class_of = {row[0]: row[1] for row in csv.reader(file, delimiter="\t") if len(row) > 1}
         images = images_in(self.name, root, below, on_error=self.on_error)

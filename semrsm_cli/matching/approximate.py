@@ -1,7 +1,9 @@
-"""The approximations of Appendix F: Batch-Optimal, TopK-Greedy, Greedy and no matching at all.
+"""The approximations of Appendix F for every pair of a tile: Batch-Optimal, TopK-Greedy, Greedy, no matching at all.
 
-All but the last go by the L2 norms of the concept vectors. They are written for vectors that are already sorted: the
-permutation of the sorted vectors is then told in terms of the original positions.
+All but the last go by the L2 norms of the concept lanes. Each returns a value and an upper bound [r, q]. The bound
+is MaxSim of an affinity that is given, else the sum over sorted norms; Greedy and TopK-Greedy, which compute every
+affinity, take MaxSim where it is smaller. Where permutations are asked for, by `col_of_row` [r, q, s], the value is
+summed over all rows at once, in float64.
 """
 
 from typing import Any
@@ -10,24 +12,154 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semrsm_cli.compiled import compiled
-from semrsm_cli.matching.auction import look, padded
-from semrsm_cli.matching.optimal import optimal, optimal_of_vectors, with_margin
-from semrsm_cli.matching.result import Matching
-from semrsm_cli.matching.vectors import LANES
+from semrsm_cli.matching.affinities import Affinities
+from semrsm_cli.matching.auction import Rows, round_up, row_length, scan_row
+from semrsm_cli.matching.lanes import LANES
+from semrsm_cli.matching.optimal import optimum, pack
+from semrsm_cli.matching.scans import BLOCK
 
-__all__ = ["batch_optimal", "diagonal", "greedy_rows", "max_similarity", "norms", "sorted_norms_bound", "topk_greedy"]
+__all__ = ["batch_optimal", "diagonal", "greedy", "max_similarity", "positionwise_inner"]
 
-ROWS_AT_ONCE = 256  # of an affinity that is given as x and y
-
-
-def norms(x: NDArray[Any]) -> NDArray[np.float64]:
-    """The L2 norms [..., s] of concept vectors x [..., s, c]."""
-    return np.sqrt(np.einsum("...c,...c->...", x, x, dtype=np.float64))
+Mask = NDArray[np.bool_]
+Values = NDArray[np.float64]
+Permutations = NDArray[np.int64]
 
 
-def sorted_norms_bound(x: NDArray[Any], y: NDArray[Any]) -> float:
-    """`sum_i |x|_(i) |y|_(i)` over the sorted norms of x, y [s, c]: no matching exceeds it (Cauchy-Schwarz)."""
-    return float(np.sort(norms(x)) @ np.sort(norms(y)))
+def batch_optimal(
+    affinities: Affinities, mask: Mask, batch: int, tolerance: float, col_of_row: Permutations | None = None
+) -> tuple[Values, Values]:
+    """Sort the vectors by norm, cut into batches, match each batch optimally (Appendix F, 3).
+
+    The order is ascending, as in the authors' code, so that a ragged last batch holds the largest norms. Of the
+    affinities only those within a batch are computed.
+    """
+    s = affinities.s
+    if s <= batch:
+        return optimum(affinities, mask, tolerance, col_of_row)
+    sizes = norms(affinities.left), norms(affinities.right)
+    rows, columns = (np.argsort(of_side, axis=1, kind="stable") for of_side in sizes)
+    inner = np.zeros(mask.shape)
+    matched = None if col_of_row is None else np.empty_like(col_of_row)
+    for start in range(0, s, batch):
+        part = affinities.select(rows[:, start : start + batch], columns[:, start : start + batch])
+        of_part = None if matched is None else np.empty((*mask.shape, part.s), np.int64)
+        inner += optimum(part, mask, tolerance, of_part)[0]
+        if matched is not None and of_part is not None:
+            matched[:, :, start : start + batch] = start + of_part
+    if col_of_row is not None and matched is not None:
+        inner = in_original_order(affinities, mask, matched, rows, columns, col_of_row)
+    return inner, upper_bounds(affinities, *sizes)
+
+
+def greedy(
+    affinities: Affinities, mask: Mask, n_exact: int, tolerance: float, col_of_row: Permutations | None = None
+) -> tuple[Values, Values]:
+    """Match the `n_exact` largest norms optimally, the rest greedily (Appendix F, 2); with n_exact = 0: Greedy (1)."""
+    sizes = norms(affinities.left), norms(affinities.right)
+    rows, columns = (np.argsort(-of_side, axis=1, kind="stable") for of_side in sizes)
+    n_exact = min(n_exact, affinities.s)
+    inner, bound = np.zeros(mask.shape), upper_bounds(affinities, *sizes)
+    matched = None if col_of_row is None else np.empty_like(col_of_row)
+    if n_exact:
+        largest = affinities.select(rows[:, :n_exact], columns[:, :n_exact])
+        of_largest = None if matched is None else np.empty((*mask.shape, n_exact), np.int64)
+        inner = optimum(largest, mask, tolerance, of_largest)[0]
+        if matched is not None and of_largest is not None:
+            matched[:, :, :n_exact] = of_largest
+    ordered = affinities.select(rows, columns)
+    if affinities.exceed_memory:
+        match_rest_of_vectors(ordered, mask, n_exact, inner, matched)
+    else:
+        match_rest(ordered, mask, n_exact, inner, bound, matched)
+    if col_of_row is not None and matched is not None:
+        inner = in_original_order(affinities, mask, matched, rows, columns, col_of_row)
+    return inner, bound
+
+
+def match_rest(
+    ordered: Affinities, mask: Mask, first: int, inner: Values, bound: Values, matched: Permutations | None
+) -> None:
+    """Match the positions from `first` on, sorted by descending norm, greedily: add their value to `inner` [r, q]."""
+    s = ordered.s
+    permutations = np.empty((1, 1, s), np.int64) if matched is None else matched
+    of_rows = np.zeros(mask.shape)
+    for block, products in ordered.blocks(mask):
+        greedy_tile(products, block, mask, first, inner, of_rows, permutations)
+        if ordered.given is None:
+            here = np.s_[block[0] : block[1], block[2] : block[3]]
+            r, q = bound[here].shape
+            maxima = products[: r * s * q * s].reshape(r, s, q, s).max(axis=1)
+            of_columns = maxima.sum(axis=2, dtype=np.float64)
+            bound[here] = np.minimum(bound[here], np.minimum(of_rows[here], of_columns))
+
+
+def match_rest_of_vectors(
+    ordered: Affinities, mask: Mask, first: int, inner: Values, matched: Permutations | None
+) -> None:
+    """The same without building an affinity."""
+    row = np.zeros(round_up(ordered.s, BLOCK), ordered.dtype)
+    for i, j in np.argwhere(mask):
+        permutation = np.empty(ordered.s, np.int64) if matched is None else matched[i, j]
+        inner[i, j] += greedy_pair(Rows(row, 0, ordered.left[i], pack(ordered.right[j])), first, permutation)
+
+
+def diagonal(affinities: Affinities, mask: Mask, col_of_row: Permutations | None = None) -> tuple[Values, Values]:
+    """No matching: every position keeps its place."""
+    bound = upper_bounds(affinities, norms(affinities.left), norms(affinities.right))
+    if col_of_row is None:
+        return positionwise_inner(affinities.left, affinities.right), bound
+    col_of_row[:] = np.arange(affinities.s)
+    return values_of(affinities, mask, col_of_row), bound
+
+
+def positionwise_inner(left: NDArray[Any], right: NDArray[Any]) -> Values:
+    """Inner products [r, q] of left [r, s, c] and right [q, s, c], each position with the same position."""
+    s, c = left.shape[1:]
+    inner = np.zeros((len(left), len(right)))
+    step = max(1, 4096 // c)  # float32 sums stay short
+    for start in range(0, s, step):
+        a, b = (side[:, start : start + step].reshape(len(side), -1) for side in (left, right))
+        inner += a @ b.T
+    return inner
+
+
+def in_original_order(
+    affinities: Affinities,
+    mask: Mask,
+    matched: Permutations,
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    col_of_row: Permutations,
+) -> Values:
+    """Tell permutations of sorted positions, `rows` [r, s] and `columns` [q, s], by the original ones; their values."""
+    for i, j in np.argwhere(mask):
+        col_of_row[i, j, rows[i]] = columns[j, matched[i, j]]
+    return values_of(affinities, mask, col_of_row)
+
+
+def values_of(affinities: Affinities, mask: Mask, col_of_row: Permutations) -> Values:
+    """What the permutations [r, q, s] are worth, without building an affinity."""
+    values = np.zeros(mask.shape)
+    for i, j in np.argwhere(mask):
+        columns = col_of_row[i, j]
+        if affinities.given is not None:
+            values[i, j] = affinities.given[np.arange(affinities.s), columns].sum(dtype=np.float64)
+        else:
+            values[i, j] = np.einsum("sc,sc->", affinities.left[i], affinities.right[j][columns], dtype=np.float64)
+    return values
+
+
+def norms(x: NDArray[Any]) -> Values:
+    """The L2 norms [n, s] of concept vectors x [n, s, c]."""
+    return np.sqrt(np.einsum("nsc,nsc->ns", x, x, dtype=np.float64))
+
+
+def upper_bounds(affinities: Affinities, left_norms: Values, right_norms: Values) -> Values:
+    """What no matching exceeds: MaxSim of given affinities, else `sum_i |x|_(i) |y|_(i)` over sorted norms [., s]."""
+    if affinities.given is not None:
+        return np.full((1, 1), max_similarity(affinities.given))
+    a, b = (np.sort(of_side, axis=1) for of_side in (left_norms, right_norms))
+    return np.asarray(a @ b.T)
 
 
 def max_similarity(affinity: NDArray[Any]) -> float:
@@ -35,76 +167,41 @@ def max_similarity(affinity: NDArray[Any]) -> float:
     return float(min(affinity.max(1).sum(dtype=np.float64), affinity.max(0).sum(dtype=np.float64)))
 
 
-def assessed(
-    col_of_row: NDArray[np.int64], affinity: NDArray[Any] | None, x: NDArray[Any], y: NDArray[Any]
-) -> Matching:
-    """A permutation with its value and an upper bound, without building an affinity [s, s] that is not given."""
-    if affinity is None:
-        value = float(np.einsum("sc,sc->", x, y[col_of_row], dtype=np.float64))
-        return Matching(col_of_row, value, max(value, sorted_norms_bound(x, y)))
-    value = float(affinity[np.arange(len(col_of_row)), col_of_row].sum(dtype=np.float64))
-    return Matching(col_of_row, value, max(value, max_similarity(affinity)))
+@compiled(nogil=True)
+def greedy_pair(rows: Rows, first: int, col_of_row: Any) -> float:
+    """Each row from `first` on takes its best column that is not taken; return what they are worth, in float64.
 
-
-def block(
-    affinity: NDArray[Any] | None, x: NDArray[Any], y: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any]
-) -> NDArray[Any]:
-    """Some rows and columns of the affinity [s, s], taken from it or computed from x and y [s, c]."""
-    return x[rows] @ y[columns].T if affinity is None else affinity[np.ix_(rows, columns)]
-
-
-def batch_optimal(
-    affinity: NDArray[Any] | None, x: NDArray[Any], y: NDArray[Any], *, batch: int, tolerance: float
-) -> Matching:
-    """Sort the vectors x, y [s, c] by norm, cut into batches, match each batch optimally (Appendix F, 3).
-
-    The order is ascending, as in the authors' code, so that a ragged last batch holds the largest norms. Without an
-    affinity [s, s] memory is O(s * batch).
+    The columns before `first` are taken already.
     """
-    if batch >= len(x):
-        return optimal_of_vectors(x, y, tolerance) if affinity is None else optimal(affinity, tolerance)
-    rows, columns = np.argsort(norms(x), kind="stable"), np.argsort(norms(y), kind="stable")
-    col_of_row = np.empty(len(x), np.int64)
-    for start in range(0, len(x), batch):
-        part = slice(start, start + batch)
-        found = optimal(block(affinity, x, y, rows[part], columns[part]), tolerance)
-        col_of_row[rows[part]] = columns[part][found.col_of_row]
-    return assessed(col_of_row, affinity, x, y)
-
-
-def topk_greedy(
-    affinity: NDArray[Any] | None, x: NDArray[Any], y: NDArray[Any], *, k: int, tolerance: float
-) -> Matching:
-    """Match the k largest norms of x, y [s, c] optimally and the rest greedily (Appendix F, 2); k = 0: Greedy (1)."""
-    s = len(x)
-    rows, columns = (np.argsort(-norms(v), kind="stable") for v in (x, y))
-    col_of_row = np.empty(s, np.int64)
-    taken = np.full(padded(s, LANES), np.inf, x.dtype)
-    taken[:s] = 0
-    if k > 0:
-        col_of_row[:k] = optimal(block(affinity, x, y, rows[:k], columns[:k]), tolerance).col_of_row
-        taken[: min(k, s)] = np.inf
-    for start in range(min(k, s), s, ROWS_AT_ONCE):
-        part = np.zeros((min(ROWS_AT_ONCE, s - start), len(taken)), x.dtype)
-        part[:, :s] = block(affinity, x, y, rows[start : start + ROWS_AT_ONCE], columns)
-        greedy_rows(with_margin(part), part.shape[1], taken, col_of_row[start : start + len(part)])
-    found = np.empty(s, np.int64)
-    found[rows] = columns[col_of_row]
-    return assessed(found, affinity, x, y)
-
-
-def diagonal(affinity: NDArray[Any] | None, x: NDArray[Any], y: NDArray[Any]) -> Matching:
-    """No matching: every position keeps its place."""
-    return assessed(np.arange(len(x) if affinity is None else len(affinity)), affinity, x, y)
+    s = col_of_row.shape[0]
+    taken = np.full(row_length(rows, rows.x, s), np.inf, rows.flat.dtype)  # prices, infinite or 0
+    taken[first:s] = 0
+    value = np.float64(0)
+    for i in range(first, s):
+        best, _, column = scan_row(rows, taken, i, 0, taken.shape[0])
+        taken[column] = np.inf
+        col_of_row[i] = column
+        value += best
+    return value
 
 
 @compiled(nogil=True)
-def greedy_rows(flat: Any, pitch: int, taken: Any, col_of_row: Any) -> None:
-    """Each row in turn takes the best column that is not taken; row i lies at `flat[i * pitch]`.
+def greedy_tile(products: Any, block: Any, mask: Any, first: int, inner: Any, of_rows: Any, col_of_row: Any) -> None:
+    """Add `greedy_pair` of all pairs of a block to `inner` [r, q], and the sum of each row's best to `of_rows` [r, q].
 
-    `taken` [s'] is 0 for a free column and infinite for others, as the prices of the auction are.
+    See `solve_tile` for the other arguments.
     """
-    for i in range(col_of_row.shape[0]):
-        _, _, column = look(flat, pitch, None, None, taken, i, 0, taken.shape[0])
-        taken[column] = np.inf
-        col_of_row[i] = column
+    first_row, last_row, first_column, last_column = block
+    s = col_of_row.shape[2]
+    stride = (last_column - first_column) * s
+    kept = 1 if col_of_row.shape[:2] == mask.shape else 0
+    free = np.full(round_up(s, LANES), np.inf, products.dtype)
+    free[:s] = 0
+    for i in range(first_row, last_row):
+        for j in range(first_column, last_column):
+            if mask[i, j]:
+                rows = Rows(products[(i - first_row) * s * stride + (j - first_column) * s :], stride, None, None)
+                inner[i, j] += greedy_pair(rows, first, col_of_row[kept * i, kept * j])
+                for row in range(s):
+                    best, _, _ = scan_row(rows, free, row, 0, free.shape[0])
+                    of_rows[i, j] += best

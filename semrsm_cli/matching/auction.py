@@ -1,100 +1,137 @@
 """The optimal matching with its certificate: a forward auction with epsilon scaling (Bertsekas).
 
-Column j has a price p[j]; its worth to row i is A[i, j] - p[j]. A row without a column bids for its best one, raises
-that price until the column is worth no more than the second best less epsilon, and throws out the former owner. For any
-prices, `sum_i max_j (A[i, j] - p[j]) + sum_j p[j]` bounds the optimum from above (weak duality).
+Column j has a price p[j]; the profit of row i from it is A[i, j] - p[j]. A row without a column bids for its best one,
+raises that price until the column gives no more profit than the second best less epsilon, and throws out the former
+owner. For any prices, `sum_i max_j (A[i, j] - p[j]) + sum_j p[j]` bounds the optimum from above (weak duality).
 
-Prices only rise. So a long row is cut into parts, and remembers of each part the best column and what the runner-up was
-worth; as long as no runner-up exceeds the second best of the remembered columns at today's prices, a bid needs no
-look at the row, and else a look at some parts of it only. Short rows are quicker to read than to remember.
+Prices only rise. So a long row is cut into parts, and remembers of each part the best column, its candidate, and the
+profit of the runner-up. As long as no runner-up exceeds the second best of the candidates at today's prices, a bid
+needs no look at the row, and else a look at some parts of it only. Short rows are quicker to read than to remember.
 
-The compiled functions take affinities in one of two ways. Either row i lies at `flat[i * pitch]`, and the array goes on
-for LANES elements after the last row; x and packed are None. Or pitch is 0, and `flat` is a buffer for one row, whose
-affinities are computed when they are looked at: from x [s, c], and from y `packed` for `multiply`. Rows that remember
-nothing have None for `columns` and `memory`. These are arrays, not fields of objects, and reference counting is off
-(`_nrt`): it would take more time than the bids.
+Reference counting is off in the inner functions (`_nrt`): it would take more time than the bids. Named tuples of arrays
+cost nothing there; objects would.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from semrsm_cli.compiled import compiled
-from semrsm_cli.matching.vectors import BLOCK, LANES, lowest_bit, multiply, two_best, two_best_remembered
+from semrsm_cli.matching.lanes import LANES
+from semrsm_cli.matching.scans import BLOCK, lowest_bit, multiply, two_best, two_best_remembered
 
-__all__ = ["LONGEST_READ", "look", "padded", "solve"]
+__all__ = ["MAX_UNCACHED_ROW", "Rows", "round_up", "row_length", "scan_row", "solve"]
 
-LONGEST_READ = 1024  # rows up to this length are read anew for every bid
+MAX_UNCACHED_ROW = 1024  # rows up to this length are read anew for every bid
 SAMPLED_ROWS = 64  # rows that the first prices are taken from
 FIRST_EPSILON = 0.08  # relative to the mean affinity
 EPSILON_FACTOR = 0.06  # from one phase to the next; both measured: within 10 % from 0.04 to 0.15, and 0.03 to 0.1
-MOST_PHASES = 60
-AFFINITIES, HIDDEN = 0, 1  # what the memory [s, 2, parts] holds for each row
+MAX_PHASES = 60
+AFFINITY, RUNNER_UP = 0, 1  # what a row remembers of its parts beside the candidates
+
+
+class Rows(NamedTuple):
+    """The rows of an affinity [s, s].
+
+    Of a matrix, row i lies at `flat[i * stride]`, and the array goes on for LANES elements after the last one; x and
+    packed are None. Else they are computed when they are looked at: from x [s, c], and from y `packed` for `multiply`;
+    stride is 0, and `flat` has room for one row, whose length is a multiple of BLOCK.
+    """
+
+    flat: Any
+    stride: int
+    x: Any
+    packed: Any
+
+
+class State(NamedTuple):
+    """The prices of the columns, infinite beyond the last, and of each row what it remembers of its parts.
+
+    `candidates` [s, parts] are the best columns, `remembered` [s, 2, parts] their affinities and the profits of the
+    runners-up; both are None where rows are short.
+    """
+
+    price: Any
+    candidates: Any
+    remembered: Any
 
 
 @compiled(_nrt=False)
-def padded(s: int, to: int) -> int:
+def round_up(s: int, to: int) -> int:
     """The length s rounded up to a multiple of `to`."""
     return (s + to - 1) // to * to
 
 
+@compiled(_nrt=False)
+def row_length(rows: Rows, x: Any, s: int) -> int:
+    """The length at which rows are read; `x` as `candidates` in `top_two`."""
+    return round_up(s, LANES) if x is None else rows.flat.shape[0]
+
+
 @compiled(_nrt=False, forceinline=True)
-def look(flat: Any, pitch: int, x: Any, packed: Any, price: Any, i: int, begin: int, end: int) -> Any:
-    """Of row i's columns from `begin` to `end`: the best worth, the second best, and the best one's column."""
+def compute(flat: Any, x: Any, packed: Any, i: int, begin: int, end: int) -> None:
+    """Fill `flat` with the columns from `begin` to `end` of row i, unless the rows are those of a matrix."""
     if x is not None:
         multiply(x, i, packed, begin, end, flat)
-    return two_best(flat, i * pitch + begin, price, begin, end)
 
 
 @compiled(_nrt=False, forceinline=True)
-def affinity_of(flat: Any, pitch: int, x: Any, packed: Any, i: int, column: int) -> Any:
+def scan_row(rows: Rows, price: Any, i: int, begin: int, end: int) -> Any:
+    """Of row i's columns from `begin` to `end`: the best profit, the second best, and the best one's column."""
+    compute(rows.flat, rows.x, rows.packed, i, begin, end)
+    return two_best(rows.flat, i * rows.stride + begin, price, begin, end)
+
+
+@compiled(_nrt=False, forceinline=True)
+def affinity_of(rows: Rows, i: int, column: int) -> Any:
     """One affinity."""
-    if x is not None:
-        begin = column // BLOCK * BLOCK
-        multiply(x, i, packed, begin, begin + BLOCK, flat)
-    return flat[i * pitch + column]
+    begin = column // BLOCK * BLOCK
+    compute(rows.flat, rows.x, rows.packed, i, begin, begin + BLOCK)
+    return rows.flat[i * rows.stride + column]
 
 
 @compiled(_nrt=False, forceinline=True)
-def refresh(
-    flat: Any, pitch: int, x: Any, packed: Any, price: Any, columns: Any, memory: Any, i: int, part: int
-) -> None:
-    """Look at one part of row i, and remember its best column and what the runner-up is worth."""
-    n = price.shape[0]
-    width = padded((n + columns.shape[1] - 1) // columns.shape[1], BLOCK)
+def rescan_part(rows: Rows, state: State, i: int, part: int) -> None:
+    """Look at one part of row i, and remember its best column and the profit of the runner-up."""
+    n, n_parts = state.price.shape[0], state.candidates.shape[1]
+    width = round_up((n + n_parts - 1) // n_parts, BLOCK)
     begin, end = min(part * width, n), min((part + 1) * width, n)
     if begin == end:
-        columns[i, part] = 0
-        memory[i, AFFINITIES, part] = -np.inf
-        memory[i, HIDDEN, part] = -np.inf
+        state.candidates[i, part] = 0
+        state.remembered[i, AFFINITY, part] = -np.inf
+        state.remembered[i, RUNNER_UP, part] = -np.inf
         return
-    _, second, column = look(flat, pitch, x, packed, price, i, begin, end)
-    columns[i, part] = column
-    memory[i, AFFINITIES, part] = flat[i * pitch + column]
-    memory[i, HIDDEN, part] = second
+    _, second, column = scan_row(rows, state.price, i, begin, end)
+    state.candidates[i, part] = column
+    state.remembered[i, AFFINITY, part] = rows.flat[i * rows.stride + column]
+    state.remembered[i, RUNNER_UP, part] = second
 
 
 @compiled(_nrt=False, forceinline=True)
-def choose(flat: Any, pitch: int, x: Any, packed: Any, price: Any, columns: Any, memory: Any, i: int) -> Any:
-    """The best worth and the second best of row i at today's prices, and the column of the best."""
-    if memory is None:
-        return look(flat, pitch, x, packed, price, i, 0, price.shape[0])
-    best, second, top, stale = two_best_remembered(columns, memory, i, price)
+def top_two(rows: Rows, state: State, candidates: Any, i: int) -> Any:
+    """The best profit and the second best of row i at today's prices, and the column of the best.
+
+    `candidates` are the state's, as an argument, of which numba sees whether it is None.
+    """
+    price, remembered = state.price, state.remembered
+    if candidates is None:
+        return scan_row(rows, price, i, 0, price.shape[0])
+    best, second, top, stale = two_best_remembered(candidates, remembered, i, price)
     while stale != 0:
         part = lowest_bit(stale)
         stale &= stale - 1
-        if memory[i, HIDDEN, part] <= second:  # the second best has risen since
+        if remembered[i, RUNNER_UP, part] <= second:  # the second best has risen since
             continue
-        refresh(flat, pitch, x, packed, price, columns, memory, i, part)
-        worth = memory[i, AFFINITIES, part] - price[columns[i, part]]
+        rescan_part(rows, state, i, part)
+        profit = remembered[i, AFFINITY, part] - price[candidates[i, part]]
         if part == top:
-            best = worth
-        elif worth > best:
-            best, second, top = worth, best, part
+            best = profit
+        elif profit > best:
+            best, second, top = profit, best, part
         else:
-            second = max(second, worth)
-        second = max(second, memory[i, HIDDEN, part])
-    return best, second, np.int64(columns[i, top])
+            second = max(second, profit)
+        second = max(second, remembered[i, RUNNER_UP, part])
+    return best, second, np.int64(candidates[i, top])
 
 
 @compiled(_nrt=False)
@@ -110,7 +147,7 @@ def add_row(flat: Any, start: int, total: Any, absolute: Any) -> None:
 
 
 @compiled(_nrt=False)
-def first_prices(flat: Any, pitch: int, x: Any, packed: Any, price: Any, absolute: Any) -> float:
+def first_prices(rows: Rows, price: Any, absolute: Any) -> float:
     """Set the prices to the mean affinity of each column over some rows; return their mean absolute affinity.
 
     `absolute` [s] is room to work in.
@@ -122,11 +159,10 @@ def first_prices(flat: Any, pitch: int, x: Any, packed: Any, price: Any, absolut
         absolute[:] = 0
         n_rows = 0
         for i in range(0, s, stride):
-            if x is not None:
-                multiply(x, i, packed, 0, price.shape[0], flat)
-            add_row(flat, i * pitch, price, absolute)
+            compute(rows.flat, rows.x, rows.packed, i, 0, price.shape[0])
+            add_row(rows.flat, i * rows.stride, price, absolute)
             n_rows += 1
-        total = 0.0
+        total = np.float64(0)
         for j in range(s):
             total += absolute[j]
         if total > 0 or stride == 1:
@@ -146,20 +182,9 @@ def resolution(price: Any, largest: float) -> float:
 
 
 @compiled(_nrt=False)
-def run_phase(
-    flat: Any,
-    pitch: int,
-    x: Any,
-    packed: Any,
-    price: Any,
-    columns: Any,
-    memory: Any,
-    epsilon: float,
-    col_of_row: Any,
-    row_of_col: Any,
-    queue: Any,
-) -> None:
+def run_phase(rows: Rows, state: State, epsilon: float, col_of_row: Any, row_of_col: Any, queue: Any) -> None:
     """Free all rows and let them bid until each has a column within epsilon of its best."""
+    price = state.price
     s = col_of_row.shape[0]
     for i in range(s):
         row_of_col[i] = -1
@@ -169,7 +194,7 @@ def run_phase(
     while n_free > 0:
         i = queue[head]
         head = head + 1 if head + 1 < s else 0
-        best, second, column = choose(flat, pitch, x, packed, price, columns, memory, i)
+        best, second, column = top_two(rows, state, state.candidates, i)
         raised = price[column] + (best - second + eps)
         if raised <= price[column]:  # epsilon is lost in the rounding of so large a price
             eps = price.dtype.type(resolution(price, abs(price[column])))
@@ -186,21 +211,22 @@ def run_phase(
 
 
 @compiled(_nrt=False)
-def value_of(flat: Any, pitch: int, x: Any, packed: Any, col_of_row: Any) -> float:
-    """What the matching is worth, summed in float64."""
-    total = 0.0
+def value_of(rows: Rows, col_of_row: Any) -> float:
+    """The value of the matching, summed in float64."""
+    total = np.float64(0)  # a Python float would give way to float32 where nothing is compiled
     for i in range(col_of_row.shape[0]):
-        total += affinity_of(flat, pitch, x, packed, i, col_of_row[i])
+        total += affinity_of(rows, i, col_of_row[i])
     return total
 
 
 @compiled(_nrt=False)
-def bound_of(flat: Any, pitch: int, x: Any, packed: Any, price: Any, columns: Any, memory: Any, s: int) -> float:
-    """The upper bound that the prices give, with room for the rounding of every worth, summed in float64."""
-    total = 0.0
-    size = 0.0
+def bound_of(rows: Rows, state: State, s: int) -> float:
+    """The upper bound that the prices give, with room for the rounding of every profit, summed in float64."""
+    price = state.price
+    total = np.float64(0)
+    size = np.float64(0)
     for i in range(s):
-        best, _, _ = choose(flat, pitch, x, packed, price, columns, memory, i)
+        best, _, _ = top_two(rows, state, state.candidates, i)
         total += best
         size += abs(best)
     for j in range(s):
@@ -210,39 +236,46 @@ def bound_of(flat: Any, pitch: int, x: Any, packed: Any, price: Any, columns: An
     return total + rounding * size
 
 
+@compiled(_nrt=False)
+def remember_all(rows: Rows, state: State, candidates: Any) -> None:
+    """Look at all parts of all rows, unless rows are short; `candidates` as in `top_two`."""
+    if candidates is not None:
+        for i in range(candidates.shape[0]):
+            for part in range(candidates.shape[1]):
+                rescan_part(rows, state, i, part)
+
+
 @compiled(nogil=True)
-def solve(
-    flat: Any, pitch: int, x: Any, packed: Any, columns: Any, memory: Any, tolerance: float, col_of_row: Any
-) -> Any:
+def solve(rows: Rows, candidates: Any, remembered: Any, tolerance: float, col_of_row: Any) -> Any:
     """Match rows to columns in `col_of_row` [s]; return value, upper bound, and whether the tolerance was met.
 
-    The gap is relative to the value, or to s * mean|A| / 100 where the value is close to zero.
+    The gap is relative to the value, or to s * mean|A| / 100 where the value is close to zero. `candidates` and
+    `remembered` are room for those of `State`, or None.
     """
+    flat = rows.flat
     s = col_of_row.shape[0]
-    price = np.empty(padded(s, LANES) if x is None else flat.shape[0], flat.dtype)
+    price = np.empty(row_length(rows, rows.x, s), flat.dtype)
+    state = State(price, candidates, remembered)
     owners, queue = np.empty(s, np.int64), np.empty(s, np.int64)
     largest = np.sqrt(np.finfo(flat.dtype).max) * 1e10
-    scale = first_prices(flat, pitch, x, packed, price, np.empty(s, flat.dtype))
+    scale = first_prices(rows, price, np.empty(s, flat.dtype))
     col_of_row[:] = np.arange(s)
-    value = value_of(flat, pitch, x, packed, col_of_row)
+    value = value_of(rows, col_of_row)
     bound = value
     if s == 1 or scale == 0:
         return value, bound, True
     if not 1 / largest < scale < largest:  # prices would leave the range of the element type
         return value, np.inf, False
-    if memory is not None:
-        for i in range(s):
-            for part in range(columns.shape[1]):
-                refresh(flat, pitch, x, packed, price, columns, memory, i, part)
+    remember_all(rows, state, candidates)
     epsilon = FIRST_EPSILON * scale
-    for phase in range(MOST_PHASES):
-        run_phase(flat, pitch, x, packed, price, columns, memory, epsilon, col_of_row, owners, queue)
-        value = value_of(flat, pitch, x, packed, col_of_row)
+    for phase in range(MAX_PHASES):
+        run_phase(rows, state, epsilon, col_of_row, owners, queue)
+        value = value_of(rows, col_of_row)
         allowed = tolerance * max(abs(value), s * scale / 100)
         finest = resolution(price, max(np.abs(price[:s]).max(), scale))
-        last = epsilon <= finest or phase == MOST_PHASES - 1
+        last = epsilon <= finest or phase == MAX_PHASES - 1
         if last or s * epsilon <= 2 * allowed:  # the gap is half of s * epsilon as a rule
-            bound = max(bound_of(flat, pitch, x, packed, price, columns, memory, s), value)
+            bound = max(bound_of(rows, state, s), value)
             if last or bound - value <= allowed:
                 break
             epsilon = max(0.4 * epsilon, finest)

@@ -25,9 +25,9 @@ __all__ = [
     "spearman",
 ]
 
-FloatArray = NDArray[np.float64]
-ROUNDING = 1e-13  # standard deviation, relative to the mean, below which SciPy too warns of a constant
-DEGENERATE = 1e-12  # variance of a resample, relative to that of all pairs
+_FloatArray = NDArray[np.float64]
+_ROUNDING = 1e-13  # standard deviation, relative to the mean, below which SciPy too warns of a constant
+_DEGENERATE = 1e-12  # variance of a resample, relative to that of all pairs
 
 
 class PermutationTest(NamedTuple):
@@ -39,8 +39,8 @@ class PermutationTest(NamedTuple):
 
 class _Moments(NamedTuple):
     n_pairs: int
-    mean: FloatArray  # of x and y, [2]
-    comoment: FloatArray  # sums of products of the deviations from the means, [2, 2]
+    mean: _FloatArray  # of x and y, [2]
+    comoment: _FloatArray  # sums of products of the deviations from the means, [2, 2]
 
 
 def pearson(x: Rows, y: Rows, *, rows_at_once: int | None = None) -> float:
@@ -189,7 +189,7 @@ def _varying_moments(matrices: dict[str, Rows], rows_at_once: int | None) -> _Mo
         count += added
     mean += center
     for i, (name, matrix) in enumerate(matrices.items()):
-        rounding = max(ROUNDING, 2 * _eps(matrix))
+        rounding = max(_ROUNDING, 2 * _eps(matrix))
         if np.sqrt(comoment[i, i] / count) <= rounding * abs(mean[i]):
             raise ValueError(f"{name} is constant ({mean[i]:.6g}) over all {count} pairs, so it has no correlation")
     return _Moments(count, mean, comoment)
@@ -200,8 +200,8 @@ def _eps(x: Rows) -> float:
 
 
 def _weighted_sums(
-    x: Rows, y: Rows, weights: FloatArray, names: tuple[str, str], rows_at_once: int | None
-) -> FloatArray:
+    x: Rows, y: Rows, weights: _FloatArray, names: tuple[str, str], rows_at_once: int | None
+) -> _FloatArray:
     """Sums of 1, x, y, x^2, y^2 and x y over the pairs i < j with weights w_i w_j, for each column of [n, b]: [6, b].
 
     x and y are standardised first: to lose no digits, and so that sums of different x can be added.
@@ -221,11 +221,11 @@ def _weighted_sums(
     return sums
 
 
-def _correlations(sums: FloatArray) -> FloatArray:
+def _correlations(sums: _FloatArray) -> _FloatArray:
     """Correlation from each column of weighted sums [6, b]: [b]; NaN where x or y does not vary."""
     total, x, y, xx, yy, xy = sums
     with np.errstate(divide="ignore", invalid="ignore"):
         x, y, xx, yy, xy = (moment / total for moment in (x, y, xx, yy, xy))
         variances = np.stack([xx - x * x, yy - y * y])
         r = (xy - x * y) / np.sqrt(np.prod(variances, axis=0))
-    return np.where((variances > DEGENERATE).all(axis=0), r, np.nan)
+    return np.where((variances > _DEGENERATE).all(axis=0), r, np.nan)

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Estimator", "cka", "cka_matrix", "hsic", "minibatch_cka"]
 
-FloatArray = NDArray[np.float64]
-ASYMMETRY = 1e-3  # of the largest entry: rounding in half precision passes, an RSM of two image sets does not
+_FloatArray = NDArray[np.float64]
+_MAX_ASYMMETRY = 1e-3  # of the largest entry: rounding in half precision passes, an RSM of two image sets does not
 
 
 class Estimator(StrEnum):
@@ -43,7 +43,7 @@ def hsic(K: ArrayLike, L: ArrayLike, *, unbiased: bool = False) -> float:  # noq
         >>> hsic([[1.0, 0.5], [0.5, 1.0]], [[3.0, 1.0], [1.0, 5.0]])
         1.5
     """
-    rows_k, rows_l = _centered_pair(np.asarray(K)[None], np.asarray(L)[None], unbiased=unbiased)
+    rows_k, rows_l = _center_pair(np.asarray(K)[None], np.asarray(L)[None], unbiased=unbiased)
     return float(rows_k[0] @ rows_l[0])
 
 
@@ -92,7 +92,7 @@ def minibatch_cka(batches: Iterable[tuple[ArrayLike, ArrayLike]], *, unbiased: b
     return float(cka_matrix(stacks, unbiased=unbiased)[0, 0])
 
 
-def cka_matrix(batches: Iterable[tuple[ArrayLike, ArrayLike]], *, unbiased: bool = False) -> FloatArray:
+def cka_matrix(batches: Iterable[tuple[ArrayLike, ArrayLike]], *, unbiased: bool = False) -> _FloatArray:
     """CKA of all layers of one model with all of another [l_a, l_b], one matrix product a batch.
 
     Args:
@@ -108,7 +108,7 @@ def cka_matrix(batches: Iterable[tuple[ArrayLike, ArrayLike]], *, unbiased: bool
     """
     cross = self_a = self_b = np.zeros(())
     for rsms_a, rsms_b in batches:
-        rows_a, rows_b = _centered_pair(rsms_a, rsms_b, unbiased=unbiased)
+        rows_a, rows_b = _center_pair(rsms_a, rsms_b, unbiased=unbiased)
         cross = cross + rows_a @ rows_b.T
         self_a = self_a + np.einsum("ij,ij->i", rows_a, rows_a)
         self_b = self_b + np.einsum("ij,ij->i", rows_b, rows_b)
@@ -120,15 +120,15 @@ def cka_matrix(batches: Iterable[tuple[ArrayLike, ArrayLike]], *, unbiased: bool
     return np.clip(cross / np.sqrt(np.outer(self_a, self_b)), -1.0, 1.0)
 
 
-def _centered_pair(rsms_a: ArrayLike, rsms_b: ArrayLike, *, unbiased: bool) -> tuple[FloatArray, FloatArray]:
+def _center_pair(rsms_a: ArrayLike, rsms_b: ArrayLike, *, unbiased: bool) -> tuple[_FloatArray, _FloatArray]:
     n_a, n_b = np.shape(rsms_a)[-1], np.shape(rsms_b)[-1]
     if n_a != n_b:
         raise ValueError(f"both RSMs must compare the same images, got {n_a} and {n_b}")
-    rows_a = _centered(rsms_a, unbiased=unbiased)
-    return rows_a, rows_a if rsms_b is rsms_a else _centered(rsms_b, unbiased=unbiased)
+    rows_a = _center(rsms_a, unbiased=unbiased)
+    return rows_a, rows_a if rsms_b is rsms_a else _center(rsms_b, unbiased=unbiased)
 
 
-def _centered(rsms: ArrayLike, *, unbiased: bool) -> FloatArray:
+def _center(rsms: ArrayLike, *, unbiased: bool) -> _FloatArray:
     """RSMs [l, n, n] as rows [l, n * n], centered and scaled such that HSIC is the inner product of two rows.
 
     Biased: H K H / (n - 1). Unbiased: the U-centered RSM (Székely and Rizzo 2014) / sqrt(n (n - 3)). A sum of squares
@@ -157,7 +157,7 @@ def _centered(rsms: ArrayLike, *, unbiased: bool) -> FloatArray:
     return rows
 
 
-def _check(rsms: FloatArray, *, unbiased: bool) -> None:
+def _check(rsms: _FloatArray, *, unbiased: bool) -> None:
     if rsms.ndim != 3 or rsms.shape[1] != rsms.shape[2]:
         raise ValueError(f"every RSM must be [n, n], got {list(rsms.shape[1:])}")
     estimator, needed = ("unbiased", 4) if unbiased else ("biased", 2)
@@ -167,5 +167,5 @@ def _check(rsms: FloatArray, *, unbiased: bool) -> None:
         if not np.isfinite(rsm).all():
             raise ValueError(f"RSM {layer} holds NaN or infinity")
         difference = np.abs(rsm - rsm.T).max()
-        if difference > ASYMMETRY * np.abs(rsm).max():
+        if difference > _MAX_ASYMMETRY * np.abs(rsm).max():
             raise ValueError(f"RSM {layer} must be symmetric, but entries (i, j) and (j, i) differ by {difference:.3g}")

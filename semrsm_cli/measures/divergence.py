@@ -12,21 +12,21 @@ from semrsm_cli.rsm.threads import available_cores
 
 __all__ = ["jensen_shannon", "softmax"]
 
-FloatArray = NDArray[np.float64]
-TILE = 64  # images; two tiles of 1,000 classes fit a core's second-level cache
-SUM_TOLERANCE = 1e-3  # a softmax in half precision passes, logits do not
+_FloatArray = NDArray[np.float64]
+_TILE = 64  # images; two tiles of 1,000 classes fit a core's second-level cache
+_SUM_TOLERANCE = 1e-3  # a softmax in half precision passes, logits do not
 
 # The bits of a double: 1 bit sign, 11 bits exponent, 52 bits mantissa
-EXPONENT_BIAS = 1023.0
-MANTISSA_BITS = np.uint64(52)
-BITS_OF_ONE = np.uint64(0x3FF0000000000000)
-BITS_OF_ONE_LESS_SQRT_HALF = np.uint64(0x3FF0000000000000 - 0x3FE6A09E667F3BCD)
-BITS_OF_2_TO_52 = np.uint64(0x4330000000000000)
-TWO_TO_52 = 2.0**52
-LOG_2 = float(np.log(2.0))
+_EXPONENT_BIAS = 1023.0
+_MANTISSA_BITS = np.uint64(52)
+_BITS_OF_ONE = np.uint64(0x3FF0000000000000)
+_BITS_OF_ONE_LESS_SQRT_HALF = np.uint64(0x3FF0000000000000 - 0x3FE6A09E667F3BCD)
+_BITS_OF_2_TO_52 = np.uint64(0x4330000000000000)
+_TWO_TO_52 = 2.0**52
+_LOG_2 = float(np.log(2.0))
 
 
-def softmax(logits: ArrayLike) -> FloatArray:
+def softmax(logits: ArrayLike) -> _FloatArray:
     """Class probabilities exp(z_c) / sum_k exp(z_k).
 
     Args:
@@ -82,12 +82,12 @@ def jensen_shannon(
     entropy_q = entropy_p if q is None else _entropies(halves_q)
 
     def fill(start: int) -> None:
-        stop = min(start + TILE, n)
+        stop = min(start + _TILE, n)
         first = start if q is None else 0
         strip = np.empty((stop - start, m - first))
-        for j in range(first, m, TILE):
-            tile = strip[:, j - first : j - first + TILE]
-            _mixture_entropies(halves_p[start:stop], halves_q[j : j + TILE], tile)
+        for j in range(first, m, _TILE):
+            tile = strip[:, j - first : j - first + _TILE]
+            _mixture_entropies(halves_p[start:stop], halves_q[j : j + _TILE], tile)
         strip -= (entropy_p[start:stop, None] + entropy_q[first:]) / 2
         np.maximum(strip, 0.0, out=strip)
         out[start:stop, first:] = strip
@@ -95,16 +95,16 @@ def jensen_shannon(
             out[stop:, start:stop] = strip[:, stop - start :].T
 
     with ThreadPoolExecutor(threads or available_cores()) as pool:
-        list(pool.map(fill, range(0, n, TILE)))
+        list(pool.map(fill, range(0, n, _TILE)))
     return out
 
 
-def _distributions(p: ArrayLike, name: str) -> FloatArray:
+def _distributions(p: ArrayLike, name: str) -> _FloatArray:
     p = np.asarray(p, dtype=np.float64)
     if p.ndim != 2:
         raise ValueError(f"{name} must be [images, classes], got shape {p.shape}")
     total = p.sum(axis=1)
-    valid = (p >= 0).all(axis=1) & (np.abs(total - 1) <= SUM_TOLERANCE)  # False for NaN
+    valid = (p >= 0).all(axis=1) & (np.abs(total - 1) <= _SUM_TOLERANCE)  # False for NaN
     if not valid.all():
         first = int(np.argmin(valid))
         raise ValueError(
@@ -114,7 +114,7 @@ def _distributions(p: ArrayLike, name: str) -> FloatArray:
     return np.asarray(p / total[:, None])
 
 
-def _entropies(halves: FloatArray) -> FloatArray:
+def _entropies(halves: _FloatArray) -> _FloatArray:
     """Entropy of every distribution by the code that mixes two, so that rounding cancels for equal ones."""
     entropy = np.empty((len(halves), 1))
     for i in range(len(halves)):
@@ -129,19 +129,19 @@ def _log(x: float) -> float:
     x = 2^e f with f in [sqrt(1/2), sqrt(2)), and log f = 2 artanh(s) with s = (f - 1) / (f + 1), by its series.
     """
     bits = np.float64(x).view(np.uint64)
-    exponent = (bits + BITS_OF_ONE_LESS_SQRT_HALF) >> MANTISSA_BITS
-    f = np.uint64(bits + BITS_OF_ONE - (exponent << MANTISSA_BITS)).view(np.float64)
+    exponent = (bits + _BITS_OF_ONE_LESS_SQRT_HALF) >> _MANTISSA_BITS
+    f = np.uint64(bits + _BITS_OF_ONE - (exponent << _MANTISSA_BITS)).view(np.float64)
     s = (f - 1.0) / (f + 1.0)
     z = s * s
     series = 1 / 7 + z * (1 / 9 + z * (1 / 11 + z * (1 / 13 + z * (1 / 15))))
     series = 1.0 + z * (1 / 3 + z * (1 / 5 + z * series))
     # an integer below 2^52 in the mantissa of 2^52 is that integer as a double
-    e = np.uint64(exponent | BITS_OF_2_TO_52).view(np.float64) - (TWO_TO_52 + EXPONENT_BIAS)
-    return e * LOG_2 + 2.0 * s * series
+    e = np.uint64(exponent | _BITS_OF_2_TO_52).view(np.float64) - (_TWO_TO_52 + _EXPONENT_BIAS)
+    return e * _LOG_2 + 2.0 * s * series
 
 
 @compiled(nogil=True, fastmath={"contract", "reassoc"}, error_model="numpy")
-def _mixture_entropies(halves_p: FloatArray, halves_q: FloatArray, out: FloatArray) -> None:
+def _mixture_entropies(halves_p: _FloatArray, halves_q: _FloatArray, out: _FloatArray) -> None:
     """Entropy of the mean of every pair of distributions, given as their halves."""
     for i in range(halves_p.shape[0]):
         for j in range(halves_q.shape[0]):

@@ -13,9 +13,9 @@ from semrsm_cli.rsm.threads import available_cores
 
 __all__ = ["PairRanks", "Rows", "ranks", "row_blocks", "upper", "upper_block"]
 
-FloatArray = NDArray[np.floating]
-PAIRS_AT_ONCE = 2**21
-SORTED_AT_ONCE = 2**28  # bytes
+_FloatArray = NDArray[np.floating]
+_PAIRS_AT_ONCE = 2**21
+_SORTED_AT_ONCE = 2**28  # bytes
 
 
 class Rows(Protocol):
@@ -43,11 +43,11 @@ def row_blocks(n: int, rows_at_once: int | None = None) -> Iterator[tuple[int, i
     Returns:
         Pairs (start, stop), in order.
     """
-    step = rows_at_once or max(1, PAIRS_AT_ONCE // n)
+    step = rows_at_once or max(1, _PAIRS_AT_ONCE // n)
     return ((start, min(start + step, n)) for start in range(0, n, step))
 
 
-def upper_block(x: Rows, start: int, stop: int, name: str) -> tuple[FloatArray, NDArray[np.bool_]]:
+def upper_block(x: Rows, start: int, stop: int, name: str) -> tuple[_FloatArray, NDArray[np.bool_]]:
     """Columns `start` and above of some rows, and which of their entries are above the diagonal.
 
     Args:
@@ -63,7 +63,7 @@ def upper_block(x: Rows, start: int, stop: int, name: str) -> tuple[FloatArray, 
         ValueError: If a pair is NaN or infinite; says where.
     """
     block = np.array(x[start:stop])[:, start:]
-    _let_go(x)
+    _release_pages(x)
     block = block.astype(_working_dtype(x), copy=False)
     above = np.arange(block.shape[1]) > np.arange(stop - start)[:, None]
     if (broken := np.argwhere(above & ~np.isfinite(block))).size:
@@ -72,13 +72,13 @@ def upper_block(x: Rows, start: int, stop: int, name: str) -> tuple[FloatArray, 
     return block, above
 
 
-def upper(x: Rows, start: int, stop: int, name: str) -> FloatArray:
+def upper(x: Rows, start: int, stop: int, name: str) -> _FloatArray:
     """The pairs (i, j) with start <= i < stop and i < j, row by row, as one vector; arguments as `upper_block`."""
     block, above = upper_block(x, start, stop, name)
     return block[above]
 
 
-def _let_go(x: Any) -> None:
+def _release_pages(x: Any) -> None:
     """Release the pages of a memory map, or a pass over it would hold the whole file in memory."""
     pages, advice = getattr(x, "base", None), getattr(mmap, "MADV_DONTNEED", None)  # no such advice on Windows
     if isinstance(x, np.memmap) and x.mode != "c" and isinstance(pages, mmap.mmap) and advice is not None:
@@ -137,7 +137,7 @@ def ranks(x: Rows, *, rows_at_once: int | None = None, threads: int | None = Non
     with ThreadPoolExecutor(threads or available_cores()) as pool:
         for part in _sorted_parts(x, blocks):
 
-            def count(block: tuple[int, int], part: FloatArray = part) -> None:
+            def count(block: tuple[int, int], part: _FloatArray = part) -> None:
                 values = upper(x, *block, "x")
                 order = np.argsort(values)
                 _add_counts(part, values[order], order, doubled[_offset(n, block[0]) : _offset(n, block[1])])
@@ -146,12 +146,12 @@ def ranks(x: Rows, *, rows_at_once: int | None = None, threads: int | None = Non
     return PairRanks(n, doubled)
 
 
-def _sorted_parts(x: Rows, blocks: list[tuple[int, int]]) -> Iterator[FloatArray]:
+def _sorted_parts(x: Rows, blocks: list[tuple[int, int]]) -> Iterator[_FloatArray]:
     """All pairs, sorted in parts that fit one buffer; each part is overwritten by the next."""
     n = x.shape[0]
     sizes = [_offset(n, stop) - _offset(n, start) for start, stop in blocks]
     dtype = _working_dtype(x)
-    buffer = np.empty(max(*sizes, min(sum(sizes), SORTED_AT_ONCE // dtype.itemsize)), dtype)
+    buffer = np.empty(max(*sizes, min(sum(sizes), _SORTED_AT_ONCE // dtype.itemsize)), dtype)
     used = 0
     for block, size in zip(blocks, sizes, strict=True):
         if used + size > buffer.size:
@@ -170,7 +170,7 @@ def _working_dtype(x: Rows) -> np.dtype[np.floating]:
 
 
 @compiled(nogil=True)
-def _add_counts(part: FloatArray, values: FloatArray, order: NDArray[np.intp], counts: NDArray[np.uint32]) -> None:
+def _add_counts(part: _FloatArray, values: _FloatArray, order: NDArray[np.intp], counts: NDArray[np.uint32]) -> None:
     """Add #(part < v) + #(part <= v) to the counts of every value; values and part are sorted."""
     below = up_to = 0
     for i in range(values.size):
@@ -181,7 +181,7 @@ def _add_counts(part: FloatArray, values: FloatArray, order: NDArray[np.intp], c
 
 
 @compiled(nogil=True)
-def _first(part: FloatArray, value: float, start: int, above: bool) -> int:
+def _first(part: _FloatArray, value: float, start: int, above: bool) -> int:
     """First index from `start` on whose entry is at least the value (or above it): doubling steps, then bisection."""
     low = high = start
     step = 1

@@ -8,11 +8,11 @@ from scipy.stats import bootstrap
 
 __all__ = ["best_of", "bootstrap_interval", "count_f1", "neighbour_scores", "neighbours", "presence_iou"]
 
-FloatArray = NDArray[np.float64]
-RESAMPLES_AT_ONCE = 500
+_FloatArray = NDArray[np.float64]
+_RESAMPLES_AT_ONCE = 500
 
 
-def count_f1(query_counts: ArrayLike, database_counts: ArrayLike) -> FloatArray:
+def count_f1(query_counts: ArrayLike, database_counts: ArrayLike) -> _FloatArray:
     """F1 of the instance counts of every query and database image (Eq. 9-12).
 
     F1 = 2 TP / (2 TP + FP + FN), where TP = sum_c min(Q_c, D_c), FN and FP are what remains of Q and D; so the
@@ -44,7 +44,7 @@ def count_f1(query_counts: ArrayLike, database_counts: ArrayLike) -> FloatArray:
     return _ratio(2 * shared, queries.sum(axis=1)[:, None] + database.sum(axis=1))
 
 
-def presence_iou(query_classes: ArrayLike, database_classes: ArrayLike) -> FloatArray:
+def presence_iou(query_classes: ArrayLike, database_classes: ArrayLike) -> _FloatArray:
     """Intersection over union of the classes present in every query and database image (Appendix D.4, no number).
 
     IoU = |Q and D| / |Q or D|, where Q and D are the sets of classes. Equal sets score 1, also two empty ones.
@@ -95,7 +95,7 @@ def neighbours(
             f"neighbours need a real RSM [q, d] and k >= 1, got {similarity.dtype} {similarity.shape} and k = {k}"
         )
     query_codes, database_codes = _group_codes(similarity.shape, query_groups, database_groups)
-    found = np.full((len(similarity), k), -1)
+    nearest_images = np.full((len(similarity), k), -1)
     for query, row in enumerate(similarity):
         allowed = np.flatnonzero(database_codes != query_codes[query])
         if allowed.size == 0:
@@ -104,11 +104,11 @@ def neighbours(
         if n_nan := np.count_nonzero(np.isnan(values)):
             raise ValueError(f"{n_nan} of the {values.size} similarities of query {query} are NaN")
         nearest = allowed[_largest(values, k)]
-        found[query, : nearest.size] = nearest
-    return found
+        nearest_images[query, : nearest.size] = nearest
+    return nearest_images
 
 
-def neighbour_scores(scores: ArrayLike, neighbours: NDArray[np.intp]) -> FloatArray:
+def neighbour_scores(scores: ArrayLike, neighbours: NDArray[np.intp]) -> _FloatArray:
     """Look up the scores of the neighbours that `neighbours` returned.
 
     Args:
@@ -122,7 +122,7 @@ def neighbour_scores(scores: ArrayLike, neighbours: NDArray[np.intp]) -> FloatAr
     return np.where(neighbours < 0, np.nan, of_neighbours)
 
 
-def best_of(neighbour_scores: FloatArray, k: int) -> FloatArray:
+def best_of(neighbour_scores: _FloatArray, k: int) -> _FloatArray:
     """The best score among the first k neighbours of each query.
 
     Args:
@@ -165,7 +165,7 @@ def bootstrap_interval(
         np.mean,
         confidence_level=level,
         n_resamples=n_resamples,
-        batch=RESAMPLES_AT_ONCE,
+        batch=_RESAMPLES_AT_ONCE,
         method="percentile",
         rng=np.random.default_rng(seed),
     ).confidence_interval
@@ -186,7 +186,7 @@ def _counts(query_counts: ArrayLike, database_counts: ArrayLike) -> tuple[NDArra
     return queries.astype(np.int64), database.astype(np.int64)
 
 
-def _ratio(shared: FloatArray, total: NDArray[np.float64 | np.int64]) -> FloatArray:
+def _ratio(shared: _FloatArray, total: NDArray[np.float64 | np.int64]) -> _FloatArray:
     return np.divide(shared, total, out=np.ones_like(shared), where=total > 0)
 
 

@@ -6,10 +6,10 @@ from scipy.stats import rankdata
 
 __all__ = ["overlapping_pairs", "separation", "unrelated_pairs"]
 
-Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]
+_Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
-def overlapping_pairs(n: int) -> Pairs:
+def overlapping_pairs(n: int) -> _Pairs:
     """Rows and columns of the n pairs (i, n + i) in an RSM of n upper crops, then their n lower crops.
 
     Args:
@@ -22,7 +22,7 @@ def overlapping_pairs(n: int) -> Pairs:
     return upper, upper + n
 
 
-def unrelated_pairs(n: int) -> Pairs:
+def unrelated_pairs(n: int) -> _Pairs:
     """Rows and columns of the pairs of crops of different photographs, each unordered pair once.
 
     Args:

@@ -13,9 +13,9 @@ import transformers
 
 __all__ = ["ARCHITECTURES", "Architecture"]
 
-BILINEAR, BICUBIC = 2, 3
-IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
-HALF = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
+_BILINEAR, _BICUBIC = 2, 3
+_IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+_HALF = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
 
 
 @dataclass(frozen=True)
@@ -36,27 +36,27 @@ class Architecture:
         return getattr(transformers, f"{self.image_processor}Pil")(**self.processing)
 
 
-def classifier(model_type: str, image_processor: str, settings: dict[str, Any], **processing: Any) -> Architecture:
+def _classifier(model_type: str, image_processor: str, settings: dict[str, Any], **processing: Any) -> Architecture:
     """A classifier of ImageNet's 1000 classes."""
     kind = {"resnet": "ResNet", "convnextv2": "ConvNextV2", "vit": "ViT", "bit": "Bit", "dinov2": "Dinov2"}[model_type]
     declared = {"architectures": [f"{kind}ForImageClassification"], "num_labels": 1000}
     return Architecture(model_type, image_processor, settings | declared, processing)
 
 
-def resnet(layer_type: str, hidden_sizes: list[int], depths: list[int]) -> Architecture:
+def _resnet(layer_type: str, hidden_sizes: list[int], depths: list[int]) -> Architecture:
     """microsoft/resnet-*: converted from timm, with ConvNeXt's image processor."""
     settings = {"layer_type": layer_type, "hidden_sizes": hidden_sizes, "depths": depths}
-    return classifier("resnet", "ConvNextImageProcessor", settings, **CONVNEXT_224)
+    return _classifier("resnet", "ConvNextImageProcessor", settings, **_CONVNEXT_224)
 
 
-def square(side: int) -> dict[str, int]:
+def _square(side: int) -> dict[str, int]:
     """A size that ignores the image's aspect."""
     return {"height": side, "width": side}
 
 
-CONVNEXT_224 = {"size": {"shortest_edge": 224}, "crop_pct": 0.875, "resample": BICUBIC, **IMAGENET}
-DINOV2_224 = {"size": {"shortest_edge": 256}, "crop_size": square(224), "resample": BICUBIC, **IMAGENET}
-DINOV2_GIANT = {
+_CONVNEXT_224 = {"size": {"shortest_edge": 224}, "crop_pct": 0.875, "resample": _BICUBIC, **_IMAGENET}
+_DINOV2_224 = {"size": {"shortest_edge": 256}, "crop_size": _square(224), "resample": _BICUBIC, **_IMAGENET}
+_DINOV2_GIANT = {
     "hidden_size": 1536,
     "num_hidden_layers": 40,
     "num_attention_heads": 24,
@@ -64,7 +64,7 @@ DINOV2_GIANT = {
     "image_size": 518,
     "patch_size": 14,
 }
-WIDE = [256, 512, 1024, 2048]
+_WIDE = [256, 512, 1024, 2048]
 
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     {
@@ -81,43 +81,43 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
                 "use_complex_transposed_convolution": True,
                 "vision_config": {"image_size": 224, "patch_size": 16},
             },
-            {"size": square(352), "resample": BILINEAR, **IMAGENET},
+            {"size": _square(352), "resample": _BILINEAR, **_IMAGENET},
         ),
-        "facebook/dinov2-giant": Architecture("dinov2", "BitImageProcessor", DINOV2_GIANT, DINOV2_224),
-        "facebook/dinov2-giant-imagenet1k-1-layer": classifier(
-            "dinov2", "BitImageProcessor", DINOV2_GIANT, **DINOV2_224
+        "facebook/dinov2-giant": Architecture("dinov2", "BitImageProcessor", _DINOV2_GIANT, _DINOV2_224),
+        "facebook/dinov2-giant-imagenet1k-1-layer": _classifier(
+            "dinov2", "BitImageProcessor", _DINOV2_GIANT, **_DINOV2_224
         ),
         # the checkpoint's initializer_range of 1e-10 would make all random features alike
         "facebook/sam-vit-base": Architecture(
             "sam", "SamImageProcessor", {"vision_config": {"image_size": 1024, "initializer_range": 0.02}}
         ),
-        "google/bit-50": classifier(
+        "google/bit-50": _classifier(
             "bit",
             "BitImageProcessor",
             {"conv_layer": "std_conv"},
             size={"shortest_edge": 448},
-            crop_size=square(448),
-            resample=BILINEAR,
-            **HALF,
+            crop_size=_square(448),
+            resample=_BILINEAR,
+            **_HALF,
         ),
-        "microsoft/resnet-18": resnet("basic", [64, 128, 256, 512], [2, 2, 2, 2]),
-        "microsoft/resnet-50": resnet("bottleneck", WIDE, [3, 4, 6, 3]),
-        "microsoft/resnet-101": resnet("bottleneck", WIDE, [3, 4, 23, 3]),
-        "facebook/convnextv2-base-22k-224": classifier(
+        "microsoft/resnet-18": _resnet("basic", [64, 128, 256, 512], [2, 2, 2, 2]),
+        "microsoft/resnet-50": _resnet("bottleneck", _WIDE, [3, 4, 6, 3]),
+        "microsoft/resnet-101": _resnet("bottleneck", _WIDE, [3, 4, 23, 3]),
+        "facebook/convnextv2-base-22k-224": _classifier(
             "convnextv2",
             "ConvNextImageProcessor",
             {"hidden_sizes": [128, 256, 512, 1024], "depths": [3, 3, 27, 3]},
-            **CONVNEXT_224,
+            **_CONVNEXT_224,
         ),
-        "google/vit-base-patch16-224": classifier(
+        "google/vit-base-patch16-224": _classifier(
             "vit",
             "ViTImageProcessor",
             {"image_size": 224, "patch_size": 16},
-            size=square(224),
-            resample=BILINEAR,
-            **HALF,
+            size=_square(224),
+            resample=_BILINEAR,
+            **_HALF,
         ),
-        "google/vit-large-patch32-384": classifier(
+        "google/vit-large-patch32-384": _classifier(
             "vit",
             "ViTImageProcessor",
             {
@@ -128,9 +128,9 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
                 "image_size": 384,
                 "patch_size": 32,
             },
-            size=square(384),
-            resample=BILINEAR,
-            **HALF,
+            size=_square(384),
+            resample=_BILINEAR,
+            **_HALF,
         ),
     }
 )

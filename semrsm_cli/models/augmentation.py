@@ -1,4 +1,4 @@
-"""From an RGB image to a network's input, as it is and changed by chance for training."""
+"""From an RGB image to a network's input, without augmentation and with it."""
 
 from dataclasses import dataclass
 
@@ -12,15 +12,15 @@ from semrsm_cli.models.recipe import Crop, NetworkSpec, Policy, Recipe
 
 __all__ = ["Cutout", "augmentation", "preprocessing"]
 
-GREY = 128
-RIM = 8
-"""A padded crop may leave the image by one of so many parts of its side: 4 pixels at 32."""
-POLICIES = {Policy.cifar10: AutoAugmentPolicy.CIFAR10, Policy.imagenet: AutoAugmentPolicy.IMAGENET}
+_GREY = 128
+_PADDING_DIVISOR = 8
+"""A padded crop may reach over the image's border by this part of its side: an eighth, 4 pixels at 32."""
+_POLICIES = {Policy.cifar10: AutoAugmentPolicy.CIFAR10, Policy.imagenet: AutoAugmentPolicy.IMAGENET}
 
 
 @dataclass(frozen=True)
 class Cutout:
-    """Blanks a square of `side` pixels around a place drawn by chance (DeVries and Taylor 2017)."""
+    """Blanks a square of `side` pixels around a random place (DeVries and Taylor 2017)."""
 
     side: int
 
@@ -46,12 +46,12 @@ def augmentation(recipe: Recipe) -> Transformed:
     size = recipe.image_size
     whole = transforms.Resize((size, size))
     crops = {
-        Crop.padded: [whole, transforms.RandomCrop(size, padding=size // RIM, fill=GREY)],
+        Crop.padded: [whole, transforms.RandomCrop(size, padding=size // _PADDING_DIVISOR, fill=_GREY)],
         Crop.resized: [transforms.RandomResizedCrop(size)],
         Crop.none: [whole],
     }
     steps = [*crops[recipe.crop], transforms.RandomHorizontalFlip()]
     if recipe.policy is not Policy.none:
-        steps.append(transforms.AutoAugment(POLICIES[recipe.policy], fill=[GREY] * 3))
+        steps.append(transforms.AutoAugment(_POLICIES[recipe.policy], fill=[_GREY] * 3))
     steps += [transforms.ToTensor(), transforms.Normalize(recipe.mean, recipe.std)]
     return Transformed(transforms.Compose([*steps, Cutout(recipe.cutout)] if recipe.cutout else steps))

@@ -15,14 +15,14 @@ from semrsm_cli.models.network import ClsToken, Network
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["Captured", "capture"]
+__all__ = ["Captured", "capture", "token_grid"]
 
-Grid = tuple[int, int]
+_Grid = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Captured:
-    """What one forward pass over n images gave.
+    """Results of one forward pass over n images.
 
     Attributes:
         representations: Concept vectors [n, s, c] of each layer, float32.
@@ -33,17 +33,17 @@ class Captured:
     """
 
     representations: dict[str, np.ndarray]
-    grids: dict[str, Grid | None]
-    cnn_grids: dict[str, Grid | None]
+    grids: dict[str, _Grid | None]
+    cnn_grids: dict[str, _Grid | None]
     logits: np.ndarray | None
 
 
 @dataclass(frozen=True)
-class Layer:
+class _Layer:
     """One layer's concept vectors and grid; `is_map` where its output had two spatial axes."""
 
     vectors: Tensor
-    grid: Grid | None
+    grid: _Grid | None
     is_map: bool
 
 
@@ -56,6 +56,9 @@ def capture(network: Network, batch: Tensor, layers: Sequence[str], *, cls_token
         layers: Names of modules, as `resolve_layers` gives them.
         cls_token: Whether tokens before the patch tokens are dropped or kept.
 
+    Returns:
+        Concept vectors and grids of the layers, and the logits.
+
     Raises:
         SemrsmError: A layer gives no tensor of concept vectors, gives NaN or infinity, or does not run; or the
             network does not take images of this size.
@@ -63,30 +66,32 @@ def capture(network: Network, batch: Tensor, layers: Sequence[str], *, cls_token
     import torch
 
     size = (int(batch.shape[2]), int(batch.shape[3]))
-    found: dict[str, Layer] = {}
+    captured: dict[str, _Layer] = {}
     keep = ClsToken(cls_token) is ClsToken.keep
 
     def read(name: str, module: nn.Module, output: Any) -> None:
-        found[name] = concept_vectors(network, name, module, output, n_images=len(batch), size=size, keep=keep)
+        captured[name] = _read_layer(network, name, module, output, n_images=len(batch), size=size, keep=keep)
 
-    with torch.inference_mode(), hooked(network.module, layers, read):
+    with torch.inference_mode(), _hook_layers(network.module, layers, read):
         try:
             output = network.forward(batch)
         except (AssertionError, ValueError) as error:  # how torchvision, timm and transformers refuse a size
             raise SemrsmError(f"{network.label} takes no images of {size[0]} x {size[1]} pixels: {error}") from error
-    silent = [name for name in layers if name not in found]
-    if silent:
-        raise SemrsmError(f"layer {silent[0]} of {network.label} does not run for images; choose another layer")
+    not_run = [name for name in layers if name not in captured]
+    if not_run:
+        raise SemrsmError(f"layer {not_run[0]} of {network.label} does not run for images; choose another layer")
     return Captured(
-        representations={name: found[name].vectors.cpu().contiguous().numpy() for name in layers},
-        grids={name: found[name].grid for name in layers},
-        cnn_grids={name: found[name].grid if found[name].is_map and network.is_cnn else None for name in layers},
+        representations={name: captured[name].vectors.cpu().contiguous().numpy() for name in layers},
+        grids={name: captured[name].grid for name in layers},
+        cnn_grids={name: captured[name].grid if captured[name].is_map and network.is_cnn else None for name in layers},
         logits=output.to(torch.float32).cpu().numpy() if network.n_classes else None,
     )
 
 
 @contextmanager
-def hooked(module: nn.Module, names: Sequence[str], read: Callable[[str, nn.Module, Any], None]) -> Iterator[None]:
+def _hook_layers(
+    module: nn.Module, names: Sequence[str], read: Callable[[str, nn.Module, Any], None]
+) -> Iterator[None]:
     """Show the outputs of the named modules to `read` while the block runs."""
     with ExitStack() as handles:
         for name in names:
@@ -95,13 +100,13 @@ def hooked(module: nn.Module, names: Sequence[str], read: Callable[[str, nn.Modu
         yield
 
 
-def concept_vectors(
-    network: Network, name: str, module: nn.Module, output: Any, *, n_images: int, size: Grid, keep: bool
-) -> Layer:
+def _read_layer(
+    network: Network, name: str, module: nn.Module, output: Any, *, n_images: int, size: _Grid, keep: bool
+) -> _Layer:
     """A copy of a layer's output as [n, s, c], since a later layer may overwrite it."""
     import torch
 
-    tensor = first_tensor(output)
+    tensor = _first_tensor(output)
     where = f"layer {name} of {network.label}"
     if tensor is None or not tensor.is_floating_point():
         raise SemrsmError(f"{where} gives {type(output).__name__}, no tensor of features; choose another layer")
@@ -115,13 +120,13 @@ def concept_vectors(
     if not torch.isfinite(copied).all():
         raise SemrsmError(f"{where} gives NaN or infinity; check the weights and the images")
     if len(shape) == 4:
-        return map_layer(copied, channels_last(network, module, shape, size))
+        return _map_layer(copied, _channels_last(network, module, shape, size))
     if len(shape) == 3:
-        return token_layer(copied, size, 0 if keep else network.prefix_tokens, network.prefix_tokens)
-    return Layer(copied[:, None, :], None, is_map=False)
+        return _token_layer(copied, size, 0 if keep else network.prefix_tokens, network.prefix_tokens)
+    return _Layer(copied[:, None, :], None, is_map=False)
 
 
-def first_tensor(output: Any) -> Tensor | None:
+def _first_tensor(output: Any) -> Tensor | None:
     """The tensor of an output, or the first in a tuple or in a model's named outputs."""
     import torch
 
@@ -131,14 +136,14 @@ def first_tensor(output: Any) -> Tensor | None:
     return next((part for part in parts if torch.is_tensor(part)), None)
 
 
-def map_layer(output: Tensor, last: bool) -> Layer:
+def _map_layer(output: Tensor, last: bool) -> _Layer:
     """A map [n, c, h, w] or [n, h, w, c]; positions run row by row."""
     output = output if last else output.permute(0, 2, 3, 1)
     n, height, width, channels = output.shape
-    return Layer(output.reshape(n, height * width, channels), (height, width), is_map=True)
+    return _Layer(output.reshape(n, height * width, channels), (height, width), is_map=True)
 
 
-def channels_last(network: Network, module: nn.Module, shape: tuple[int, ...], size: Grid) -> bool:
+def _channels_last(network: Network, module: nn.Module, shape: tuple[int, ...], size: _Grid) -> bool:
     """Whether a map is [n, h, w, c]: by the axes that have the image's proportions, else by what is known.
 
     PyTorch's own LayerNorm and Linear (not their subclasses) work on the last axis, so theirs are.
@@ -147,28 +152,33 @@ def channels_last(network: Network, module: nn.Module, shape: tuple[int, ...], s
 
     if type(module) in (nn.LayerNorm, nn.Linear):
         return True
-    first, last = proportional(shape[2], shape[3], size), proportional(shape[1], shape[2], size)
+    first, last = _is_proportional(shape[2], shape[3], size), _is_proportional(shape[1], shape[2], size)
     return last if first != last else network.channels_last
 
 
-def proportional(height: int, width: int, size: Grid) -> bool:
-    """Whether a grid can be the image's, shrunk by one stride and rounded."""
+def _is_proportional(height: int, width: int, size: _Grid) -> bool:
+    """Whether a grid can be the image's size divided by one stride and rounded."""
     return abs(height * size[1] - width * size[0]) < max(size)
 
 
-def token_layer(tokens: Tensor, size: Grid, dropped: int, prefix: int) -> Layer:
+def _token_layer(tokens: Tensor, size: _Grid, dropped: int, prefix: int) -> _Layer:
     """Tokens [n, t, c]; layers before the class token joins, or after it leaves, have none to drop."""
     n_tokens = tokens.shape[1]
     if token_grid(n_tokens - prefix, size) is None and token_grid(n_tokens, size) is not None:
         dropped = prefix = 0
     kept = tokens[:, dropped:]
-    return Layer(kept, token_grid(kept.shape[1], size) if dropped == prefix else None, is_map=False)
+    return _Layer(kept, token_grid(kept.shape[1], size) if dropped == prefix else None, is_map=False)
 
 
-def token_grid(n_tokens: int, size: Grid) -> Grid | None:
-    """The grid of so many patches of an image, or None where there is none."""
+def token_grid(n_tokens: int, size: _Grid) -> _Grid | None:
+    """The grid (height, width) of the patches of an image, or None where no grid has that many.
+
+    Args:
+        n_tokens: Number of patches.
+        size: Height and width of the image in pixels.
+    """
     if n_tokens < 1:
         return None
     height = round((n_tokens * size[0] / size[1]) ** 0.5)
-    fits = height > 0 and n_tokens % height == 0 and proportional(height, n_tokens // height, size)
+    fits = height > 0 and n_tokens % height == 0 and _is_proportional(height, n_tokens // height, size)
     return (height, n_tokens // height) if fits else None

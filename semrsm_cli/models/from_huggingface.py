@@ -22,10 +22,10 @@ from semrsm_cli.models.structure import block_names, is_cnn, prefix_tokens, read
 from semrsm_cli.models.weights import (
     PRETRAINED,
     RANDOM,
-    built_at_random,
+    build_seeded,
     check_complete,
     first_line,
-    fit,
+    load_weights,
     read_state_dict,
 )
 
@@ -36,41 +36,41 @@ transformers: Any = import_module("transformers")
 logging: Any = import_module("transformers.utils.logging")
 hub_bars: Any = import_module("huggingface_hub.utils")
 
-FINAL = ("layernorm", "norm", "post_layernorm", "rms_norm", "vision_encoder.neck")
+_FINAL = ("layernorm", "norm", "post_layernorm", "rms_norm", "vision_encoder.neck")
 """What transformers calls the module that makes the last hidden state of the last block's output."""
-POOLED_NORM = ("clip_vision_model", "clipseg", "convnext", "convnextv2", "mlcd_vision_model")
+_POOLED_NORM = ("clip_vision_model", "clipseg", "convnext", "convnextv2", "mlcd_vision_model")
 """Models whose module of such a name sees the pooled vector alone: their last hidden state is the last block's."""
-CHANNELS_LAST = ("sam_vision_model", "sam_hq_vision_model")
+_CHANNELS_LAST = ("sam_vision_model", "sam_hq_vision_model")
 
 
 def build(name: str, weights: str, revision: str | None, options: dict[str, Any]) -> Network:
     """A network by its id on the hub or its folder; a vision tower alone where the model has a text tower too."""
-    is_local = check_local(name)
+    is_local = _check_local(name)
     known = weights != PRETRAINED and name in ARCHITECTURES
-    with quiet(), nullcontext() if is_local or known else cache_first(), explained(name, revision, is_local):
+    with _quiet(), nullcontext() if is_local or known else cache_first(), _hub_errors(name, revision, is_local):
         if known:
             config, processor = ARCHITECTURES[name].config(), ARCHITECTURES[name].processor()
         else:
             config = transformers.AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
             processor = transformers.AutoImageProcessor.from_pretrained(name, revision=revision, backend="pil")
-        build_class, config = model_class(name, config)
-        configure(config, options, name)
+        build_class, config = _find_model_class(name, config)
+        _configure(config, options, name)
         if weights == PRETRAINED:
-            module = pretrained(build_class, config, name, revision)
+            module = _load_pretrained(build_class, config, name, revision)
         else:
-            module = built_at_random(lambda: build_class(config))
+            module = build_seeded(lambda: build_class(config))
     if weights not in (PRETRAINED, RANDOM):
-        fit(module, read_state_dict(weights), label=name, surplus=True)
-    return network_of(name, module, processor)
+        load_weights(module, read_state_dict(weights), label=name, allow_extra=True)
+    return _wrap_model(name, module, processor)
 
 
-def network_of(name: str, module: Any, processor: Any) -> Network:
+def _wrap_model(name: str, module: Any, processor: Any) -> Network:
     """The network around a model of transformers and its image processor."""
     kind = module.config.model_type
     is_clipseg = isinstance(module, transformers.CLIPSegForImageSegmentation)
     prefix = "clip.vision_model" if is_clipseg else "" if module.base_model is module else module.base_model_prefix
     blocks = block_names(module, prefix)
-    final = () if kind in POOLED_NORM else FINAL
+    final = () if kind in _POOLED_NORM else _FINAL
     places = readouts(module, blocks, [f"{prefix}.{norm}" if prefix else norm for norm in final])
     if is_clipseg:
         places[Readout.decoder] = block_names(module, "decoder")[-1]
@@ -78,26 +78,26 @@ def network_of(name: str, module: Any, processor: Any) -> Network:
     return Network(
         label=name,
         module=module,
-        forward=forward_of(module, classifies, is_clipseg),
+        forward=_make_forward(module, classifies, is_clipseg),
         preprocess=Processed(processor),
-        normalise=normalisation(processor),
+        normalise=_normalisation(processor),
         blocks=blocks,
         readouts=places,
         prefix_tokens=prefix_tokens(module),
         n_classes=int(module.config.num_labels) if classifies else None,
         is_cnn=is_cnn(module),
-        channels_last=kind in CHANNELS_LAST,
+        channels_last=kind in _CHANNELS_LAST,
     )
 
 
-def normalisation(processor: Any) -> Normalise:
+def _normalisation(processor: Any) -> Normalise:
     """The processor's mean and standard deviation; some networks take plain pixels."""
     if not getattr(processor, "do_normalize", True):
         return Normalise((0.0,) * 3, (1.0,) * 3)
     return Normalise.of(processor.image_mean, processor.image_std)
 
 
-def forward_of(module: Any, classifies: bool, is_clipseg: bool) -> Callable[[Tensor], Any]:
+def _make_forward(module: Any, classifies: bool, is_clipseg: bool) -> Callable[[Tensor], Any]:
     """One pass over images; CLIPSeg's decoder gets the embedding of no prompt at all, zeros."""
     if is_clipseg:
         width = module.config.projection_dim
@@ -107,7 +107,7 @@ def forward_of(module: Any, classifies: bool, is_clipseg: bool) -> Callable[[Ten
     return lambda images: module(pixel_values=images)
 
 
-def model_class(name: str, config: Any) -> tuple[Any, Any]:
+def _find_model_class(name: str, config: Any) -> tuple[Any, Any]:
     """The class that reads the checkpoint with nothing missing, and its config.
 
     CLIPSeg is read whole: its vision class would look for CLIP's names and find none of them.
@@ -118,13 +118,15 @@ def model_class(name: str, config: Any) -> tuple[Any, Any]:
     if tower is not None and hasattr(config, "vision_config"):
         return tower, config.vision_config
     declared = [kind for kind in config.architectures or () if kind.endswith("ForImageClassification")]
-    found = getattr(transformers, declared[0], None) if declared else transformers.MODEL_MAPPING.get(type(config), None)
-    if found is None or found.main_input_name != "pixel_values":
+    model_kind = (
+        getattr(transformers, declared[0], None) if declared else transformers.MODEL_MAPPING.get(type(config), None)
+    )
+    if model_kind is None or model_kind.main_input_name != "pixel_values":
         raise SemrsmError(f"{name} is a {config.model_type} model, which takes no images; choose a vision model")
-    return found, config
+    return model_kind, config
 
 
-def configure(config: Any, options: dict[str, Any], name: str) -> None:
+def _configure(config: Any, options: dict[str, Any], name: str) -> None:
     """Set the architecture's options, in the config of the vision tower where the model has two."""
     for key, value in options.items():
         target = config if hasattr(config, key) else getattr(config, "vision_config", config)
@@ -137,7 +139,7 @@ def configure(config: Any, options: dict[str, Any], name: str) -> None:
             raise SemrsmError(f"{name} takes no model.options.{key}={value!r}: {first_line(error)}") from error
 
 
-def pretrained(build_class: Any, config: Any, name: str, revision: str | None) -> Any:
+def _load_pretrained(build_class: Any, config: Any, name: str, revision: str | None) -> Any:
     """The model with all its weights, in float32 whatever the checkpoint's type."""
     module, info = build_class.from_pretrained(
         name,
@@ -151,7 +153,7 @@ def pretrained(build_class: Any, config: Any, name: str, revision: str | None) -
     return module
 
 
-def check_local(name: str) -> bool:
+def _check_local(name: str) -> bool:
     """Whether the name is a folder; refuse one that is not there, since transformers would look for it on the hub."""
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -164,7 +166,7 @@ def check_local(name: str) -> bool:
 
 
 @contextmanager
-def explained(name: str, revision: str | None, is_local: bool) -> Iterator[None]:
+def _hub_errors(name: str, revision: str | None, is_local: bool) -> Iterator[None]:
     """Turn what transformers raises on absent, gated, broken or foreign checkpoints into one line."""
     try:
         yield
@@ -175,7 +177,7 @@ def explained(name: str, revision: str | None, is_local: bool) -> Iterator[None]
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Keep transformers' reports and bars off the terminal; what is missing is an error here, not a report.
 
     The hub's bars stay where somebody watches: they show downloads, which may take long.

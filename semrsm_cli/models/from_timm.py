@@ -18,16 +18,16 @@ from semrsm_cli.models.structure import block_names, is_cnn, prefix_tokens, read
 from semrsm_cli.models.weights import (
     PRETRAINED,
     RANDOM,
-    built_at_random,
+    build_seeded,
     check_complete,
     first_line,
-    fit,
+    load_weights,
     read_state_dict,
 )
 
 __all__ = ["build"]
 
-FINAL = ("norm",)
+_FINAL = ("norm",)
 """What timm calls the final normalisation of a trunk."""
 
 
@@ -39,11 +39,11 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
         near = nearest(name, timm.list_models()) or ["resnet18", "vit_base_patch16_224"]
         raise SemrsmError(f"timm has no model {name!r}, choose from {', '.join(near)}, ...")
     if ":" in name or (weights == PRETRAINED and name != efficientnet_lite0.NAME):
-        with cache_first(), explained(name):
-            module = loaded(name, weights, options)
+        with cache_first(), _hub_errors(name):
+            module = _load_module(name, weights, options)
     else:
-        module = loaded(name, weights, options)
-    settings = data_settings(name, module, options)
+        module = _load_module(name, weights, options)
+    settings = _data_settings(name, module, options)
     blocks = block_names(module)
     return Network(
         label=name,
@@ -52,7 +52,7 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
         preprocess=Transformed(timm.data.create_transform(**settings, is_training=False)),
         normalise=Normalise.of(settings["mean"], settings["std"]),
         blocks=blocks,
-        readouts=readouts(module, blocks, FINAL),
+        readouts=readouts(module, blocks, _FINAL),
         prefix_tokens=int(getattr(module, "num_prefix_tokens", prefix_tokens(module))),
         n_classes=int(module.num_classes) or None,
         is_cnn=is_cnn(module),
@@ -60,29 +60,29 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
     )
 
 
-def loaded(name: str, weights: str, options: dict[str, Any]) -> Any:
+def _load_module(name: str, weights: str, options: dict[str, Any]) -> Any:
     """The architecture with its weights."""
     if weights == PRETRAINED and name != efficientnet_lite0.NAME:
-        return pretrained(name, options)
-    module = built(name, options)
+        return _load_pretrained(name, options)
+    module = _build_module(name, options)
     if weights == PRETRAINED:
-        fit(module, efficientnet_lite0.state_dict(), label=name)
+        load_weights(module, efficientnet_lite0.state_dict(), label=name)
     elif weights != RANDOM:
-        fit(module, read_state_dict(weights), label=name, surplus=bool(options))
+        load_weights(module, read_state_dict(weights), label=name, allow_extra=bool(options))
     return module
 
 
-def built(name: str, options: dict[str, Any], *, pretrained: bool = False) -> Any:
+def _build_module(name: str, options: dict[str, Any], *, pretrained: bool = False) -> Any:
     """The architecture, with seeded random weights or timm's pretrained ones."""
     try:
-        return built_at_random(lambda: timm.create_model(name, pretrained=pretrained, **options))
+        return build_seeded(lambda: timm.create_model(name, pretrained=pretrained, **options))
     except (TypeError, ValueError, AssertionError) as error:
         raise SemrsmError(f"timm cannot build {name} with model.options={options}: {first_line(error)}") from error
 
 
-def pretrained(name: str, options: dict[str, Any]) -> Any:
+def _load_pretrained(name: str, options: dict[str, Any]) -> Any:
     """The network with timm's own weights, which timm brings into the form of the architecture."""
-    module = built(name, options, pretrained=True)
+    module = _build_module(name, options, pretrained=True)
     published = module.pretrained_cfg["num_classes"]
     if module.num_classes not in (0, published):
         raise SemrsmError(
@@ -93,7 +93,7 @@ def pretrained(name: str, options: dict[str, Any]) -> Any:
 
 
 @contextmanager
-def explained(name: str) -> Iterator[None]:
+def _hub_errors(name: str) -> Iterator[None]:
     """Turn what timm raises where weights are absent or not complete into one line."""
     try:
         yield
@@ -106,7 +106,7 @@ def explained(name: str) -> Iterator[None]:
         raise SemrsmError(f"timm has no weights for {name}: {' '.join(str(error).split())[:300]}") from error
 
 
-def data_settings(name: str, module: Any, options: dict[str, Any]) -> dict[str, Any]:
+def _data_settings(name: str, module: Any, options: dict[str, Any]) -> dict[str, Any]:
     """Input size, interpolation, crop, mean and standard deviation that belong to the network."""
     own: dict[str, Any] = {"img_size": options["img_size"]} if "img_size" in options else {}
     if name == efficientnet_lite0.NAME:

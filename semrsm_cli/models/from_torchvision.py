@@ -14,13 +14,13 @@ from semrsm_cli.errors import SemrsmError
 from semrsm_cli.models.network import Network, nearest
 from semrsm_cli.models.preprocessing import Normalise, Transformed
 from semrsm_cli.models.structure import block_names, is_cnn, prefix_tokens, readouts
-from semrsm_cli.models.weights import PRETRAINED, RANDOM, built_at_random, first_line, fit, read_state_dict
+from semrsm_cli.models.weights import PRETRAINED, RANDOM, build_seeded, first_line, load_weights, read_state_dict
 
 __all__ = ["build"]
 
-FINAL = ("encoder.ln", "norm")
+_FINAL = ("encoder.ln", "norm")
 """Final normalisations of its vision transformers and Swin transformers."""
-N_CLASSES = 1000
+_N_CLASSES = 1000
 
 
 def build(name: str, weights: str, revision: str | None, options: dict[str, Any]) -> Network:
@@ -29,12 +29,12 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
     if name not in names:
         near = nearest(name, names) or ["resnet18", "vit_b_16"]
         raise SemrsmError(f"torchvision has no classifier {name!r}, choose from {', '.join(near)}, ...")
-    published = published_weights(name, revision)
-    module = built(name, options)
+    published = _published_weights(name, revision)
+    module = _build_module(name, options)
     if weights == PRETRAINED:
-        fit(module, pretrained(published), label=name)
+        load_weights(module, _download_weights(published), label=name)
     elif weights != RANDOM:
-        fit(module, read_state_dict(weights), label=name, surplus=bool(options))
+        load_weights(module, read_state_dict(weights), label=name, allow_extra=bool(options))
     transform = published.transforms()
     blocks = block_names(module)
     return Network(
@@ -44,15 +44,15 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
         preprocess=Transformed(transform),
         normalise=Normalise.of(transform.mean, transform.std),
         blocks=blocks,
-        readouts=readouts(module, blocks, FINAL),
+        readouts=readouts(module, blocks, _FINAL),
         prefix_tokens=prefix_tokens(module),
-        n_classes=int(options.get("num_classes", N_CLASSES)),
+        n_classes=int(options.get("num_classes", _N_CLASSES)),
         is_cnn=is_cnn(module),
         channels_last=isinstance(module, torchvision.models.SwinTransformer),
     )
 
 
-def published_weights(name: str, revision: str | None) -> Any:
+def _published_weights(name: str, revision: str | None) -> Any:
     """The entry for the published weights: the one that `revision` names, or torchvision's best."""
     entries = torchvision.models.get_model_weights(name)
     if revision is None:
@@ -63,19 +63,19 @@ def published_weights(name: str, revision: str | None) -> Any:
     return entries[revision]
 
 
-def built(name: str, options: dict[str, Any]) -> nn.Module:
+def _build_module(name: str, options: dict[str, Any]) -> nn.Module:
     """The architecture with seeded random weights."""
     if name in ("googlenet", "inception_v3"):  # torchvision sets these two only when it loads the weights itself
         options = {"transform_input": True, "init_weights": True} | options
     try:
-        module: nn.Module = built_at_random(lambda: torchvision.models.get_model(name, weights=None, **options))
+        module: nn.Module = build_seeded(lambda: torchvision.models.get_model(name, weights=None, **options))
     except (TypeError, ValueError) as error:
         reason = first_line(error)
         raise SemrsmError(f"torchvision cannot build {name} with model.options={options}: {reason}") from error
     return module
 
 
-def pretrained(published: Any) -> dict[str, Tensor]:
+def _download_weights(published: Any) -> dict[str, Tensor]:
     """The published weights, from torch's cache or the network; downloaded files are checked by their hash."""
     url = str(published.url)
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
@@ -91,9 +91,9 @@ def pretrained(published: Any) -> dict[str, Tensor]:
                 f"fetch {url} on a machine with network and put it there (TORCH_HOME moves it), or take "
                 "model.weights=random"
             ) from error
-    return {modern_name(name): tensor for name, tensor in read_state_dict(str(path)).items()}
+    return {_modern_name(name): tensor for name, tensor in read_state_dict(str(path)).items()}
 
 
-def modern_name(name: str) -> str:
+def _modern_name(name: str) -> str:
     """Names in the DenseNet files still have a dot that the modules have lost: `norm.1` is now `norm1`."""
     return re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", name)

@@ -1,4 +1,4 @@
-"""The Hugging Face hub: used where it can be reached, its cache alone where it can't."""
+"""The Hugging Face hub: online where it can be reached, else its cache alone."""
 
 import urllib.error
 import urllib.request
@@ -9,28 +9,28 @@ from huggingface_hub import constants
 
 __all__ = ["cache_first", "how_to_fetch"]
 
-PROBE_SECONDS = 3.0
+_PROBE_SECONDS = 3.0
 
 
 @contextmanager
 def cache_first() -> Iterator[None]:
     """Make the hub's libraries read their cache at once where there is no network.
 
-    Left to themselves they try each file six times, for half a minute, before they look into the cache.
+    By default they try each file six times, for half a minute, before they read the cache.
     """
     was_offline = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = was_offline or not reachable()
+    constants.HF_HUB_OFFLINE = was_offline or not _is_reachable()
     try:
         yield
     finally:
         constants.HF_HUB_OFFLINE = was_offline
 
 
-def reachable() -> bool:
+def _is_reachable() -> bool:
     """Whether the hub answers, in any way."""
     request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
     try:
-        urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()
+        urllib.request.urlopen(request, timeout=_PROBE_SECONDS).close()
     except urllib.error.HTTPError:
         return True
     except OSError:
@@ -39,7 +39,13 @@ def reachable() -> bool:
 
 
 def how_to_fetch(repository: str, revision: str | None = None, *, random_works: bool) -> str:
-    """What a user does who has no network here, on one line."""
+    """How to get a checkpoint onto a machine without network access, on one line.
+
+    Args:
+        repository: Id on the hub.
+        revision: Branch, tag or commit.
+        random_works: Whether the network can be built with random weights instead.
+    """
     at = f" --revision {revision}" if revision else ""
     otherwise = ", or take model.weights=random" if random_works else ""
     return (

@@ -1,4 +1,4 @@
-"""What a loaded network is, and how its layers are named."""
+"""A loaded network, and the names of its layers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClsToken", "Network", "Readout", "Source", "nearest", "resolve_layers"]
 
-ALL, LAST = "all", "last"
+_ALL, _LAST = "all", "last"
 
 
 class Source(StrEnum):
@@ -62,10 +62,10 @@ class Network:
         blocks: Names of the blocks in order; `all` means these.
         readouts: Name of the last hidden layer for each read-out.
         prefix_tokens: How many tokens come before the patch tokens.
-        n_classes: Classes that it tells apart, or None.
+        n_classes: Number of classes, or None where it does not classify.
         is_cnn: Whether it has no attention, so that its maps move with the image.
         channels_last: Whether a map whose shape fits both ways is [n, h, w, c].
-        identity: What tells it apart from any other: source, name, revision, options, weights, preprocessing.
+        identity: What distinguishes it from any other network: source, name, revision, options, weights, preprocessing.
     """
 
     label: str
@@ -100,38 +100,46 @@ class Network:
 
 
 def resolve_layers(network: Network, patterns: Sequence[str], readout: Readout | str) -> list[str]:
-    """Names of the layers that the patterns mean, in their order and each once.
+    """Names of the layers that the patterns match, in their order and each once.
 
     A pattern is a module's name, `all` for every block, `last` for the last hidden layer, or has `*`, `?` or `[..]`,
-    which match within one part of a dotted name: `layer*` means layer1 to layer4, not what lies inside them.
+    which match within one part of a dotted name: `layer*` means layer1 to layer4, not the modules inside them.
+
+    Args:
+        network: The network.
+        patterns: Names and patterns.
+        readout: Which layer `last` means.
+
+    Returns:
+        Names of modules.
 
     Raises:
-        SemrsmError: A pattern means no layer.
+        SemrsmError: A pattern matches no layer.
     """
-    found: dict[str, None] = {}
+    resolved: dict[str, None] = {}
     names = network.layers
     for pattern in patterns:
-        if pattern == ALL and network.blocks:
+        if pattern == _ALL and network.blocks:
             matched = list(network.blocks)
-        elif pattern == LAST:
+        elif pattern == _LAST:
             matched = [network.last(readout)]
         else:
-            matched = [name for name in names if matches(name, pattern)]
+            matched = [name for name in names if _matches(name, pattern)]
         if not matched:
-            raise SemrsmError(unknown_layer(network, pattern, names))
-        found.update(dict.fromkeys(matched))
-    return list(found)
+            raise SemrsmError(_unknown_layer_message(network, pattern, names))
+        resolved.update(dict.fromkeys(matched))
+    return list(resolved)
 
 
-def matches(name: str, pattern: str) -> bool:
+def _matches(name: str, pattern: str) -> bool:
     """Whether a dotted name matches part by part."""
     parts, wanted = name.split("."), pattern.split(".")
     return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
 
 
-def unknown_layer(network: Network, pattern: str, names: Sequence[str]) -> str:
+def _unknown_layer_message(network: Network, pattern: str, names: Sequence[str]) -> str:
     """The message for a pattern that means no layer."""
-    if pattern == ALL:
+    if pattern == _ALL:
         return f"the blocks of {network.label} are not known, so 'all' means nothing; name layers such as {names[-1]}"
     known = dict.fromkeys([*nearest(pattern, names), *network.blocks[:2], *network.blocks[-1:]]) or names[:5]
     return f"no layer {pattern!r} in {network.label}, choose from {', '.join(known)}, ..., 'all' or 'last'"

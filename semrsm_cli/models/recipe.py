@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from semrsm_cli.checks import require, require_at_least, require_positive
+
 __all__ = ["Architecture", "Crop", "NetworkSpec", "Policy", "Recipe", "TrainingPrecision"]
 
 _CHANNELS = 3
@@ -61,15 +63,15 @@ class NetworkSpec:
     """Standard deviation that they are divided by."""
 
     def __post_init__(self) -> None:
-        _require_at_least(1, width=self.width)
-        _require_at_least(_SMALLEST_IMAGE, image_size=self.image_size)
+        require_at_least(1, self, "width")
+        require_at_least(_SMALLEST_IMAGE, self, "image_size")
         for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) != _CHANNELS:
-                raise ValueError(f"{name} must hold three numbers, as in [0.5,0.5,0.5], got {list(values)}")
-        if not all(map(math.isfinite, self.mean)):
-            raise ValueError(f"mean must be finite, got {list(self.mean)}")
-        if not all(0 < value < math.inf for value in self.std):
-            raise ValueError(f"std must be above 0 and finite, got {list(self.std)}")
+            count = f"{name} must hold three numbers, as in [0.5,0.5,0.5], got {list(values)}"
+            require(len(values) == _CHANNELS, count)
+        require(all(map(math.isfinite, self.mean)), f"mean must be finite, got {list(self.mean)}")
+        require(
+            all(0 < value < math.inf for value in self.std), f"std must be above 0 and finite, got {list(self.std)}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,15 +99,7 @@ class Recipe(NetworkSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require_at_least(1, epochs=self.epochs, batch_size=self.batch_size)
-        _require_at_least(0, cutout=self.cutout, weight_decay=self.weight_decay)
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be above 0 and finite, got {self.learning_rate}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be at least 0 and below 1, got {self.momentum}")
-
-
-def _require_at_least(least: int, **settings: float) -> None:
-    for name, value in settings.items():
-        if not least <= value < math.inf:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+        require_at_least(1, self, "epochs", "batch_size")
+        require_at_least(0, self, "cutout", "weight_decay")
+        require_positive(self, "learning_rate")
+        require(0 <= self.momentum < 1, f"momentum must be at least 0 and below 1, got {self.momentum}")

@@ -13,22 +13,22 @@ from typing import Final
 from torch import Tensor, nn
 
 from semrsm_cli.models.recipe import Architecture, NetworkSpec
-from semrsm_cli.models.weights import built_at_random
+from semrsm_cli.models.weights import build_seeded
 
 __all__ = ["ResNet", "build_network", "n_parameters"]
 
-BLOCKS: Final = {
+_BLOCKS: Final = {
     Architecture.resnet10: (1, 1, 1, 1),
     Architecture.resnet18: (2, 2, 2, 2),
     Architecture.resnet34: (3, 4, 6, 3),
     Architecture.resnet50: (3, 4, 6, 3),
     Architecture.resnet101: (3, 4, 23, 3),
 }
-BOTTLENECK: Final = (Architecture.resnet50, Architecture.resnet101)
-EXPANSION: Final = 4
+_BOTTLENECK: Final = (Architecture.resnet50, Architecture.resnet101)
+_EXPANSION: Final = 4
 
 
-class Sum(nn.Module):
+class _Sum(nn.Module):
     """The sum of a block's branches; a module, so that it can be captured."""
 
     def forward(self, residual: Tensor, shortcut: Tensor) -> Tensor:
@@ -36,22 +36,22 @@ class Sum(nn.Module):
         return residual + shortcut
 
 
-class Block(nn.Module):
+class _Block(nn.Module):
     """Two 3 x 3 convolutions, or a bottleneck around one, beside a shortcut."""
 
     def __init__(self, channels_in: int, width: int, *, stride: int, is_bottleneck: bool) -> None:
         super().__init__()
-        channels = width * EXPANSION if is_bottleneck else width
+        channels = width * _EXPANSION if is_bottleneck else width
         if is_bottleneck:
-            layers = [*convolution(channels_in, width, 1), nn.ReLU(inplace=True)]
-            layers += [*convolution(width, width, 3, stride), nn.ReLU(inplace=True), *convolution(width, channels, 1)]
+            layers = [*_convolution(channels_in, width, 1), nn.ReLU(inplace=True)]
+            layers += [*_convolution(width, width, 3, stride), nn.ReLU(inplace=True), *_convolution(width, channels, 1)]
         else:
-            layers = [*convolution(channels_in, width, 3, stride), nn.ReLU(inplace=True)]
-            layers += convolution(width, channels, 3)
+            layers = [*_convolution(channels_in, width, 3, stride), nn.ReLU(inplace=True)]
+            layers += _convolution(width, channels, 3)
         self.residual = nn.Sequential(*layers)
         is_same = stride == 1 and channels_in == channels
-        self.shortcut = nn.Identity() if is_same else nn.Sequential(*convolution(channels_in, channels, 1, stride))
-        self.sum = Sum()
+        self.shortcut = nn.Identity() if is_same else nn.Sequential(*_convolution(channels_in, channels, 1, stride))
+        self.sum = _Sum()
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,21 +84,21 @@ class ResNet(nn.Module):
             )
         )
         channels = width
-        for stage, n_blocks in enumerate(BLOCKS[kind]):
+        for stage, n_blocks in enumerate(_BLOCKS[kind]):
             first_stride = stride if stage == 0 else 2
             blocks = []
             for i in range(n_blocks):
                 step = first_stride if i == 0 else 1
-                blocks.append(Block(channels, width << stage, stride=step, is_bottleneck=kind in BOTTLENECK))
-                channels = (width << stage) * (EXPANSION if kind in BOTTLENECK else 1)
+                blocks.append(_Block(channels, width << stage, stride=step, is_bottleneck=kind in _BOTTLENECK))
+                channels = (width << stage) * (_EXPANSION if kind in _BOTTLENECK else 1)
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
         self.head = nn.Linear(channels, n_classes)
-        self.apply(initialise)
+        self.apply(_initialise)
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of the stem and of every block, first to last."""
-        return ("stem", *(name for name, module in self.named_modules() if isinstance(module, Block)))
+        return ("stem", *(name for name, module in self.named_modules() if isinstance(module, _Block)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [n, 3, h, w] to logits [n, classes]."""
@@ -109,7 +109,7 @@ class ResNet(nn.Module):
         return logits
 
 
-def convolution(channels_in: int, channels_out: int, size: int, stride: int = 1) -> list[nn.Module]:
+def _convolution(channels_in: int, channels_out: int, size: int, stride: int = 1) -> list[nn.Module]:
     """A convolution that keeps the map's size but for its stride, and its normalisation."""
     return [
         nn.Conv2d(channels_in, channels_out, size, stride, padding=size // 2, bias=False),
@@ -117,11 +117,11 @@ def convolution(channels_in: int, channels_out: int, size: int, stride: int = 1)
     ]
 
 
-def initialise(module: nn.Module) -> None:
+def _initialise(module: nn.Module) -> None:
     """He et al.'s weights; a block's last normalisation starts at zero, so that it starts as its shortcut."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    if isinstance(module, Block):
+    if isinstance(module, _Block):
         last = module.residual[-1]
         assert isinstance(last, nn.BatchNorm2d)
         nn.init.zeros_(last.weight)
@@ -129,7 +129,7 @@ def initialise(module: nn.Module) -> None:
 
 def build_network(spec: NetworkSpec, *, n_classes: int, seed: int) -> ResNet:
     """The network with the first weights that belong to the seed; the caller's generator stays as it was."""
-    return built_at_random(
+    return build_seeded(
         lambda: ResNet(
             spec.architecture, n_classes=n_classes, width=spec.width, early_downsampling=spec.early_downsampling
         ),
@@ -138,5 +138,5 @@ def build_network(spec: NetworkSpec, *, n_classes: int, seed: int) -> ResNet:
 
 
 def n_parameters(module: nn.Module) -> int:
-    """How many numbers are learnt."""
+    """Number of parameters."""
     return sum(parameter.numel() for parameter in module.parameters())

@@ -1,7 +1,7 @@
-"""Training of networks for small images, on Lightning Fabric; killed at any moment, it goes on from its last epoch.
+"""Training of networks for small images, on Lightning Fabric; after an interruption it resumes from its last epoch.
 
-What an epoch sees is a function of seed and epoch alone: the order of the images is drawn from both, and the
-augmentation of an image from both and its number. So neither loader processes nor a pause change the weights.
+Seed and epoch alone determine the order of the images, and with the image's index its augmentation. The weights
+therefore depend neither on the number of loader processes nor on interruptions.
 """
 
 import json
@@ -29,14 +29,14 @@ from semrsm_cli.models.augmentation import augmentation, preprocessing
 from semrsm_cli.models.recipe import Recipe, TrainingPrecision
 from semrsm_cli.models.resnet import build_network
 
-__all__ = ["Epoch", "Examples", "Training"]
+__all__ = ["Epoch", "Examples", "TrainDataset", "Training", "ValDataset"]
 
-FABRIC_PRECISION: dict[TrainingPrecision, Any] = {
+_FABRIC_PRECISION: dict[TrainingPrecision, Any] = {
     TrainingPrecision.float32: "32-true",
     TrainingPrecision.bfloat16: "bf16-mixed",
 }
-MOMENTUM, WEIGHTS = "momentum.", "weights."
-HISTORY = "history"
+_MOMENTUM, _WEIGHTS = "momentum.", "weights."
+_HISTORY = "history"
 
 
 class Examples(Protocol):
@@ -53,7 +53,7 @@ class Examples(Protocol):
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to; losses are cross-entropies in nats, accuracies shares of images."""
+    """Results of one epoch; losses are cross-entropies in nats, accuracies shares of images."""
 
     epoch: int
     learning_rate: float
@@ -64,11 +64,21 @@ class Epoch:
 
 
 class Training:
-    """A training that goes on where its file `state` ends.
+    """A training that resumes from its file `state`.
+
+    Args:
+        recipe: Network, augmentation and optimisation.
+        train: Training images.
+        val: Validation images.
+        n_classes: Number of classes.
+        seed: Seed of the weights, of the order of the images, and of their augmentation.
+        state: File of weights, momentum and history, written after every epoch and read where it exists.
+        device: Torch device.
+        num_workers: Processes that load images; 0 loads them in this one.
 
     Attributes:
-        network: The network; its weights are those of the last epoch that ended.
-        history: All epochs so far.
+        network: The network, with the weights after the last finished epoch.
+        history: All finished epochs.
     """
 
     def __init__(
@@ -84,16 +94,16 @@ class Training:
         num_workers: int = 0,
     ) -> None:
         self.recipe, self.seed, self.state, self.num_workers = recipe, seed, state, num_workers
-        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # through it Fabric repeats what it was told
-        self.fabric = Fabric(**accelerator(device), precision=FABRIC_PRECISION[recipe.precision])
+        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # Fabric logs its settings through it
+        self.fabric = Fabric(**_fabric_device(device), precision=_FABRIC_PRECISION[recipe.precision])
         self.network = build_network(recipe, n_classes=n_classes, seed=seed)
-        sgd = optimizer(self.network, recipe)
+        sgd = _build_optimizer(self.network, recipe)
         # half a cosine from the recipe's learning rate in the first epoch towards 0 (Loshchilov and Hutter 2017)
         self.schedule = CosineAnnealingLR(sgd, T_max=recipe.epochs)
         self.module, self.optimizer = self.fabric.setup(self.network, sgd)
-        self.train = Augmented(train, recipe, seed)
-        self.val = Plain(val, recipe)
-        self.history = self.resumed()
+        self.train = TrainDataset(train, recipe, seed)
+        self.val = ValDataset(val, recipe)
+        self.history = self.restore()
 
     @property
     def n_steps(self) -> int:
@@ -101,10 +111,13 @@ class Training:
         return -(-len(self.train) // self.recipe.batch_size) + -(-len(self.val) // self.recipe.batch_size)
 
     def run(self, advance: Callable[[int], None]) -> None:
-        """Train until the last epoch; `advance` hears of every step.
+        """Train the epochs that are left, and write the state after each.
+
+        Args:
+            advance: Called with 1 after every step.
 
         Raises:
-            SemrsmError: The loss is no finite number.
+            SemrsmError: The loss is not finite.
         """
         with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
             for epoch in range(len(self.history), self.recipe.epochs):
@@ -113,73 +126,74 @@ class Training:
                 self.save()
 
     def run_epoch(self, epoch: int, advance: Callable[[int], None]) -> Epoch:
-        """See every training image once, then look at the validation images."""
+        """Train on every training image once, then compute the scores of the validation images."""
         (rate,) = map(float, self.schedule.get_last_lr())
         self.module.train()
         train = [self.step(images, labels) for images, labels in self.batches(self.train, epoch, advance)]
         self.module.eval()
         with torch.inference_mode():
-            val = [self.look(images, labels)[1] for images, labels in self.batches(self.val, None, advance)]
-        train_loss, train_accuracy = mean_scores(train)
+            val = [self.compute_loss(images, labels)[1] for images, labels in self.batches(self.val, None, advance)]
+        train_loss, train_accuracy = _mean_scores(train)
         if not math.isfinite(train_loss):
             raise SemrsmError(
                 f"the loss is {train_loss} after epoch {epoch + 1} at a learning rate of {rate:.3g}; "
                 "lower learning_rate"
             )
-        return Epoch(epoch + 1, rate, train_loss, train_accuracy, *mean_scores(val))
+        return Epoch(epoch + 1, rate, train_loss, train_accuracy, *_mean_scores(val))
 
     def step(self, images: Tensor, labels: Tensor) -> Tensor:
-        """One step of the optimiser; returns loss, hits and images."""
+        """One step of the optimiser; returns the sums of `compute_loss`."""
         self.optimizer.zero_grad()
-        loss, scores = self.look(images, labels)
+        loss, scores = self.compute_loss(images, labels)
         self.fabric.backward(loss)
         self.optimizer.step()
         return scores
 
-    def look(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean loss of a batch, and the sums over it: loss, hits and images."""
+    def compute_loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean loss of a batch, and sums over it: loss, correct answers, images."""
         logits = self.module(images)
         loss = nn.functional.cross_entropy(logits.float(), labels)
-        hits = (logits.argmax(dim=1) == labels).sum()
-        return loss, torch.stack([loss.detach() * len(labels), hits, torch.full_like(hits, len(labels))]).double()
+        n_correct = (logits.argmax(dim=1) == labels).sum()
+        n_images = torch.full_like(n_correct, len(labels))
+        return loss, torch.stack([loss.detach() * len(labels), n_correct, n_images]).double()
 
     def batches(
-        self, examples: "Augmented | Plain", epoch: int | None, advance: Callable[[int], None]
+        self, examples: "TrainDataset | ValDataset", epoch: int | None, advance: Callable[[int], None]
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches on the device: in the epoch's own order, or without an epoch as they come."""
         size = self.recipe.batch_size
         order: Sequence[Any] = range(len(examples))
         if epoch is not None:
-            order = [(epoch, int(i)) for i in random_order(len(examples), self.seed, epoch)]
+            order = [(epoch, int(i)) for i in _random_order(len(examples), self.seed, epoch)]
         cut = [list(order[i : i + size]) for i in range(0, len(order), size)]
         for images, labels in DataLoader(examples, batch_sampler=cut, num_workers=self.num_workers):
             yield images.to(self.fabric.device), labels.to(self.fabric.device)
             advance(1)
 
     def save(self) -> None:
-        """Keep weights, momentum and history; the file is replaced at once."""
+        """Write weights, momentum and history; the file is replaced as a whole."""
         names = {parameter: name for name, parameter in self.network.named_parameters()}
-        tensors = {f"{WEIGHTS}{name}": tensor for name, tensor in self.network.state_dict().items()}
+        tensors = {f"{_WEIGHTS}{name}": tensor for name, tensor in self.network.state_dict().items()}
         for parameter, buffers in self.optimizer.state.items():
             if buffers["momentum_buffer"] is not None:
-                tensors[f"{MOMENTUM}{names[parameter]}"] = buffers["momentum_buffer"]
+                tensors[f"{_MOMENTUM}{names[parameter]}"] = buffers["momentum_buffer"]
         content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         history = json.dumps([asdict(epoch) for epoch in self.history])
         self.state.parent.mkdir(parents=True, exist_ok=True)
         with atomic(self.state) as unfinished:
-            unfinished.write_bytes(save(content, metadata={HISTORY: history}))
+            unfinished.write_bytes(save(content, metadata={_HISTORY: history}))
 
-    def resumed(self) -> list[Epoch]:
-        """The epochs that an earlier run ended, with their weights and momentum put in place."""
+    def restore(self) -> list[Epoch]:
+        """Load weights, momentum and the schedule's position from the state, and return the epochs in it."""
         if not self.state.is_file():
             return []
         with safe_open(self.state, framework="pt") as stored:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
-            history = json.loads(stored.metadata()[HISTORY])
-        weights = {name.removeprefix(WEIGHTS): tensor for name, tensor in tensors.items() if name.startswith(WEIGHTS)}
+            history = json.loads(stored.metadata()[_HISTORY])
+        weights = {name.removeprefix(_WEIGHTS): tensor for name, tensor in tensors.items() if name.startswith(_WEIGHTS)}
         self.network.load_state_dict(weights)
         for name, parameter in self.network.named_parameters():
-            buffer = tensors.get(f"{MOMENTUM}{name}")
+            buffer = tensors.get(f"{_MOMENTUM}{name}")
             self.optimizer.state[parameter]["momentum_buffer"] = None if buffer is None else buffer.to(parameter.device)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # torch expects steps of the optimiser in between
@@ -188,8 +202,8 @@ class Training:
         return [Epoch(**epoch) for epoch in history]
 
 
-class Augmented(Dataset[tuple[Tensor, int]]):
-    """Training images: what chance does to image i in an epoch depends on seed, epoch and i alone."""
+class TrainDataset(Dataset[tuple[Tensor, int]]):
+    """Training images; the augmentation of image i in an epoch depends on seed, epoch and i alone."""
 
     def __init__(self, examples: Examples, recipe: Recipe, seed: int) -> None:
         self.examples, self.seed, self.transform = examples, seed, augmentation(recipe)
@@ -205,8 +219,8 @@ class Augmented(Dataset[tuple[Tensor, int]]):
             return self.transform(image), label
 
 
-class Plain(Dataset[tuple[Tensor, int]]):
-    """Validation images, as they are."""
+class ValDataset(Dataset[tuple[Tensor, int]]):
+    """Validation images, without augmentation."""
 
     def __init__(self, examples: Examples, recipe: Recipe) -> None:
         self.examples, self.transform = examples, preprocessing(recipe)
@@ -219,7 +233,7 @@ class Plain(Dataset[tuple[Tensor, int]]):
         return self.transform(image), label
 
 
-def optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def _build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Stochastic gradient descent with Nesterov's momentum."""
     return torch.optim.SGD(
         network.parameters(),
@@ -230,19 +244,19 @@ def optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     )
 
 
-def random_order(n: int, seed: int, epoch: int) -> np.ndarray:
+def _random_order(n: int, seed: int, epoch: int) -> np.ndarray:
     """The order in which an epoch sees the n images."""
     return np.random.default_rng((seed, epoch)).permutation(n)
 
 
-def mean_scores(batches: Sequence[Tensor]) -> tuple[float, float]:
-    """Mean loss and share of hits over all batches."""
-    loss, hits, n = torch.stack(list(batches)).sum(dim=0).tolist()
-    return loss / n, hits / n
+def _mean_scores(batches: Sequence[Tensor]) -> tuple[float, float]:
+    """Mean loss and accuracy over all batches."""
+    loss, n_correct, n_images = torch.stack(list(batches)).sum(dim=0).tolist()
+    return loss / n_images, n_correct / n_images
 
 
-def accelerator(device: str) -> dict[str, Any]:
-    """Fabric's words for a torch device such as `cuda:1`."""
+def _fabric_device(device: str) -> dict[str, Any]:
+    """Fabric's arguments for a torch device such as `cuda:1`."""
     kind, _, number = device.partition(":")
     if kind == "cpu":
         return {"accelerator": "cpu", "devices": 1}

@@ -1,4 +1,4 @@
-"""State dicts: read without pickle, fitted to a network with nothing missing, told apart by a hash."""
+"""State dicts: read without pickle, loaded with nothing missing, identified by a hash."""
 
 import hashlib
 import pickle
@@ -17,23 +17,23 @@ from semrsm_cli.errors import SemrsmError
 __all__ = [
     "PRETRAINED",
     "RANDOM",
-    "built_at_random",
+    "build_seeded",
     "check_complete",
     "first_line",
-    "fit",
+    "load_weights",
     "read_state_dict",
     "weights_hash",
 ]
 
-Module = TypeVar("Module", bound=nn.Module)
+_Module = TypeVar("_Module", bound=nn.Module)
 
 PRETRAINED, RANDOM = "pretrained", "random"
-SEED = 0
-WRAPPERS = ("state_dict", "model")
+_SEED = 0
+_WRAPPERS = ("state_dict", "model")
 """Keys under which training scripts put the state dict."""
 
 
-def built_at_random(build: Callable[[], Module], *, seed: int = SEED) -> Module:
+def build_seeded(build: Callable[[], _Module], *, seed: int = _SEED) -> _Module:
     """Build a network whose random weights follow from the seed; the caller's generator stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -52,7 +52,7 @@ def read_state_dict(location: str) -> dict[str, Tensor]:
             f"there is no weights file {location}; give a .safetensors or .pt file, "
             "or model.weights=pretrained or random"
         )
-    if path.suffix != ".safetensors" and not written_by_torch(path):
+    if path.suffix != ".safetensors" and not _is_torch_file(path):
         raise SemrsmError(f"{location} is cut short or not from torch.save; give a file of model.state_dict()")
     try:
         content = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
@@ -63,19 +63,19 @@ def read_state_dict(location: str) -> dict[str, Tensor]:
         ) from error
     except (SafetensorError, RuntimeError, EOFError, LookupError, OSError) as error:
         raise SemrsmError(f"cannot read the weights in {location}: {first_line(error)}") from error
-    return unwrapped(content, location)
+    return _unwrap(content, location)
 
 
-def written_by_torch(path: Path) -> bool:
+def _is_torch_file(path: Path) -> bool:
     """Whether a file begins as torch.save writes it: a zip archive, or a pickle in old versions."""
     with path.open("rb") as file:
         start = file.read(2)
         return start == b"\x80\x02" or zipfile.is_zipfile(file)
 
 
-def unwrapped(content: Any, location: str) -> dict[str, Tensor]:
+def _unwrap(content: Any, location: str) -> dict[str, Tensor]:
     """The state dict inside what a training script saved, without the prefix of data-parallel training."""
-    for key in WRAPPERS:
+    for key in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping) or not content or not all(torch.is_tensor(v) for v in content.values()):
@@ -83,14 +83,14 @@ def unwrapped(content: Any, location: str) -> dict[str, Tensor]:
     return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
 
 
-def fit(module: nn.Module, state: Mapping[str, Tensor], *, label: str, surplus: bool = False) -> None:
+def load_weights(module: nn.Module, state: Mapping[str, Tensor], *, label: str, allow_extra: bool = False) -> None:
     """Load a state dict into a network, as float32.
 
     Args:
         module: The network, changed in place.
         state: Names to tensors.
         label: The network's name, for messages.
-        surplus: Whether the state dict may hold more than the network has.
+        allow_extra: Whether the state dict may hold more than the network has.
 
     Raises:
         SemrsmError: A weight is missing or has another shape, or there are more than the network has.
@@ -103,7 +103,7 @@ def fit(module: nn.Module, state: Mapping[str, Tensor], *, label: str, surplus: 
         differ=[(name, tuple(state[name].shape), tuple(own[name].shape)) for name in differ],
     )
     extra = [name for name in state if name not in own]
-    if extra and not surplus:
+    if extra and not allow_extra:
         raise SemrsmError(
             f"the weights hold {len(extra)} tensors that {label} has no place for, the first is {extra[0]}; "
             "is it another architecture?"

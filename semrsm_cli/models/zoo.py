@@ -13,15 +13,15 @@ from semrsm_cli.models.network import Network, Source
 
 __all__ = ["load"]
 
-Build = Callable[[str, str, "str | None", "dict[str, Any]"], Network]
+_Build = Callable[[str, str, "str | None", "dict[str, Any]"], Network]
 
-BUILDERS = {
+_BUILDERS = {
     Source.torchvision: "semrsm_cli.models.from_torchvision",
     Source.timm: "semrsm_cli.models.from_timm",
     Source.huggingface: "semrsm_cli.models.from_huggingface",
-    Source.trained: "semrsm_cli.models.from_training",
+    Source.trained: "semrsm_cli.models.from_run",
 }
-"""Modules imported when one of their networks is wanted: each brings a library that takes seconds to import."""
+"""Modules, imported when one of their networks is asked for: each needs a library that takes seconds to import."""
 
 
 def load(
@@ -33,11 +33,11 @@ def load(
     options: Mapping[str, Any] | None = None,
     device: str = "cpu",
 ) -> Network:
-    """Load a network by source and name, ready to look at images.
+    """Load a network by source and name, in evaluation mode.
 
     Args:
         source: `torchvision`, `timm`, `huggingface`, `checkpoint` for a state dict of the user's, or `trained` for
-            what `semrsm train` left.
+            a run of `semrsm train`.
         name: The name within the source; a Hugging Face id or a local folder; for `checkpoint` the architecture
             with its library, such as `timm:resnet18` or `torchvision:vit_b_16`; for `trained` the folder of the run.
         weights: `pretrained`, `random` (seeded), or the path of a state dict.
@@ -46,21 +46,24 @@ def load(
         options: Keyword arguments of the architecture, such as `num_hidden_layers=2`.
         device: Torch device.
 
+    Returns:
+        The network on its device, with its own preprocessing.
+
     Raises:
-        SemrsmError: No such network, its weights are not to be had, or they are not complete.
+        SemrsmError: There is no such network, or its weights cannot be loaded or are incomplete.
     """
     chosen = Source(source)
     options = dict(options or {})
-    library, architecture = from_checkpoint(name, weights) if chosen is Source.checkpoint else (chosen, name)
-    build: Build = import_module(BUILDERS[library]).build
+    library, architecture = _parse_checkpoint_name(name, weights) if chosen is Source.checkpoint else (chosen, name)
+    build: _Build = import_module(_BUILDERS[library]).build
     network = build(architecture, weights, revision, options)
-    return placed(network, str(chosen), name, revision, options, device)
+    return _finalize(network, str(chosen), name, revision, options, device)
 
 
-def from_checkpoint(name: str, weights: str) -> tuple[Source, str]:
+def _parse_checkpoint_name(name: str, weights: str) -> tuple[Source, str]:
     """Library and architecture of a state dict of the user's."""
     library, _, architecture = name.partition(":")
-    known = [str(source) for source in BUILDERS if source is not Source.trained]
+    known = [str(source) for source in _BUILDERS if source is not Source.trained]
     if library not in known or not architecture:
         raise SemrsmError(
             f"model.name={name} does not say which architecture the checkpoint is of; write LIBRARY:NAME "
@@ -71,10 +74,10 @@ def from_checkpoint(name: str, weights: str) -> tuple[Source, str]:
     return Source(library), architecture
 
 
-def placed(
+def _finalize(
     network: Network, source: str, name: str, revision: str | None, options: Mapping[str, Any], device: str
 ) -> Network:
-    """The network in evaluation mode on its device, with what tells it apart from any other."""
+    """The network in evaluation mode on its device, with its identity."""
     from semrsm_cli.models.weights import weights_hash
 
     module = network.module.eval().requires_grad_(False)

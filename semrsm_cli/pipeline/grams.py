@@ -1,6 +1,6 @@
-"""Matched inner products of what a source holds: foretold, cut into tiles, and kept in the store."""
+"""Matched inner products of what a source holds: estimated, cut into tiles, and kept in the store."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +13,6 @@ from semrsm_cli.report.progress import duration, log, size, tracked
 from semrsm_cli.rsm import (
     Centered,
     Centering,
-    Forecast,
     Gram,
     Invariance,
     Matcher,
@@ -26,8 +25,8 @@ from semrsm_cli.store import TileFolder, digest
 
 __all__ = ["Comparison", "gram_in_store", "matching_name"]
 
-_WORK_TO_FORETELL = 1e8  # pairs of positions: below, the forecast would take longer than the work
-_SECONDS_TO_FORETELL = 5
+_WORK_TO_ESTIMATE = 1e8  # pairs of positions: below, the estimate would take longer than the work
+_SECONDS_TO_LOG = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +50,10 @@ class Comparison(Layer):
         return cls(name, Centered(x.x, center), key, x.grid, y=Centered(y.x, center))
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of its RSM."""
+    def n_pairs(self) -> int:
+        """Pairs of images; of x with itself each counts once, and each image with itself."""
         n = self.x.shape[0]
-        return n, n if self.y is None else self.y.shape[0]
+        return n * (n + 1) // 2 if self.y is None else n * int(self.y.shape[0])
 
     def part(self, images: slice) -> Self:
         """Some of the images of `x`, compared with themselves."""
@@ -93,16 +92,6 @@ def gram_in_store(
             f"translation needs the grid of {compared.name}'s positions, which only CNN maps have; give "
             "grid=[height,width] with x=, or leave translation out"
         )
-    key = {
-        "compared": compared.key,
-        "invariance": str(invariance),
-        "method": str(matcher.method),
-        "tolerance": matcher.tolerance,
-        "batch": matcher.batch,
-        "n_exact": matcher.n_exact,
-        "grid": list(compared.grid or ()) if invariance is Invariance.translation else None,
-        "memory_gib": runtime.memory_gib,
-    }
     options: dict[str, Any] = {
         "invariance": invariance,
         "matcher": matcher,
@@ -110,24 +99,16 @@ def gram_in_store(
         "threads": runtime.threads,
         "memory_gib": runtime.memory_gib,
     }
-    n, m = compared.shape
-    n_pairs = n * (n + 1) // 2 if compared.y is None else n * m
-    share = 1.0 if pairs is None else float(pairs.mean())
     step = f"{invariance} {compared.name}"
     try:
-        if share * n_pairs * compared.x.shape[1] ** 2 > _WORK_TO_FORETELL:
-            cost = forecast(compared.x, compared.y, **options)
-            seconds = {step: round(share * cost.seconds, 3)}
-            folder.note(forecast_seconds=folder.facts.get("forecast_seconds", {}) | seconds)
-            _foretell(step, cost, share, held_bytes=cost.disk_bytes if in_memory else 0)
-        tiles = TileFolder(key if pairs is None else key | {"pairs": digest(np.packbits(pairs).tolist())})
-        with tracked(step, n_pairs) as advance:
+        _log_estimate(step, compared, options, folder, pairs=pairs, in_memory=in_memory)
+        with tracked(step, compared.n_pairs) as advance:
             return gram(
                 compared.x,
                 compared.y,
                 **options,
                 pairs=pairs,
-                tiles=tiles,
+                tiles=_tiles(compared, invariance, matcher, runtime, pairs),
                 in_memory=in_memory,
                 progress=advance,
             )
@@ -135,16 +116,48 @@ def gram_in_store(
         raise SemrsmError(f"{compared.name}: {error}") from error
 
 
+def _tiles(
+    compared: Comparison,
+    invariance: Invariance,
+    matcher: Matcher,
+    runtime: RuntimeConfig,
+    pairs: np.ndarray | None,
+) -> TileFolder:
+    """Where the store keeps the tiles of these images, matched in this way."""
+    key: dict[str, Any] = {
+        "compared": compared.key,
+        "invariance": str(invariance),
+        "matcher": asdict(matcher),
+        "grid": list(compared.grid or ()) if invariance is Invariance.translation else None,
+        "memory_gib": runtime.memory_gib,
+    }
+    return TileFolder(key if pairs is None else key | {"pairs": digest(np.packbits(pairs).tolist())})
+
+
 def matching_name(invariance: Invariance, matcher: Matcher) -> str:
     """The matching's name for a table; nothing where nothing is matched."""
     return str(matcher.method) if invariance is Invariance.permutation else ""
 
 
-def _foretell(step: str, cost: Forecast, share: float, *, held_bytes: int) -> None:
-    """Say what the inner products of a share of all pairs will cost, unless they are a matter of seconds."""
-    if share * cost.seconds > _SECONDS_TO_FORETELL:
+def _log_estimate(
+    step: str,
+    compared: Comparison,
+    options: dict[str, Any],
+    folder: RunFolder,
+    *,
+    pairs: np.ndarray | None,
+    in_memory: bool,
+) -> None:
+    """Note in run.json what long work will cost, and say it unless that is a matter of seconds."""
+    share = 1.0 if pairs is None else float(pairs.mean())
+    if share * compared.n_pairs * compared.x.shape[1] ** 2 <= _WORK_TO_ESTIMATE:
+        return
+    cost = forecast(compared.x, compared.y, **options)
+    seconds = share * cost.seconds
+    folder.note(forecast_seconds=folder.facts.get("forecast_seconds", {}) | {step: round(seconds, 3)})
+    if seconds > _SECONDS_TO_LOG:
+        memory = cost.memory_bytes + (cost.disk_bytes if in_memory else 0)
         log(
-            f"{step}: {share * cost.pairs:,.0f} pairs, about {duration(share * cost.seconds)}, "
-            f"{size(cost.memory_bytes + held_bytes)} of memory, {size(cost.disk_bytes)} in the store; "
-            "what it holds already is not computed again"
+            f"{step}: {share * cost.pairs:,.0f} pairs, about {duration(seconds)}, {size(memory)} of memory, "
+            f"{size(cost.disk_bytes)} in the store; what it holds already is not computed again"
         )

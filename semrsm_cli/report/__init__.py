@@ -1,1 +1,1 @@
-"""What a run leaves: its folder, tables and figures."""
+"""The results of a run: its folder, tables and figures."""

@@ -1,4 +1,4 @@
-"""The folder of one run: settings, tables, figures, arrays, and how it came about."""
+"""The folder of one run: settings, tables, figures, arrays and provenance."""
 
 import importlib.metadata
 import json
@@ -25,19 +25,26 @@ if TYPE_CHECKING:
 
 __all__ = ["RunFolder"]
 
-LIBRARIES = (
+_LIBRARIES = (
     *("semrsm", "numpy", "scipy", "numba", "torch", "torchvision", "lightning", "timm", "transformers"),
     *("hydra-core", "zarr"),
 )
-FIGURE_FORMATS: dict[str, dict[str, Any]] = {"png": {}, "pdf": {"CreationDate": None}}
-FIGURE_DPI = 200
-THUMBNAIL_QUALITY = 85
+_FIGURE_FORMATS: dict[str, dict[str, Any]] = {"png": {}, "pdf": {"CreationDate": None}}
+_FIGURE_DPI = 200
+_THUMBNAIL_QUALITY = 85
 
 
 class RunFolder:
-    """Writes what a run leaves, each file under a temporary name first.
+    """Writes the results of a run; every file appears as a whole.
 
-    `path` is created with the first file. `facts` go to run.json, `settings` (YAML) to config.yaml.
+    Args:
+        path: The folder; created with the first file.
+        command: Command line, for run.json.
+        settings: Text of config.yaml.
+
+    Attributes:
+        facts: What run.json holds besides versions, machine, seconds and memory.
+        written: Files so far.
     """
 
     def __init__(self, path: Path, *, command: list[str], settings: str = "") -> None:
@@ -70,13 +77,13 @@ class RunFolder:
 
     def figure(self, name: str, figure: "Figure") -> None:
         """Write figures/NAME.png and .pdf; the bytes depend on the picture alone."""
-        for suffix, metadata in FIGURE_FORMATS.items():
-            save = partial(figure.savefig, format=suffix, dpi=FIGURE_DPI, bbox_inches="tight", metadata=metadata)
+        for suffix, metadata in _FIGURE_FORMATS.items():
+            save = partial(figure.savefig, format=suffix, dpi=_FIGURE_DPI, bbox_inches="tight", metadata=metadata)
             self._write(f"figures/{name}.{suffix}", save)
 
     def thumbnail(self, name: str, image: "Image") -> None:
         """Write thumbnails/NAME.jpg."""
-        self._write(f"thumbnails/{name}.jpg", lambda path: image.save(path, format="JPEG", quality=THUMBNAIL_QUALITY))
+        self._write(f"thumbnails/{name}.jpg", lambda path: image.save(path, format="JPEG", quality=_THUMBNAIL_QUALITY))
 
     def array(self, name: str, array: np.ndarray) -> None:
         """Write arrays/NAME.npy."""
@@ -102,7 +109,7 @@ class RunFolder:
         self.text("run.json", json.dumps(self._provenance(), indent=2, sort_keys=True, default=str) + "\n")
 
     def listing(self) -> str:
-        """Where everything lies, for the terminal."""
+        """The files to look at, for the terminal."""
         figures = [path for path in self.written if path.suffix == ".png"]
         tables = [path for path in self.written if path.suffix == ".csv"]
         arrays = [path for path in self.written if path.suffix in (".npy", ".safetensors")]
@@ -113,7 +120,7 @@ class RunFolder:
         return "\n".join(lines)
 
     def remove_if_empty(self) -> None:
-        """Leave no empty folder, nor the empty parents of one, after a run that wrote nothing."""
+        """After a run that wrote nothing, remove its folder and the parents that are then empty."""
         if self.written:
             return
         folder = self.path
@@ -139,7 +146,7 @@ class RunFolder:
 
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
         return {
-            "versions": {name: installed(name) for name in LIBRARIES} | {"python": platform.python_version()},
+            "versions": {name: _installed_version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
             "machine": {"system": platform.platform(), "cores": psutil.cpu_count(), "usable_cores": available_cores()},
             "seconds": self.seconds | {"total": round(time.perf_counter() - self._start, 3)},
             "peak_memory_mib": round(peak_kib / 1024),
@@ -151,7 +158,7 @@ class RunFolder:
         return str(path)
 
 
-def installed(library: str) -> str | None:
+def _installed_version(library: str) -> str | None:
     """Version of an installed library."""
     try:
         return importlib.metadata.version(library)

@@ -1,4 +1,4 @@
-"""The neighbours that several runs found for one query, with the thumbnails that they kept (Figures 13 and 14)."""
+"""Neighbours of one query in several runs, with the thumbnails in their folders (Figures 13 and 14)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from PIL import Image
 
 from semrsm_cli.report.runs import read_table
 
-__all__ = ["Neighbours", "by_what_they_tell", "common_queries", "read_neighbours"]
+__all__ = ["Neighbours", "common_queries", "rank_queries_by_gain", "read_neighbours"]
 
-FOUND = ("kernel", "invariance", "query", "rank", "neighbour", "score")
-KEPT = ("image", "file", "objects")
-POOLED = "pooled"  # no RSM; runs keep no thumbnails of its neighbours
+_COLUMNS = ("kernel", "invariance", "query", "rank", "neighbour", "score")
+_THUMBNAIL_COLUMNS = ("image", "file", "objects")
+_POOLED = "pooled"  # no RSM; runs keep no thumbnails of its neighbours
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """What one run found under its first kernel.
+    """Neighbours in one run, under its first kernel.
 
     Attributes:
         model: The network.
@@ -46,18 +46,25 @@ class Neighbours:
 
 
 def read_neighbours(run: Path, model: str) -> Neighbours | None:
-    """What a run found, or None where it kept no thumbnails.
+    """Read the neighbours in a run's folder.
+
+    Args:
+        run: The folder.
+        model: Name of its network.
+
+    Returns:
+        The neighbours whose thumbnails are there, or None where the run has no thumbnails.
 
     Raises:
-        SemrsmError: A file is there, but cannot be read.
+        SemrsmError: A file cannot be read.
     """
     if not (run / "tables" / "thumbnails.csv").is_file():
         return None
-    kept = read_table(run / "tables" / "thumbnails.csv", KEPT, text=KEPT)
-    table = read_table(run / "tables" / "neighbours.csv", FOUND, text=("query", "neighbour"))
+    kept = read_table(run / "tables" / "thumbnails.csv", _THUMBNAIL_COLUMNS, text=_THUMBNAIL_COLUMNS)
+    table = read_table(run / "tables" / "neighbours.csv", _COLUMNS, text=("query", "neighbour"))
     thumbnails = {image: run / file for image, file in zip(kept["image"], kept["file"], strict=True)}
     kernel = str(table["kernel"].iloc[0])
-    shown = (table["kernel"] == kernel) & (table["invariance"] != POOLED) & table["query"].isin(thumbnails)
+    shown = (table["kernel"] == kernel) & (table["invariance"] != _POOLED) & table["query"].isin(thumbnails)
     table = table[shown]
     lacking = ~table["neighbour"].isin(thumbnails)
     incomplete = set(zip(table.loc[lacking, "query"], table.loc[lacking, "invariance"], strict=True))
@@ -67,21 +74,25 @@ def read_neighbours(run: Path, model: str) -> Neighbours | None:
     )
 
 
-def common_queries(found: Sequence[Neighbours]) -> list[str]:
+def common_queries(runs: Sequence[Neighbours]) -> list[str]:
     """The queries that all runs have thumbnails of, in their order; none without runs."""
-    if not found:
+    if not runs:
         return []
-    shared = set.intersection(*(set(one.table["query"]) for one in found))
-    return [str(query) for query in found[0].table["query"].drop_duplicates() if query in shared]
+    shared = set.intersection(*(set(one.table["query"]) for one in runs))
+    return [str(query) for query in runs[0].table["query"].drop_duplicates() if query in shared]
 
 
-def by_what_they_tell(queries: Sequence[str], found: Sequence[Neighbours]) -> list[str]:
-    """The queries, first those whose first neighbour permutation invariance betters most, over all runs.
+def rank_queries_by_gain(queries: Sequence[str], runs: Sequence[Neighbours]) -> list[str]:
+    """Queries by how much permutation invariance improves the score of their first neighbour, the most first.
 
-    Where nothing is scored, those whose first neighbour it changes in most runs.
+    Gains are summed over all runs. Where nothing is scored, a first neighbour that changes counts as a gain of 1.
+
+    Args:
+        queries: Queries to sort; ties keep their order.
+        runs: Neighbours in each run.
     """
     gains = dict.fromkeys(queries, 0.0)
-    for one in found:
+    for one in runs:
         first = one.table[one.table["rank"] == 1].pivot(index="query", columns="invariance")
         if not {"none", "permutation"} <= set(first["neighbour"].columns):
             continue

@@ -1,12 +1,12 @@
-"""The numbers that the paper prints, to stand beside ours."""
+"""The numbers printed in the paper, to compare with ours."""
 
 from importlib.resources import files
 
 import pandas as pd
 
-__all__ = ["NOTES", "beside", "printed"]
+__all__ = ["NOTES", "join_paper", "paper_table"]
 
-TABLES = {
+_TABLES = {
     1: "table1_jsd_correlation_2k",
     2: "table2_egoobjects_f1",
     3: "table3_cityscapes_iou",
@@ -18,17 +18,17 @@ NOTES = {
     1: "The paper prints +0.176 for ResNet18, rbf, none; its twin in Table 4 is -0.174, so the sign is most likely "
     "lost in print. It stands here as printed."
 }
-"""What is to be said where a table of the paper is shown."""
+"""Notes below a table that shows these numbers."""
 
 
-def printed(number: int) -> pd.DataFrame:
+def paper_table(number: int) -> pd.DataFrame:
     """Table `number` of the paper, one row per number."""
-    source = files("semrsm_cli.report").joinpath("printed", f"{TABLES[number]}.csv")
+    source = files("semrsm_cli.report").joinpath("printed", f"{_TABLES[number]}.csv")
     with source.open(encoding="utf-8") as file:
         return pd.read_csv(file)
 
 
-def beside(ours: pd.DataFrame, theirs: pd.DataFrame, *, on: list[str], columns: dict[str, str]) -> pd.DataFrame:
+def join_paper(ours: pd.DataFrame, theirs: pd.DataFrame, *, on: list[str], columns: dict[str, str]) -> pd.DataFrame:
     """Our rows with the paper's numbers in new columns, empty where the paper has none.
 
     Args:
@@ -38,7 +38,3 @@ def beside(ours: pd.DataFrame, theirs: pd.DataFrame, *, on: list[str], columns: 
         columns: Names of the paper's columns, and what they are called beside ours.
     """
     return ours.merge(theirs[[*on, *columns]].rename(columns=columns), on=on, how="left")
-
-
-paper_table = printed
-join_paper = beside

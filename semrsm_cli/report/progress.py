@@ -1,4 +1,4 @@
-"""How far a long step has come: a bar on a terminal, a line now and then in a log."""
+"""Progress of a long step: a bar on a terminal, a line every 20 seconds in a log."""
 
 import sys
 import time
@@ -9,12 +9,12 @@ import humanize
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-__all__ = ["duration", "log", "say", "size", "tracked"]
+__all__ = ["duration", "log", "size", "tracked"]
 
-SECONDS_BETWEEN_LINES = 20.0
+_SECONDS_BETWEEN_LINES = 20.0
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     """Write a line on standard error, where progress goes."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
@@ -37,12 +37,12 @@ def tracked(step: str, total: int, *, done: int = 0) -> Iterator[Callable[[int],
     `done` units count as finished before the start, and not towards the speed.
     """
     console = Console(stderr=True)
-    with (bar if console.is_terminal else lines)(step, total, done, console) as advance:
+    with (_show_bar if console.is_terminal else _log_lines)(step, total, done, console) as advance:
         yield advance
 
 
 @contextmanager
-def bar(step: str, total: int, done: int, console: Console) -> Iterator[Callable[[int], None]]:
+def _show_bar(step: str, total: int, done: int, console: Console) -> Iterator[Callable[[int], None]]:
     """A bar with elapsed and remaining time."""
     description = TextColumn("{task.description}")
     times = (TimeElapsedColumn(), TimeRemainingColumn())
@@ -52,8 +52,8 @@ def bar(step: str, total: int, done: int, console: Console) -> Iterator[Callable
 
 
 @contextmanager
-def lines(step: str, total: int, done: int, console: Console) -> Iterator[Callable[[int], None]]:
-    """A line at the first moment after each pause, with the time that is left at the speed so far."""
+def _log_lines(step: str, total: int, done: int, console: Console) -> Iterator[Callable[[int], None]]:
+    """A line every 20 seconds at most, with the time that is left at the speed so far."""
     start = last = time.monotonic()
     finished = done
 
@@ -61,12 +61,9 @@ def lines(step: str, total: int, done: int, console: Console) -> Iterator[Callab
         nonlocal last, finished
         finished += n
         now = time.monotonic()
-        if now - last >= SECONDS_BETWEEN_LINES and finished < total:
+        if now - last >= _SECONDS_BETWEEN_LINES and finished < total:
             last = now
             left = (now - start) / max(finished - done, 1) * (total - finished)
-            say(f"{step}: {finished} of {total}, {duration(left)} left")
+            log(f"{step}: {finished} of {total}, {duration(left)} left")
 
     yield advance
-
-
-log = say

@@ -1,4 +1,4 @@
-"""The tables of many runs, joined: a sweep leaves one folder for each of its jobs."""
+"""The tables of many runs, joined: a sweep writes one folder for each of its jobs."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ import pandas as pd
 
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["TABLES", "Run", "find_runs", "joined", "read_table"]
+__all__ = ["TABLES", "Run", "find_runs", "join_runs", "read_table"]
 
 TABLES = {
     "retrieval": ("model", "dataset", "n_database", "metric", "kernel", "invariance"),
@@ -24,7 +24,7 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Run:
-    """The folder of one run, as it was named or found, and the results that it holds."""
+    """The folder of one run, and the names of the result tables in it."""
 
     path: Path
     tables: tuple[str, ...]
@@ -41,14 +41,14 @@ class Run:
         return frame
 
     def facts(self) -> dict[str, Any]:
-        """What run.json tells; nothing where the run did not come to its end."""
+        """Content of run.json; empty where the run did not finish."""
         try:
             facts: dict[str, Any] = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return facts
 
-    def written(self) -> float:
+    def written_at(self) -> float:
         """When its newest result was written."""
         return max((self.path / "tables" / f"{name}.csv").stat().st_mtime for name in self.tables)
 
@@ -69,13 +69,18 @@ def find_runs(places: Sequence[Path]) -> list[Run]:
             f"no run in {', '.join(map(str, places))} left a table: none of {', '.join(TABLES)}.csv in a folder named "
             "tables; run `semrsm retrieve` or another task first, or set runs= to where it wrote"
         )
-    return sorted(runs, key=lambda run: (run.written(), run.path))
+    return sorted(runs, key=lambda run: (run.written_at(), run.path))
 
 
-def joined(runs: Iterable[Run], name: str) -> tuple[pd.DataFrame, int]:
-    """The rows of table `name` of all runs, and how many are left out since a newer run has the same row.
+def join_runs(runs: Iterable[Run], name: str) -> tuple[pd.DataFrame, int]:
+    """Join one table of all runs; of rows with the same seed and key columns (`TABLES`) the newest counts.
 
-    Rows are the same where the columns in `TABLES` and the seed are.
+    Args:
+        runs: The runs, the newest last.
+        name: Name of the table.
+
+    Returns:
+        The rows, and how many were left out since a newer run has the same.
     """
     frames = [run.table(name) for run in runs if name in run.tables]
     if not frames:
@@ -86,7 +91,12 @@ def joined(runs: Iterable[Run], name: str) -> tuple[pd.DataFrame, int]:
 
 
 def read_table(path: Path, required: Sequence[str], *, text: Sequence[str] = ()) -> pd.DataFrame:
-    """A table that a run left; the columns `text` stay text, though they look like numbers.
+    """Read a CSV that a run wrote.
+
+    Args:
+        path: The file.
+        required: Columns that it must have.
+        text: Columns that stay text, though they may look like numbers.
 
     Raises:
         SemrsmError: It cannot be read, or lacks a column.

@@ -7,26 +7,26 @@ import pandas as pd
 
 __all__ = ["FORMATS", "to_csv", "to_latex", "to_markdown", "to_terminal"]
 
-DIGITS = 3
-NARROWEST = 80
+_DIGITS = 3
+_NARROWEST = 80
 
 
 def to_csv(frame: pd.DataFrame, note: str = "") -> str:
     """The table with ten significant digits: the last bits of a float depend on the machine; a CSV has no notes."""
-    return flat(frame).to_csv(index=False, float_format="%.10g", lineterminator="\n")
+    return _flatten(frame).to_csv(index=False, float_format="%.10g", lineterminator="\n")
 
 
 def to_markdown(frame: pd.DataFrame, note: str = "") -> str:
     """The table for a README, and a note below."""
     below = f"\n{note}\n" if note else ""
-    return flat(without_repeats(rounded(frame))).to_markdown(index=False, disable_numparse=True) + "\n" + below
+    return _flatten(_blank_repeats(_format_cells(frame))).to_markdown(index=False, disable_numparse=True) + "\n" + below
 
 
 def to_latex(frame: pd.DataFrame, note: str = "") -> str:
     """The table for a paper, with booktabs rules and columns in groups where it has groups, and a note below."""
-    style = without_repeats(rounded(frame)).style.hide(axis="index")
+    style = _blank_repeats(_format_cells(frame)).style.hide(axis="index")
     style = style.format(escape="latex").format_index(escape="latex", axis="columns")
-    below = f"\n\\smallskip\\par{{\\footnotesize {escaped(note)}}}\n" if note else ""
+    below = f"\n\\smallskip\\par{{\\footnotesize {_escape(note)}}}\n" if note else ""
     return str(style.to_latex(hrules=True, multicol_align="c")) + below
 
 
@@ -35,22 +35,22 @@ def to_terminal(frame: pd.DataFrame) -> str:
 
     A table of one row has such columns only: it stays a table where the width allows.
     """
-    frame = flat(frame)
-    shown = rounded(frame)
-    width = max(shutil.get_terminal_size((NARROWEST, 24)).columns, NARROWEST)
+    frame = _flatten(frame)
+    shown = _format_cells(frame)
+    width = max(shutil.get_terminal_size((_NARROWEST, 24)).columns, _NARROWEST)
     if len(frame) == 1 and max(map(len, shown.to_string(index=False).splitlines())) <= width:
         constant = []
     else:
         constant = [column for column in frame if frame[column].nunique(dropna=False) == 1]
     head = [f"{column} {shown[column].iloc[0]}" for column in constant if shown[column].iloc[0]]
     body = shown.drop(columns=constant)
-    lines = wrapped(head, width)
+    lines = _wrap(head, width)
     if len(body.columns):
         lines += body.to_string(index=False, line_width=width).splitlines()
     return "\n".join(line.rstrip() for line in lines)
 
 
-def wrapped(words: list[str], width: int) -> list[str]:
+def _wrap(words: list[str], width: int) -> list[str]:
     """`words` joined by commas into lines of at most `width` characters."""
     lines: list[str] = []
     for word in words:
@@ -61,14 +61,14 @@ def wrapped(words: list[str], width: int) -> list[str]:
     return lines
 
 
-def flat(frame: pd.DataFrame) -> pd.DataFrame:
+def _flatten(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with one line of column names: `5000 none` where `none` stood in the group 5000."""
     if frame.columns.nlevels == 1:
         return frame
     return frame.set_axis([" ".join(filter(None, map(str, levels))) for levels in frame.columns], axis="columns")
 
 
-def without_repeats(frame: pd.DataFrame) -> pd.DataFrame:
+def _blank_repeats(frame: pd.DataFrame) -> pd.DataFrame:
     """A table with groups of columns, whose leading columns, those without a group, say a name once and not below."""
     if frame.columns.nlevels == 1:
         return frame
@@ -81,25 +81,25 @@ def without_repeats(frame: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def escaped(text: str) -> str:
+def _escape(text: str) -> str:
     """A text with the characters that LaTeX takes for commands escaped."""
     return "".join(f"\\{character}" if character in "&%$#_{}" else character for character in text)
 
 
-def rounded(frame: pd.DataFrame) -> pd.DataFrame:
+def _format_cells(frame: pd.DataFrame) -> pd.DataFrame:
     """Every cell as text: floats with three significant digits (at least three decimals where below one)."""
-    return frame.map(cell)
+    return frame.map(_format_cell)
 
 
-def cell(value: object) -> str:
+def _format_cell(value: object) -> str:
     """One value as text; a missing one as nothing."""
     if value is None or (isinstance(value, float) and pd.isna(value)):
         return ""
     if not isinstance(value, float):
         return str(value)
     if value == 0 or 1e-3 <= abs(value) < 1e4:
-        return f"{value:.{DIGITS}f}"
-    return f"{value:.{DIGITS}g}"
+        return f"{value:.{_DIGITS}f}"
+    return f"{value:.{_DIGITS}g}"
 
 
 FORMATS: dict[str, Callable[[pd.DataFrame, str], str]] = {"csv": to_csv, "md": to_markdown, "tex": to_latex}

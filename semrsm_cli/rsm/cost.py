@@ -19,12 +19,16 @@ TIMED_SECONDS = 0.5  # after which no further pairs are timed
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Pairs to compute, seconds they will take, bytes of memory beside x and y, and bytes of all tiles on disk."""
+    """What the inner products of some images will cost."""
 
     pairs: int
+    """Pairs to compute."""
     seconds: float
+    """Seconds that they will take, with all threads."""
     memory_bytes: int
+    """Memory that all threads take together beside x and y, and beside the result."""
     disk_bytes: int
+    """Bytes of all tiles on disk, and of the result in memory."""
 
 
 def forecast(
@@ -38,7 +42,28 @@ def forecast(
     memory_gib: float | None = None,
     pairs: NDArray[np.bool_] | None = None,
 ) -> Forecast:
-    """Foretell the cost of `gram` with the same arguments, from the time that a few pairs of real images take."""
+    """Estimate the cost of `gram` with the same arguments, from the time that a few pairs of the images take.
+
+    Args:
+        x: Representations [n, s, c].
+        y: Representations [m, s, c]; None: x with itself.
+        invariance: Which rearrangements are allowed.
+        matcher: How `permutation` is solved.
+        grid: Height and width of the positions, which `translation` needs.
+        threads: Threads; None: one per core that this process may use.
+        memory_gib: Memory that all threads together may take beside x and y; None: half of what is free.
+        pairs: Which pairs [n, m] of x and y to compute; None: all.
+
+    Returns:
+        Pairs, seconds, and bytes of memory and disk.
+
+    Raises:
+        ValueError: As `gram`, but that x and y are not read as a whole.
+
+    Example:
+        >>> forecast(np.ones((10, 4, 3))).pairs
+        55
+    """
     check_shapes(x, y)
     pair_matcher = PairMatcher(Invariance(invariance), matcher, grid)
     if pair_matcher.invariance is Invariance.pooled:

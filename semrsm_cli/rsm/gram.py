@@ -19,21 +19,41 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Gram:
-    """Matched inner products `inner` [n, m] with upper bounds, and the squared norms of the images [n], [m].
+    """Matched inner products of images, of which `kernel` makes RSMs; all in squared units of the features.
 
-    `inner` and `bound` are arrays, or arrays on disk: see `gram` for these.
+    Example:
+        >>> g = gram(np.array([[[1.0], [2.0]], [[2.0], [1.0]]]))
+        >>> g.inner
+        array([[5., 5.],
+               [5., 5.]])
+        >>> g.rows(1, 2).inner
+        array([[5.]])
     """
 
     inner: Any
+    """The inner products [n, m], in memory or on disk: see `gram`."""
     bound: Any
+    """Upper bounds of what a better matching could reach [n, m]."""
     sq_x: Values
+    """The squared norms of the images of x [n]."""
     sq_y: Values
+    """The same of y [m]."""
     symmetric: bool
+    """Whether x was compared with itself."""
 
     def rows(self, start: int, stop: int, *, bounds: bool = True) -> "Gram":
-        """The rows from `start` to `stop` in memory; of x with itself the columns from `start` on.
+        """Read some rows into memory; of x with itself, their columns from `start` on.
 
-        The inner products are rounded to float32. Without `bounds` these are not read, and are infinite.
+        The inner products are rounded to float32: what is read by rows was once kept on disk so, and the numbers made
+        from it shall stay the same.
+
+        Args:
+            start: First row.
+            stop: The row behind the last.
+            bounds: Read the upper bounds, too; otherwise they are infinite.
+
+        Returns:
+            The Gram [stop - start, m], or [stop - start, n - start] of x with itself.
         """
         inner = self._block(self.inner, start, stop).astype(np.float32).astype(np.float64)
         sq_y = self.sq_y[start:] if self.symmetric else self.sq_y
@@ -66,10 +86,11 @@ def gram(
     in_memory: bool = True,
     progress: Callable[[int], None] | None = None,
 ) -> Gram:
-    """Inner products of all pairs of images, each after the best rearrangement of positions (Algorithm 1).
+    """Compute the inner products of all pairs of images, each after the best rearrangement of positions.
 
-    Products are computed in float32 and summed in float64. The result does not depend on the number of threads, nor on
-    whether tiles were taken from a store.
+    `inner[i, j] = sum_s <x_i,s, (P y_j)_s>` (Eq. 3), where P maximises it (Eq. 4) among the rearrangements that the
+    invariance allows (Algorithm 1). Products are computed in float32 and summed in float64. The result does not depend
+    on the number of threads, nor on whether tiles were taken from a store.
 
     Args:
         x: Representations [n, s, c]: an array, or anything with shape, dtype and slices that `np.asarray` takes.
@@ -90,6 +111,11 @@ def gram(
 
     Raises:
         ValueError: If x and y are empty, not finite or do not fit together, or a setting does not fit them.
+
+    Example:
+        >>> x, y = np.array([[[1.0], [2.0]]]), np.array([[[3.0], [1.0]]])
+        >>> gram(x, y).inner, gram(x, y, invariance="none").inner
+        (array([[7.]]), array([[5.]]))
     """
     if tiles is None and not in_memory:
         raise ValueError("in_memory=False needs tiles, a store that holds the result")

@@ -49,17 +49,28 @@ def median_sigma(distances: NDArray[np.float64]) -> float:
 def kernel(
     g: Gram, name: Kernel | str, *, sigma: float | None = None, sigma_tile: int | None = None
 ) -> NDArray[np.float64]:
-    """The RSM [n, m] with a kernel of Appendix A: linear (Eq. 7), cosine (Eq. 8) or rbf (Eq. 6).
+    """Make the RSM of a kernel of Appendix A from inner products and norms, which no rearrangement changes.
+
+    `linear` is `<x, Py>` (Eq. 7), `cosine` is `<x, Py> / (|x| |y|)` (Eq. 8), and `rbf` is
+    `exp(-|x - Py|^2 / (2 sigma^2))` (Eq. 6), where `|x - Py|^2 = |x|^2 + |y|^2 - 2 <x, Py>`.
 
     Args:
-        g: Matched inner products and squared norms.
+        g: Matched inner products and squared norms, in memory.
         name: Which kernel.
         sigma: Width of `rbf`, in units of the features; None: the square root of the median squared distance.
         sigma_tile: Take that median within each mini-batch of so many images on a side, as the paper does, and not
             over the whole matrix.
 
+    Returns:
+        The RSM [n, m]: without a unit, but for `linear`, in squared units of the features.
+
     Raises:
-        ValueError: If sigma or sigma_tile is not positive, or both are given.
+        ValueError: If sigma or sigma_tile is not positive, both are given, or g is on disk.
+
+    Example:
+        >>> g = gram(np.array([[[1.0], [2.0]]]), np.array([[[4.0], [2.0]]]))
+        >>> kernel(g, "linear"), kernel(g, "cosine")
+        (array([[10.]]), array([[1.]]))
     """
     which = Kernel(name)
     if not isinstance(g.inner, np.ndarray):
@@ -96,7 +107,36 @@ def rsm(
     threads: int | None = None,
     memory_gib: float | None = None,
 ) -> NDArray[np.float64]:
-    """The RSM [n, m] of images x [n, s, c] and y [m, s, c], or of x with itself (Algorithm 1)."""
+    """Compute the RSM of images x and y, or of x with itself: `kernel(gram(x, y), ...)` (Algorithm 1).
+
+    Args:
+        x: Representations [n, s, c] of n images at s positions with c channels.
+        y: Representations [m, s, c]; None: x with itself.
+        kernel: How inner products become similarities; the matching always goes by the inner product.
+        invariance: Which rearrangements of the positions are allowed.
+        matcher: How `permutation` is solved.
+        sigma: Width of `rbf`; None: the square root of the median squared distance.
+        sigma_tile: Take that median within each mini-batch of so many images on a side.
+        grid: Height and width of the positions, which `translation` needs.
+        threads: Threads; None: one per core that this process may use.
+        memory_gib: Memory that all threads together may take beside x and y; None: half of what is free.
+
+    Returns:
+        The RSM [n, m]: without a unit, but for `linear`, in squared units of the features.
+
+    Raises:
+        ValueError: If x and y are empty, not finite or do not fit together, or a setting does not fit them.
+
+    Example:
+        >>> x = np.eye(2)
+        >>> x = np.stack([x, x[::-1]])  # the second image has the concepts of the first one at other positions
+        >>> rsm(x)
+        array([[1., 1.],
+               [1., 1.]])
+        >>> rsm(x, invariance="none")
+        array([[1., 0.],
+               [0., 1.]])
+    """
     name = Kernel(kernel)
     if name is Kernel.rbf:  # before the matching, which may take hours
         check_bandwidth(sigma, sigma_tile)

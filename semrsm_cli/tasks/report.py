@@ -11,10 +11,10 @@ from semrsm_cli.errors import SemrsmError
 from semrsm_cli.report.figures.report import models_neighbours_figure, models_scores_figure
 from semrsm_cli.report.figures.retrieve import Picture
 from semrsm_cli.report.folder import RunFolder
-from semrsm_cli.report.layout import in_paper_order, lay_out
-from semrsm_cli.report.neighbours import Neighbours, by_what_they_tell, common_queries, read_neighbours
+from semrsm_cli.report.layout import arrange_tables, in_paper_order
+from semrsm_cli.report.neighbours import Neighbours, common_queries, rank_queries_by_gain, read_neighbours
 from semrsm_cli.report.progress import log
-from semrsm_cli.report.runs import TABLES, find_runs, joined
+from semrsm_cli.report.runs import TABLES, find_runs, join_runs
 
 __all__ = ["report"]
 
@@ -22,17 +22,17 @@ __all__ = ["report"]
 def report(config: ReportConfig, folder: RunFolder) -> pd.DataFrame:
     """Join all runs, lay their tables out, and draw the models side by side; one row a table."""
     runs = find_runs([Path(place).expanduser() for place in config.runs])
-    found = {name: joined(runs, name) for name in TABLES}
-    retrievals = sets_of(found["retrieval"][0])
+    tables = {name: join_runs(runs, name) for name in TABLES}
+    retrievals = sets_of(tables["retrieval"][0])
     neighbours = {name: neighbours_of(rows) for name, rows in retrievals.items()}
-    if config.query is not None and not any(config.query in common_queries(found) for found in neighbours.values()):
+    if config.query is not None and not any(config.query in common_queries(of_set) for of_set in neighbours.values()):
         raise SemrsmError(
             f"no runs kept thumbnails of the query {config.query}; tables/thumbnails.csv of a run names those that it "
             "has, and n_thumbnails= of `semrsm retrieve` how many it keeps"
         )
     folder.note(runs=[run.path.as_posix() for run in runs])
     summary = []
-    for name, (rows, n_older) in found.items():
+    for name, (rows, n_older) in tables.items():
         if not rows.empty:
             summary += write_tables(folder, name, rows, n_older)
     for name, rows in retrievals.items():
@@ -46,7 +46,7 @@ def write_tables(folder: RunFolder, name: str, rows: pd.DataFrame, n_older: int)
     if n_older:
         log(f"{name}: {n_older} rows are left out, since newer runs have the same")
     folder.data(f"joined_{name}", rows)
-    layouts = lay_out(name, rows)
+    layouts = arrange_tables(name, rows)
     for layout in layouts:
         folder.table(layout.name, layout.frame, note=layout.note)
     return [layout.summary() for layout in layouts] or [{"table": f"joined_{name}", "lines": len(rows)}]
@@ -63,8 +63,8 @@ def sets_of(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def neighbours_of(rows: pd.DataFrame) -> list[Neighbours]:
     """What the newest run of each model found."""
     newest = rows.drop_duplicates("model", keep="last")
-    found = [read_neighbours(Path(run), model) for run, model in zip(newest["run"], newest["model"], strict=True)]
-    return [one for one in found if one is not None]
+    models = [read_neighbours(Path(run), model) for run, model in zip(newest["run"], newest["model"], strict=True)]
+    return [one for one in models if one is not None]
 
 
 def draw_scores(folder: RunFolder, name: str, rows: pd.DataFrame) -> None:
@@ -83,18 +83,18 @@ def over_seeds(scored: pd.DataFrame) -> pd.DataFrame:
     return in_paper_order(means.reset_index(), number=2)
 
 
-def draw_neighbours(folder: RunFolder, name: str, found: Sequence[Neighbours], config: ReportConfig) -> None:
+def draw_neighbours(folder: RunFolder, name: str, models: Sequence[Neighbours], config: ReportConfig) -> None:
     """The neighbours of the query asked for, or of those that tell most, under all models (Figures 13 and 14)."""
-    queries = common_queries(found)
+    queries = common_queries(models)
     if config.query is None:
-        shown = by_what_they_tell(queries, found)[: config.n_pictures]
+        shown = rank_queries_by_gain(queries, models)[: config.n_pictures]
     else:
         shown = [config.query] if config.query in queries else []
     for number, query in enumerate(shown, start=1):
-        models = {one.model: pictures_of(one, query) for one in found}
-        figure = models_neighbours_figure(found[0].picture(query), found[0].objects[query], models)
+        pictures = {one.model: pictures_of(one, query) for one in models}
+        figure = models_neighbours_figure(models[0].picture(query), models[0].objects[query], pictures)
         folder.figure(f"neighbours_{name}_{number}", figure)
-        table = pd.concat([one.table[one.table["query"] == query].assign(model=one.model) for one in found])
+        table = pd.concat([one.table[one.table["query"] == query].assign(model=one.model) for one in models])
         folder.data(f"neighbours_{name}_{number}", table)
 
 

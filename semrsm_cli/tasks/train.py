@@ -8,7 +8,7 @@ import pandas as pd
 from semrsm_cli import store
 from semrsm_cli.config import TrainConfig
 from semrsm_cli.data import ClassifiedImages, TrainingSet
-from semrsm_cli.models.from_training import DESCRIPTION, WEIGHTS, described, weights_of
+from semrsm_cli.models.from_run import DESCRIPTION, WEIGHTS, describe, weights_of
 from semrsm_cli.models.resnet import n_parameters
 from semrsm_cli.models.training import Training
 from semrsm_cli.models.weights import weights_hash
@@ -37,12 +37,12 @@ def train(config: TrainConfig, folder: RunFolder) -> pd.DataFrame:
         }
     )
     with store.locked(key), folder.timed("train"):
-        training = _trained(images, config, key)
+        training = _train(images, config, key)
     table = _result(training, images, config)
     curve = pd.DataFrame([asdict(epoch) for epoch in training.history])
     label = _network_label(config, images)
     last = training.history[-1]
-    description = described(
+    description = describe(
         recipe,
         f"{label}, seed {config.seed}",
         images.train.classes,
@@ -67,7 +67,7 @@ def train(config: TrainConfig, folder: RunFolder) -> pd.DataFrame:
     return table[_SHOWN]
 
 
-def _trained(images: TrainingSet, config: TrainConfig, key: str) -> Training:
+def _train(images: TrainingSet, config: TrainConfig, key: str) -> Training:
     """The training, finished; it goes on from the last epoch that is in the store."""
     recipe = config.recipe
     training = Training(

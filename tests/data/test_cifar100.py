@@ -63,7 +63,7 @@ def test_the_stamp_is_the_checksum_of_the_file(root: Path) -> None:
     for split in ("train", "test"):
         checksum = hashlib.md5((root / "cifar-100-python" / split).read_bytes()).hexdigest()
         found = images(root, split)
-        assert found.reader.stamp(found.ids[1]) == checksum, split
+        assert found.reader.version_key(found.ids[1]) == checksum, split
 
 
 def test_training_takes_the_training_images_and_keeps_some_of_each_class(root: Path, monkeypatch) -> None:

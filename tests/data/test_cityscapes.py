@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from semrsm_cli.data import Cityscapes, ClassSet, Metric, OnError, RetrievalSet, RetrievalSplit, write_split
-from semrsm_cli.data.cityscapes import CLASSES, IDS_EVALUATED
+from semrsm_cli.data.cityscapes import _CLASSES, _IDS_EVALUATED
 from semrsm_cli.errors import SemrsmError
 from tests.data import cityscapes_files
 
@@ -58,8 +58,8 @@ def test_class_sets(root):
 def test_the_table_of_classes_is_that_of_torchvision():
     torchvision = pytest.importorskip("torchvision.datasets")
     table = [entry for entry in torchvision.Cityscapes.classes if entry.id >= 0]
-    assert tuple(entry.name for entry in sorted(table, key=lambda entry: entry.id)) == CLASSES
-    assert tuple(sorted(entry.id for entry in table if not entry.ignore_in_eval)) == IDS_EVALUATED
+    assert tuple(entry.name for entry in sorted(table, key=lambda entry: entry.id)) == _CLASSES
+    assert tuple(sorted(entry.id for entry in table if not entry.ignore_in_eval)) == _IDS_EVALUATED
 
 
 def test_a_class_of_few_pixels_may_not_count(root):

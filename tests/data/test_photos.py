@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from semrsm_cli.data import Photos
-from semrsm_cli.data.photos import PHOTOGRAPHS, photos
+from semrsm_cli.data.photos import _PHOTOGRAPHS, photos
 from semrsm_cli.errors import SemrsmError
 
 
@@ -40,8 +40,8 @@ def test_regions_of_one_photograph_do_not_overlap_by_default():
 def test_regions_are_different_squares_inside_the_photograph():
     for regions in (1, 2, 6, 7, 17, 40):
         images = photos(regions=regions)
-        assert len(images) == regions * len(PHOTOGRAPHS), regions
-        for (name, extent), boxes in zip(PHOTOGRAPHS.items(), boxes_by_photograph(images).values(), strict=True):
+        assert len(images) == regions * len(_PHOTOGRAPHS), regions
+        for (name, extent), boxes in zip(_PHOTOGRAPHS.items(), boxes_by_photograph(images).values(), strict=True):
             assert len(set(boxes)) == regions, (name, regions)
             for left, upper, right, lower in boxes:
                 assert right - left == lower - upper >= 112, (name, regions)
@@ -75,7 +75,7 @@ def test_loader_processes_can_hold_them():
 
 
 def test_a_photograph_that_is_not_installed_is_named(monkeypatch):
-    monkeypatch.setitem(PHOTOGRAPHS, "unknown.png", (0, 0, 200, 200))
+    monkeypatch.setitem(_PHOTOGRAPHS, "unknown.png", (0, 0, 200, 200))
     with pytest.raises(SemrsmError, match=r"comes without data/unknown\.png"):
         photos()
 

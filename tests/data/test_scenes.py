@@ -82,7 +82,7 @@ def test_the_seed_decides_and_the_cache_keeps(cache, few, tmp_path, monkeypatch)
     assert FEW.labelled_images(cache).images == few.images
     assert {path: path.stat().st_mtime_ns for path in before} == before
     again = ONE.labelled_images(tmp_path)
-    monkeypatch.setattr(render, "SEED", 1)
+    monkeypatch.setattr(render, "_SEED", 1)
     other = ONE.labelled_images(tmp_path)
     row = few.images.ids.index(next(i for i in few.images.ids if i.startswith(again.scenes[0])))
     assert again.scenes[0] == few.scenes[row] != other.scenes[0]
@@ -93,7 +93,7 @@ def test_what_was_interrupted_leaves_nothing_behind(tmp_path, monkeypatch):
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(render, "write_json", fail)
+    monkeypatch.setattr(render, "_write_json", fail)
     with pytest.raises(KeyboardInterrupt):
         Scenes(n_scenes=1).images(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -101,7 +101,7 @@ def test_what_was_interrupted_leaves_nothing_behind(tmp_path, monkeypatch):
 
 def test_another_process_may_have_been_quicker(tmp_path):
     root = ONE.images(tmp_path).reader.root
-    scenes.make(root, ONE)
+    scenes._make(root, ONE)
     assert [path.name for path in tmp_path.iterdir()] == [root.name]
     assert len(ONE.images(tmp_path)) == 1
 

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semrsm_cli.matching import Method, match
-from semrsm_cli.matching import approximate as approximate_module
+from semrsm_cli.matching import affinities as affinities_module
+from semrsm_cli.matching.scans import PLAIN
 from tests import naive
 
 BY_NORM = [Method.batch_optimal, Method.topk_greedy, Method.greedy]
@@ -57,11 +58,15 @@ def test_topk_greedy(k: int, rng: np.random.Generator) -> None:
 
 def test_greedy(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = images(rng, 45, 8)
-    monkeypatch.setattr(approximate_module, "ROWS_AT_ONCE", 7)
-    found = match(x @ y.T, method="greedy", x=x, y=y)
-    np.testing.assert_array_equal(found.col_of_row, naive.greedy(x, y))
+    monkeypatch.setattr(affinities_module, "MAX_MATRIX_BYTES", 0)
+    for affinity in (x @ y.T, None):  # computed row by row, where it is not given
+        found = match(affinity, method="greedy", x=x, y=y)
+        np.testing.assert_array_equal(found.col_of_row, naive.greedy(x, y))
+        found = match(affinity, method="topk_greedy", n_exact=9, x=x, y=y, tolerance=1e-7)
+        assert found.value == pytest.approx(naive.topk_greedy(x, y, 9), rel=1e-5)
 
 
+@pytest.mark.skipif(PLAIN, reason="takes half a minute uncompiled")
 def test_batch_optimal_builds_blocks_only(rng: np.random.Generator) -> None:
     """At s = 200,000 the affinity would take 160 GB."""
     x, y = images(rng, 200_000, 2)

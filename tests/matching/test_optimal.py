@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
+from semrsm_cli.matching import affinities as affinities_module
 from semrsm_cli.matching import compile_all, match
 from semrsm_cli.matching import optimal as optimal_module
-from semrsm_cli.matching.optimal import optimal, optimal_of_vectors
 from tests import naive
 from tests.matching.matrices import KINDS
 
@@ -53,7 +53,7 @@ def test_agrees_with_scipy(kind: str, s: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_that_remember_find_the_same(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(optimal_module, "LONGEST_READ", 0)
+    monkeypatch.setattr(optimal_module, "MAX_UNCACHED_ROW", 0)
     for s in (2, 40, 300):
         affinity = seeded(kind, s).astype(np.float32)
         check(affinity, naive.optimum(affinity), 1e-4)
@@ -94,10 +94,10 @@ def test_ends_where_no_epsilon_is_small_enough(kind: str) -> None:
 @pytest.mark.parametrize(("s", "c"), [(5, 3), (64, 8), (200, 6), (1100, 5)])
 def test_vectors_need_no_matrix(s: int, c: int, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     x, y = rng.normal(size=(2, s, c)).astype(np.float32)
-    built = optimal_of_vectors(x, y)
-    monkeypatch.setattr(optimal_module, "LARGEST_MATRIX", 0)
-    monkeypatch.setattr(optimal_module, "with_margin", None)  # would fail if a matrix were built
-    computed = optimal_of_vectors(x, y)
+    built = match(None, x=x, y=y)
+    monkeypatch.setattr(affinities_module, "MAX_MATRIX_BYTES", 0)
+    monkeypatch.setattr(optimal_module, "solve_tile", None)  # would fail if a matrix were built
+    computed = match(None, x=x, y=y)
     optimum = naive.optimum(x.astype(np.float64) @ y.astype(np.float64).T)
     assert sorted(computed.col_of_row) == list(range(s))
     assert computed.value <= optimum * (1 + 1e-6)
@@ -107,9 +107,9 @@ def test_vectors_need_no_matrix(s: int, c: int, monkeypatch: pytest.MonkeyPatch,
 
 
 def test_vectors_without_a_matrix_in_float64(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
-    monkeypatch.setattr(optimal_module, "LARGEST_MATRIX", 0)
+    monkeypatch.setattr(affinities_module, "MAX_MATRIX_BYTES", 0)
     x, y = rng.normal(size=(2, 90, 7))
-    found = optimal_of_vectors(x.astype(np.float32), y.astype(np.float32), 1e-9)
+    found = match(None, x=x.astype(np.float32), y=y.astype(np.float32), tolerance=1e-9)
     assert found.value == pytest.approx(naive.optimum(x @ y.T), rel=1e-6)
     assert found.bound - found.value <= 1e-9 * found.value
 
@@ -118,14 +118,14 @@ def test_does_not_change_its_input(rng: np.random.Generator) -> None:
     affinity = rng.normal(size=(32, 32)).astype(np.float32)
     before = affinity.copy()
     affinity.flags.writeable = False
-    optimal(affinity)
+    match(affinity)
     np.testing.assert_array_equal(affinity, before)
 
 
 def test_takes_any_layout(rng: np.random.Generator) -> None:
     affinity = rng.normal(size=(64, 64)).astype(np.float32)
-    turned, cut = optimal(np.asfortranarray(affinity)), optimal(np.pad(affinity, 3)[3:-3, 3:-3])
-    assert turned.value == cut.value == optimal(affinity).value
+    turned, cut = match(np.asfortranarray(affinity)), match(np.pad(affinity, 3)[3:-3, 3:-3])
+    assert turned.value == cut.value == match(affinity).value
 
 
 def test_compiles_beforehand() -> None:

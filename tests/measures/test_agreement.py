@@ -1,5 +1,6 @@
 """Correlation of two similarities over all pairs of images."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -50,14 +51,15 @@ def test_worked_example() -> None:
 
 
 @pytest.mark.parametrize("measure", MEASURES)
-@pytest.mark.parametrize("of_x", TRANSFORMED)
-@pytest.mark.parametrize("of_y", ["normal", "ties", "heavy tails"])
-def test_equals_scipy(rng: np.random.Generator, measure: str, of_x: str, of_y: str) -> None:
+def test_equals_scipy(rng: np.random.Generator, measure: str, subtests: pytest.Subtests) -> None:
     ours, scipys = MEASURES[measure]
     noise = rng.normal(size=(N, N))
-    x, y = TRANSFORMED[of_x](noise), TRANSFORMED[of_y](noise + rng.normal(size=(N, N)))
-    expected = scipys(above(x).astype(np.float64), above(y).astype(np.float64)).statistic
-    assert ours(x, y) == pytest.approx(expected, abs=1e-10)
+    other = noise + rng.normal(size=(N, N))
+    for of_x, of_y in product(TRANSFORMED, ("normal", "ties", "heavy tails")):
+        with subtests.test(of_x=of_x, of_y=of_y):
+            x, y = TRANSFORMED[of_x](noise), TRANSFORMED[of_y](other)
+            expected = scipys(above(x).astype(np.float64), above(y).astype(np.float64)).statistic
+            assert ours(x, y) == pytest.approx(expected, abs=1e-10)
 
 
 @pytest.mark.parametrize("measure", MEASURES)
@@ -69,13 +71,15 @@ def test_blocks_of_any_size(measure: str, data: st.DataObject, n: int, rows_at_o
     assert ours(x, y, rows_at_once=rows_at_once) == pytest.approx(scipys(above(x), above(y)).statistic, abs=1e-12)
 
 
-@pytest.mark.parametrize("rows_at_once", [1, 7, 64, None])
-def test_blocks_lose_no_digits(rng: np.random.Generator, rows_at_once: int | None) -> None:
+def test_blocks_lose_no_digits(rng: np.random.Generator, subtests: pytest.Subtests) -> None:
     x, y = related(rng, N)[1:]
-    for measure in (pearson, spearman):
-        assert measure(x + 2.0**30, y, rows_at_once=rows_at_once) == pytest.approx(measure(x + 2.0**30, y), abs=1e-13)
-    interval = correlation_interval(x, y, n_resamples=20, rows_at_once=rows_at_once)
-    assert interval == pytest.approx(correlation_interval(x, y, n_resamples=20), abs=1e-12)
+    far = x + 2.0**30
+    for rows_at_once in (1, 7, 64, None):
+        with subtests.test(rows_at_once=rows_at_once):
+            for measure in (pearson, spearman):
+                assert measure(far, y, rows_at_once=rows_at_once) == pytest.approx(measure(far, y), abs=1e-13)
+            interval = correlation_interval(x, y, n_resamples=20, rows_at_once=rows_at_once)
+            assert interval == pytest.approx(correlation_interval(x, y, n_resamples=20), abs=1e-12)
 
 
 def test_only_pairs_above_the_diagonal_count(rng: np.random.Generator) -> None:
@@ -155,9 +159,8 @@ def test_seeds_repeat(rng: np.random.Generator) -> None:
 NOISE = np.random.default_rng(0).normal(size=(6, 6))
 
 
-@pytest.mark.parametrize(
-    ("x", "message"),
-    [
+def test_refuses(subtests: pytest.Subtests) -> None:
+    for x, message in (
         (np.ones((6, 6)), r"x is constant \(1\) over all 15 pairs"),
         (1 + 1e-15 * NOISE, r"x is constant \(1\) over all 15 pairs"),
         ((1 + 1e-7 * NOISE).astype(np.float32), r"x is constant \(1\) over all 15 pairs"),
@@ -165,12 +168,10 @@ NOISE = np.random.default_rng(0).normal(size=(6, 6))
         (np.where(NOISE[2, 4] == NOISE, np.nan, NOISE), "x holds NaN or infinity, for images 2 and 4 first"),
         (NOISE[:5, :5], r"square matrices of the same images, got x \[5, 5\] and"),
         (NOISE[:5], r"got x \[5, 6\] and"),
-    ],
-)
-def test_refuses(x: np.ndarray, message: str) -> None:
-    for measure in (pearson, correlation_interval, lambda x, y: permutation_test(x, y, y)):
-        with pytest.raises(ValueError, match=message):
-            measure(x, NOISE)
+    ):
+        for measure in (pearson, correlation_interval, lambda x, y: permutation_test(x, y, y)):
+            with subtests.test(message, measure=measure.__name__), pytest.raises(ValueError, match=message):
+                measure(x, NOISE)
 
 
 def test_spearman_refuses_too() -> None:
@@ -180,9 +181,8 @@ def test_spearman_refuses_too() -> None:
         spearman(np.full((6, 6), np.nan), NOISE)
 
 
-@pytest.mark.parametrize("n", [1, 2])
-def test_refuses_few_images(n: int) -> None:
-    for measure in (pearson, spearman, correlation_interval):
+def test_refuses_few_images() -> None:
+    for n, measure in product((1, 2), (pearson, spearman, correlation_interval)):
         with pytest.raises(ValueError, match=f"at least 3 images, got {n}"):
             measure(np.eye(n), np.eye(n))
 

@@ -166,9 +166,8 @@ def test_hsic_with_itself_is_never_negative(seed: int, n: int) -> None:
     assert hsic(K, K, unbiased=True) > 0
 
 
-@pytest.mark.parametrize(
-    ("K", "L", "unbiased", "message"),
-    [
+def test_refuses(subtests: pytest.Subtests) -> None:
+    for K, L, unbiased, message in (
         (np.ones((1, 1)), np.ones((1, 1)), False, "the biased HSIC needs at least 2 images, got 1"),
         (symmetric(0, 3), symmetric(1, 3), True, "the unbiased HSIC needs at least 4 images, got 3"),
         (symmetric(0, 5), symmetric(1, 6), False, "must compare the same images, got 5 and 6"),
@@ -176,12 +175,10 @@ def test_hsic_with_itself_is_never_negative(seed: int, n: int) -> None:
         (np.ones(4), np.ones(4), False, r"must be \[n, n\], got \[4\]"),
         (np.arange(16.0).reshape(4, 4), symmetric(0, 4), False, r"must be symmetric, .* differ by 9"),
         (np.full((4, 4), np.nan), symmetric(0, 4), False, "RSM 0 holds NaN or infinity"),
-    ],
-)
-def test_refuses(K: np.ndarray, L: np.ndarray, unbiased: bool, message: str) -> None:
-    for measure in (hsic, cka):
-        with pytest.raises(ValueError, match=message):
-            measure(K, L, unbiased=unbiased)
+    ):
+        for measure in (hsic, cka):
+            with subtests.test(message, measure=measure.__name__), pytest.raises(ValueError, match=message):
+                measure(K, L, unbiased=unbiased)
 
 
 def test_no_batches() -> None:

@@ -78,18 +78,15 @@ def test_small_integers_do_not_overflow() -> None:
 
 
 @pytest.mark.parametrize("score", [count_f1, presence_iou])
-@pytest.mark.parametrize(
-    ("queries", "database", "message"),
-    [
+def test_scores_refuse(score: Callable, subtests: pytest.Subtests) -> None:
+    for queries, database, message in (
         ([[1, 2]], [[1, 2, 3]], r"same classes, got \(1, 2\) and \(1, 3\)"),
         ([1, 2], [[1, 2]], r"same classes, got \(2,\) and \(1, 2\)"),
         ([[0.5]], [[1]], "must be integers, got float64"),
         ([[1]], [[-2]], "can't be negative, got -2"),
-    ],
-)
-def test_scores_refuse(score: Callable, queries: list, database: list, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        score(queries, database)
+    ):
+        with subtests.test(message), pytest.raises(ValueError, match=message):
+            score(queries, database)
 
 
 def test_neighbours_by_hand() -> None:
@@ -119,9 +116,8 @@ def test_neighbours_are_a_full_sort(data: st.DataObject, n: int, m: int, k: int)
     np.testing.assert_array_equal(found, naive.neighbours(similarity, k, query_groups, database_groups))
 
 
-@pytest.mark.parametrize(
-    ("similarity", "settings", "message"),
-    [
+def test_neighbours_refuse(subtests: pytest.Subtests) -> None:
+    for similarity, settings, message in (
         (np.zeros(3), {}, r"a real RSM \[q, d\] and k >= 1, got float64 \(3,\)"),
         (np.zeros((2, 3)), {"k": 0}, "k = 0"),
         (np.zeros((1, 3), dtype=int), {}, "got int64"),
@@ -129,11 +125,9 @@ def test_neighbours_are_a_full_sort(data: st.DataObject, n: int, m: int, k: int)
         (np.zeros((2, 0)), {}, "query 0 has no neighbour"),
         (np.zeros((1, 2)), {"query_groups": "a"}, r"\[1, 2\] needs as many groups, got 1 and 0"),
         (np.zeros((1, 2)), {"query_groups": "a", "database_groups": "aaa"}, "got 1 and 3"),
-    ],
-)
-def test_neighbours_refuse(similarity: np.ndarray, settings: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        neighbours(similarity, **settings)
+    ):
+        with subtests.test(message), pytest.raises(ValueError, match=message):
+            neighbours(similarity, **settings)
 
 
 def test_scores_at_1_and_best_of_k() -> None:
@@ -167,7 +161,7 @@ def test_interval_of_equal_scores_is_a_point() -> None:
     assert bootstrap_interval([0.5] * 4) == (0.5, 0.5)
 
 
-@pytest.mark.parametrize("scores", [[], [0.5], [0.5, np.nan], [[0.5, 0.5]]])
-def test_interval_refuses(scores: list) -> None:
-    with pytest.raises(ValueError, match="at least two queries, none of them NaN"):
-        bootstrap_interval(scores)
+def test_interval_refuses(subtests: pytest.Subtests) -> None:
+    for scores in ([], [0.5], [0.5, np.nan], [[0.5, 0.5]]):
+        with subtests.test(scores=scores), pytest.raises(ValueError, match="at least two queries, none of them NaN"):
+            bootstrap_interval(scores)

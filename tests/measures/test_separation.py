@@ -18,13 +18,10 @@ def test_worked_example() -> None:
     assert separation([0.9, 0.5], [0.5, 0.1, 0.6]) == 0.75
 
 
-@pytest.mark.parametrize(
-    ("overlapping", "unrelated", "expected"),
-    [([2.0, 3.0], [0.0, 1.0], 1.0), ([0.0], [1.0, 2.0], 0.0), ([1.0, 1.0], [1.0], 0.5)],
-    ids=["separated", "inverted", "equal"],
-)
-def test_extremes(overlapping: list[float], unrelated: list[float], expected: float) -> None:
-    assert separation(overlapping, unrelated) == expected
+def test_extremes() -> None:
+    assert separation([2.0, 3.0], [0.0, 1.0]) == 1.0
+    assert separation([0.0], [1.0, 2.0]) == 0.0
+    assert separation([1.0, 1.0], [1.0]) == 0.5
 
 
 @given(similarities, similarities)
@@ -41,18 +38,15 @@ def test_is_the_mann_whitney_statistic(rng: np.random.Generator) -> None:
     assert separation(overlapping, unrelated) == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("overlapping", "unrelated", "message"),
-    [
+def test_refuses(subtests: pytest.Subtests) -> None:
+    for overlapping, unrelated, message in (
         ([], [1.0], "no overlapping similarities"),
         ([1.0], [], "no unrelated similarities"),
         ([1.0, np.nan], [0.0], "1 of 2 overlapping similarities are NaN"),
         ([1.0], [np.nan, np.nan, 0.0], "2 of 3 unrelated similarities are NaN"),
-    ],
-)
-def test_refuses(overlapping: list[float], unrelated: list[float], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        separation(overlapping, unrelated)
+    ):
+        with subtests.test(message), pytest.raises(ValueError, match=message):
+            separation(overlapping, unrelated)
 
 
 @given(st.integers(2, 8))

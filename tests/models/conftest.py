@@ -33,7 +33,7 @@ DINOV2 = {k: SMALL[k] for k in ("hidden_size", "num_hidden_layers", "num_attenti
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     if "reachable" not in request.node.name:
-        monkeypatch.setattr("semrsm_cli.models.hub.reachable", lambda: False)
+        monkeypatch.setattr("semrsm_cli.models.hub._is_reachable", lambda: False)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from torch import nn
 
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.models import Network, capture, load, resolve_layers
-from semrsm_cli.models.capture import proportional, token_grid
+from semrsm_cli.models.capture import _is_proportional, token_grid
 
 NetworkOf = Callable[..., Network]
 
@@ -97,29 +97,26 @@ def test_a_vector_is_one_position(network_of: NetworkOf) -> None:
     assert captured.grids["1"] is None
 
 
-@pytest.mark.parametrize("form", [lambda x: (x, "more"), lambda x: ["more", x], lambda x: {"a": None, "b": x}])
-def test_the_first_tensor_of_several_outputs_counts(form: Callable[[Any], Any], network_of: NetworkOf) -> None:
-    module = nn.Sequential(Layout(form))
-    captured = capture(network_of(module), images := batch(), ["0"], cls_token="drop")
-    np.testing.assert_array_equal(captured.representations["0"], images.flatten(2).transpose(1, 2).numpy(), strict=True)
+def test_the_first_tensor_of_several_outputs_counts(network_of: NetworkOf) -> None:
+    images = batch()
+    expected = images.flatten(2).transpose(1, 2).numpy()
+    forms = {"tuple": lambda x: (x, "more"), "list": lambda x: ["more", x], "named": lambda x: {"a": None, "b": x}}
+    for name, form in forms.items():
+        captured = capture(network_of(nn.Sequential(Layout(form))), images, ["0"], cls_token="drop")
+        np.testing.assert_array_equal(captured.representations["0"], expected, strict=True, err_msg=name)
 
 
-@pytest.mark.parametrize(
-    ("form", "complaint"),
-    [
+def test_what_is_no_representation_is_named(network_of: NetworkOf, subtests: pytest.Subtests) -> None:
+    for form, complaint in (
         (lambda _: "text", "layer 0 of toy gives str, no tensor of features"),
         (lambda x: x.long(), "gives Tensor, no tensor of features"),
         (lambda x: x.flatten(0, 1), r"gives \[6, 32, 32\] for 2 images"),
         (lambda x: x[..., None], r"gives \[2, 3, 32, 32, 1\] for 2 images"),
         (lambda x: x / 0, "layer 0 of toy gives NaN or infinity"),
         (lambda x: x * torch.nan, "layer 0 of toy gives NaN or infinity"),
-    ],
-)
-def test_what_is_no_representation_is_named(
-    form: Callable[[torch.Tensor], Any], complaint: str, network_of: NetworkOf
-) -> None:
-    with pytest.raises(SemrsmError, match=complaint):
-        capture(network_of(nn.Sequential(Layout(form))), batch(), ["0"], cls_token="drop")
+    ):
+        with subtests.test(complaint), pytest.raises(SemrsmError, match=complaint):
+            capture(network_of(nn.Sequential(Layout(form))), batch(), ["0"], cls_token="drop")
 
 
 def test_layers_that_do_not_run_are_named(network_of: NetworkOf) -> None:
@@ -193,5 +190,5 @@ def test_a_size_that_the_network_does_not_take_is_named(source: str, name: str) 
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([4, 14, 16, 32]))
 def test_the_grid_of_whole_patches_is_found(height: int, width: int, patch: int) -> None:
     size = (height * patch, width * patch)
-    assert proportional(height, width, size)
+    assert _is_proportional(height, width, size)
     assert token_grid(height * width, size) == (height, width)

@@ -89,12 +89,12 @@ FAMILIES: dict[str, tuple[dict[str, Any], int]] = {  # config, prefix tokens
 def test_the_last_hidden_state_of_other_families_is_found(family: str) -> None:
     import transformers
 
-    from semrsm_cli.models.from_huggingface import network_of
+    from semrsm_cli.models.from_huggingface import _wrap_model
 
     settings, prefix = FAMILIES[family]
     torch.manual_seed(0)
     model = transformers.AutoModel.from_config(transformers.AutoConfig.for_model(family, **settings)).eval()
-    network = network_of(family, model, transformers.ViTImageProcessorPil())
+    network = _wrap_model(family, model, transformers.ViTImageProcessorPil())
     batch = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         own = model(pixel_values=batch).last_hidden_state
@@ -203,23 +203,21 @@ def test_options_cut_the_depth_of_a_real_checkpoint(checkpoint: Checkpoint, imag
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "complaint"),
-    [
+def test_errors_are_one_line_that_says_what_to_do(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, options, complaint in (
         ("./nowhere", {}, "no folder ./nowhere"),
         (".", {}, "no config.json"),
         ("nobody/not-there", {}, "run `hf download nobody/not-there` .* HF_HOME at it$"),
         ("vit", {"num_hiden_layers": 2}, "no option 'num_hiden_layers', choose from num_hidden_layers"),
         ("vit", {"num_hidden_layers": "two"}, "takes no model.options.num_hidden_layers='two'"),
-    ],
-)
-def test_errors_are_one_line_that_says_what_to_do(
-    name: str, options: dict[str, Any], complaint: str, checkpoint: Checkpoint, tmp_path: Path, monkeypatch: Any
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SemrsmError, match=complaint) as caught:
-        load("huggingface", str(checkpoint(name)) if name == "vit" else name, options=options)
-    assert "\n" not in str(caught.value)
+    ):
+        with subtests.test(complaint):
+            with pytest.raises(SemrsmError, match=complaint) as caught:
+                load("huggingface", str(checkpoint(name)) if name == "vit" else name, options=options)
+            assert "\n" not in str(caught.value)
 
 
 def test_broken_and_absent_weights_files_are_named(checkpoint: Checkpoint, tmp_path: Path) -> None:

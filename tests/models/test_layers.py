@@ -16,28 +16,27 @@ def vit() -> Network:
     return load("timm", "vit_tiny_patch16_224", weights="random", options={"depth": 3})
 
 
-@pytest.mark.parametrize(
-    ("patterns", "layers"),
-    [
+def test_patterns_keep_their_order_and_no_layer_comes_twice(resnet: Network) -> None:
+    for patterns, layers in (
         (["layer1", "fc"], ["layer1", "fc"]),
         (["layer*"], ["layer1", "layer2", "layer3", "layer4"]),
         (["layer[34].?"], ["layer3.0", "layer3.1", "layer4.0", "layer4.1"]),
         (["layer4.1", "last", "layer4.1"], ["layer4.1"]),
         (["maxpool", "all"], ["maxpool", *(f"layer{i}.{j}" for i in (1, 2, 3, 4) for j in (0, 1))]),
-    ],
-)
-def test_patterns_keep_their_order_and_no_layer_comes_twice(
-    patterns: list[str], layers: list[str], resnet: Network
-) -> None:
-    assert resolve_layers(resnet, patterns, "after_norm") == layers
+    ):
+        assert resolve_layers(resnet, patterns, "after_norm") == layers, patterns
 
 
-@pytest.mark.parametrize(
-    ("pattern", "near"), [("layer5", "layer1"), ("layer4.2", r"layer4\.1"), ("zzz", r"layer1\.0"), ("zzz*", "'all'")]
-)
-def test_unknown_layers_are_answered_with_near_names(pattern: str, near: str, resnet: Network) -> None:
-    with pytest.raises(SemrsmError, match=f"no layer '.*' in resnet18, choose from .*{near}"):
-        resolve_layers(resnet, [pattern], "after_norm")
+def test_unknown_layers_are_answered_with_near_names(resnet: Network, subtests: pytest.Subtests) -> None:
+    for pattern, near in (
+        ("layer5", "layer1"),
+        ("layer4.2", r"layer4\.1"),
+        ("zzz", r"layer1\.0"),
+        ("zzz*", "'all'"),
+    ):
+        complaint = f"no layer '.*' in resnet18, choose from .*{near}"
+        with subtests.test(pattern=pattern), pytest.raises(SemrsmError, match=complaint):
+            resolve_layers(resnet, [pattern], "after_norm")
 
 
 def test_the_read_out_decides_what_last_means(vit: Network) -> None:
@@ -69,11 +68,11 @@ def test_blocks_and_final_norms_of_common_families(
     assert network.last("before_norm") == network.blocks[-1]
 
 
-@pytest.mark.parametrize("pattern", ["all", "last"])
-def test_networks_of_unknown_build_still_give_layers_by_name(pattern: str) -> None:
+def test_networks_of_unknown_build_still_give_layers_by_name() -> None:
     network = load("torchvision", "squeezenet1_1", weights="random")
     object.__setattr__(network, "blocks", ())
     object.__setattr__(network, "readouts", {})
-    with pytest.raises(SemrsmError, match=r"name (a layer|layers)"):
-        resolve_layers(network, [pattern], "after_norm")
+    for pattern, complaint in (("all", "name layers such as"), ("last", "name a layer instead of 'last'")):
+        with pytest.raises(SemrsmError, match=complaint):
+            resolve_layers(network, [pattern], "after_norm")
     assert resolve_layers(network, ["features.3"], "after_norm") == ["features.3"]

@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, fields
 import pytest
 from omegaconf import OmegaConf
 
-from semrsm_cli.models.from_training import Description
+from semrsm_cli.models.from_run import Description
 from semrsm_cli.models.recipe import Architecture, NetworkSpec, Recipe, TrainingPrecision
 
 

@@ -13,9 +13,9 @@ from PIL import Image
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.models import load
 from semrsm_cli.models.augmentation import Cutout, preprocessing
-from semrsm_cli.models.from_training import described, weights_of
+from semrsm_cli.models.from_run import describe, weights_of
 from semrsm_cli.models.recipe import Architecture, Crop, Policy, Recipe, TrainingPrecision
-from semrsm_cli.models.training import Augmented, Training, random_order
+from semrsm_cli.models.training import TrainDataset, Training, _random_order
 
 RECIPE = Recipe(
     architecture=Architecture.resnet10,
@@ -116,12 +116,12 @@ def test_seed_decides_weights_and_leaves_the_callers_generator_alone(tmp_path: P
 
 
 def test_chance_follows_seed_epoch_and_image(tmp_path: Path) -> None:
-    images = Augmented(Patches(4), RECIPE, seed=0)
+    images = TrainDataset(Patches(4), RECIPE, seed=0)
     assert torch.equal(images[2, 1][0], images[2, 1][0])
     assert not torch.equal(images[2, 1][0], images[3, 1][0])
-    other = Augmented(Patches(4), RECIPE, seed=1)
+    other = TrainDataset(Patches(4), RECIPE, seed=1)
     assert not torch.equal(images[2, 1][0], other[2, 1][0])
-    orders = [random_order(20, 0, epoch).tolist() for epoch in (0, 1)]
+    orders = [_random_order(20, 0, epoch).tolist() for epoch in (0, 1)]
     assert orders[0] != orders[1]
     assert sorted(orders[0]) == list(range(20))
 
@@ -166,7 +166,7 @@ def checkpoint(tmp_path: Path) -> Path:
     found = training(tmp_path / "state", replace(PLAIN, epochs=1), seed=3)
     found.run(lambda _: None)
     (tmp_path / "checkpoint.safetensors").write_bytes(weights_of(found.network))
-    description = described(found.recipe, "small", ("dark", "bright"), seed=3, val_accuracy=0.5)
+    description = describe(found.recipe, "small", ("dark", "bright"), seed=3, val_accuracy=0.5)
     (tmp_path / "checkpoint.json").write_text(description)
     return tmp_path
 
@@ -183,7 +183,7 @@ def test_checkpoint_is_loaded_as_it_was_left(checkpoint: Path) -> None:
 
 
 def test_description_keeps_its_text() -> None:
-    keys = list(json.loads(described(RECIPE, "small", ("dark",), seed=3, val_accuracy=0.5)))
+    keys = list(json.loads(describe(RECIPE, "small", ("dark",), seed=3, val_accuracy=0.5)))
     assert keys == [
         *("architecture", "batch_size", "classes", "crop", "cutout", "early_downsampling", "epochs", "image_size"),
         *("label", "learning_rate", "mean", "momentum", "policy", "precision", "seed", "std", "val_accuracy"),
@@ -222,7 +222,8 @@ def widen(path: Path, width: int) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"width": width}))
 
 
-@pytest.mark.parametrize("settings", [{"weights": "other.pt"}, {"revision": "main"}, {"options": {"depth": 3}}])
-def test_settings_that_mean_nothing_here_are_refused(checkpoint: Path, settings: dict[str, Any]) -> None:
-    with pytest.raises(SemrsmError, match="leave"):
-        load("trained", str(checkpoint), **settings)
+def test_settings_that_mean_nothing_here_are_refused(checkpoint: Path, subtests: pytest.Subtests) -> None:
+    settings: tuple[dict[str, Any], ...] = ({"weights": "other.pt"}, {"revision": "main"}, {"options": {"depth": 3}})
+    for setting in settings:
+        with subtests.test(**setting), pytest.raises(SemrsmError, match="leave"):
+            load("trained", str(checkpoint), **setting)

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from semrsm_cli.errors import SemrsmError
-from semrsm_cli.models.weights import fit, read_state_dict, weights_hash
+from semrsm_cli.models.weights import load_weights, read_state_dict, weights_hash
 
 
 def network() -> nn.Module:
@@ -42,20 +42,17 @@ def test_nothing_but_tensors_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not Path("harm").exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "complaint"),
-    [
+def test_broken_files_are_named(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    for name, content, complaint in (
         ("a.pt", b"", "cut short or not from torch.save"),
         ("a.pt", b"PK and so on", "cut short or not from torch.save"),
         ("a.pt", b"\x80\x02and so on", "cannot read the weights"),
         ("a.safetensors", b"text", "cannot read the weights"),
         ("a.pt", b"text", "cut short or not from torch.save"),
-    ],
-)
-def test_broken_files_are_named(name: str, content: bytes, complaint: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(SemrsmError, match=complaint):
-        read_state_dict(str(tmp_path / name))
+    ):
+        (tmp_path / name).write_bytes(content)
+        with subtests.test(name=name, content=content), pytest.raises(SemrsmError, match=complaint):
+            read_state_dict(str(tmp_path / name))
 
 
 def test_absent_files_and_files_without_a_state_dict_are_named(tmp_path: Path) -> None:
@@ -66,21 +63,21 @@ def test_absent_files_and_files_without_a_state_dict_are_named(tmp_path: Path) -
         read_state_dict(str(tmp_path / "list.pt"))
 
 
-def test_missing_surplus_and_misshapen_weights_are_refused() -> None:
+def test_missing_extra_and_misshapen_weights_are_refused() -> None:
     state = network().state_dict()
     with pytest.raises(SemrsmError, match=r"lack 2 of the tensors of toy, the first is 0\.bias"):
-        fit(network(), {k: v for k, v in state.items() if not k.startswith("0.")}, label="toy")
+        load_weights(network(), {k: v for k, v in state.items() if not k.startswith("0.")}, label="toy")
     with pytest.raises(SemrsmError, match=r"1 weights have another shape than in toy, the first is 0\.bias: \[5\]"):
-        fit(network(), state | {"0.bias": torch.ones(5)}, label="toy")
+        load_weights(network(), state | {"0.bias": torch.ones(5)}, label="toy")
     with pytest.raises(SemrsmError, match=r"1 tensors that toy has no place for, the first is 2\.weight"):
-        fit(network(), state | {"2.weight": torch.ones(5)}, label="toy")
-    fit(network(), state | {"2.weight": torch.ones(5)}, label="toy", surplus=True)
+        load_weights(network(), state | {"2.weight": torch.ones(5)}, label="toy")
+    load_weights(network(), state | {"2.weight": torch.ones(5)}, label="toy", allow_extra=True)
 
 
 def test_weights_are_kept_in_float32() -> None:
     state = {k: v.half() if v.is_floating_point() else v for k, v in network().state_dict().items()}
     module = network()
-    fit(module, state, label="toy")
+    load_weights(module, state, label="toy")
     assert {p.dtype for p in module.parameters()} == {torch.float32}
     assert torch.equal(module[0].weight, state["0.weight"].float())  # type: ignore[index]
 

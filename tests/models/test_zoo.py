@@ -20,8 +20,8 @@ from safetensors.torch import save_file
 
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.models import capture, load
-from semrsm_cli.models.efficientnet_lite0 import timm_name
-from semrsm_cli.models.hub import cache_first, reachable
+from semrsm_cli.models.efficientnet_lite0 import _timm_name
+from semrsm_cli.models.hub import _is_reachable, cache_first
 
 EGYPTIAN_CAT, ESPRESSO = 285, 967
 
@@ -38,18 +38,15 @@ def test_the_embedded_network_knows_a_cat_and_an_espresso() -> None:
     torch.testing.assert_close(white[:, 0, 0], torch.tensor([1.0, 0.0, -127 / 128]))
 
 
-@pytest.mark.parametrize(
-    ("stored", "timm"),
-    [
+def test_the_embedded_weights_get_timms_names() -> None:
+    for stored, expected in (
         ("_conv_stem.weight", "conv_stem.weight"),
         ("_bn1.running_var", "bn2.running_var"),
         ("_blocks.0._project_conv.weight", "blocks.0.0.conv_pw.weight"),
         ("_blocks.2._bn0.bias", "blocks.1.1.bn1.bias"),
         ("_blocks.15._bn2.num_batches_tracked", "blocks.6.0.bn3.num_batches_tracked"),
-    ],
-)
-def test_the_embedded_weights_get_timms_names(stored: str, timm: str) -> None:
-    assert timm_name(stored) == timm
+    ):
+        assert _timm_name(stored) == expected
 
 
 @pytest.mark.parametrize("library", ["timm", "torchvision"])
@@ -130,9 +127,8 @@ def test_timms_pretrained_weights_are_complete_or_refused(tmp_path: Path) -> Non
         load("timm", name)
 
 
-@pytest.mark.parametrize(
-    ("source", "name", "settings", "complaint"),
-    [
+def test_wrong_names_and_options_are_one_line(subtests: pytest.Subtests) -> None:
+    for source, name, settings, complaint in (
         ("torchvision", "resnet19", {}, "no classifier 'resnet19', choose from .*resnet18"),
         ("torchvision", "resnet18", {"options": {"layers": 3}}, "cannot build resnet18 with model.options"),
         ("timm", "resnet19", {}, "no model 'resnet19', choose from .*resnet18"),
@@ -141,12 +137,11 @@ def test_timms_pretrained_weights_are_complete_or_refused(tmp_path: Path) -> Non
         ("timm", "resnet18", {"weights": "nowhere.pt"}, "no weights file nowhere.pt"),
         ("checkpoint", "resnet18", {"weights": "x.pt"}, "write LIBRARY:NAME"),
         ("checkpoint", "timm:resnet18", {"weights": "x.pt"}, "no checkpoint 'x.pt'"),
-    ],
-)
-def test_wrong_names_and_options_are_one_line(source: str, name: str, settings: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(SemrsmError, match=complaint) as caught:
-        load(source, name, **({"weights": "random"} | settings))
-    assert "\n" not in str(caught.value)
+    ):
+        with subtests.test(complaint, source=source):
+            with pytest.raises(SemrsmError, match=complaint) as caught:
+                load(source, name, **({"weights": "random"} | settings))
+            assert "\n" not in str(caught.value)
 
 
 def test_names_are_known_before_any_library_is_imported() -> None:
@@ -204,9 +199,9 @@ def server() -> Iterator[str]:
 def test_reachable_is_any_answer(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(constants, "ENDPOINT", server)
-    assert reachable()
+    assert _is_reachable()
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    assert not reachable()
+    assert not _is_reachable()
 
 
 def test_without_network_the_cache_alone_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,12 +119,12 @@ def test_only_long_matchings_are_forecast(
     compared = Comparison.within(x, Centering.sample)
     compute(compared, folder)
     assert "forecast_seconds" not in folder.facts
-    monkeypatch.setattr(grams, "_WORK_TO_FORETELL", 0)
+    monkeypatch.setattr(grams, "_WORK_TO_ESTIMATE", 0)
     for invariance in (Invariance.permutation, Invariance.none):
         compute(compared, folder, invariance)
     assert set(folder.facts["forecast_seconds"]) == {"permutation x", "none x"}
     assert "pairs, about" not in capsys.readouterr().err, "seconds are not worth a line"
-    monkeypatch.setattr(grams, "_SECONDS_TO_FORETELL", -1)
+    monkeypatch.setattr(grams, "_SECONDS_TO_LOG", -1)
     compute(compared, folder)
     assert "permutation x: 28 pairs, about 0 seconds, " in capsys.readouterr().err
 

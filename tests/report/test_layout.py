@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 
 from semrsm_cli.report import paper
-from semrsm_cli.report.layout import Layout, lay_out
+from semrsm_cli.report.layout import PaperTable, arrange_tables
 
 
 def retrieval(number: int, **columns: object) -> pd.DataFrame:
     """The paper's Table 2 or 3 as runs would leave it, in any order."""
-    rows = paper.printed(number).rename(columns={"database_size": "n_database"})
+    rows = paper.paper_table(number).rename(columns={"database_size": "n_database"})
     rows = rows.rename(columns={"f1_at_1": "paper", "iou_at_1": "paper"}).assign(seed=0, n_queries=2000, **columns)
     rows["matching"] = rows["invariance"].map({"none": np.nan, "permutation": "batch_optimal"})
     return rows.assign(at_1=rows["paper"]).sample(frac=1, random_state=0)
@@ -20,48 +20,48 @@ def table2() -> pd.DataFrame:
     return retrieval(2, dataset="egoobjects", metric="count_f1")
 
 
-def only(layouts: list[Layout]) -> Layout:
-    (layout,) = layouts
-    return layout
+def only(tables: list[PaperTable]) -> PaperTable:
+    (table,) = tables
+    return table
 
 
-def flat(layout: Layout) -> list[str]:
-    return [" ".join(filter(None, column)) for column in layout.frame.columns]
+def flat(table: PaperTable) -> list[str]:
+    return [" ".join(filter(None, column)) for column in table.frame.columns]
 
 
 def test_table_2_stands_as_in_the_paper() -> None:
-    layout = only(lay_out("retrieval", table2()))
-    assert layout.name == "table2"
-    assert flat(layout) == [
+    table = only(arrange_tables("retrieval", table2()))
+    assert table.name == "table2"
+    assert flat(table) == [
         *("model", "kernel", "source", "2500 none", "2500 PI", "2500 diff"),
         *("5000 none", "5000 PI", "5000 diff", "10000 none", "10000 PI", "10000 diff"),
     ]
-    here = layout.frame[layout.frame[("source", "")] == "here"]
+    here = table.frame[table.frame[("source", "")] == "here"]
     models = ["CLIPSeg", "DinoV2-Giant", "BiT-50", "CLIP", "SAM ViT/B32"]
     assert here["model"].tolist() == [model for model in models for _ in range(3)]
     assert here["kernel"].tolist() == ["cosine", "linear", "rbf"] * 5
     clip = here[(here[("model", "")] == "CLIP") & (here[("kernel", "")] == "rbf")]
     assert clip.iloc[0, 3:].tolist() == [0.584, 0.779, 0.195, 0.679, 0.835, 0.156, 0.749, 0.863, 0.114]
-    assert len(layout.differences()) == 90
-    assert not layout.differences().any()
-    assert "2000 queries" in layout.note
-    assert "batch_optimal" in layout.note
+    assert len(table.differences()) == 90
+    assert not table.differences().any()
+    assert "2000 queries" in table.note
+    assert "batch_optimal" in table.note
 
 
 def test_lines_of_a_row_are_here_paper_and_difference() -> None:
     rows = table2()
     rows["at_1"] += 0.015625
-    layout = only(lay_out("retrieval", rows[rows["model"] == "CLIP"]))
-    assert layout.frame["source"].tolist() == ["here", "paper", "difference"] * 3
-    lines = layout.frame.loc[:, layout.frame.columns.get_level_values(0) == "5000"].to_numpy(float)
+    table = only(arrange_tables("retrieval", rows[rows["model"] == "CLIP"]))
+    assert table.frame["source"].tolist() == ["here", "paper", "difference"] * 3
+    lines = table.frame.loc[:, table.frame.columns.get_level_values(0) == "5000"].to_numpy(float)
     np.testing.assert_allclose(lines[0] - lines[1], lines[2], atol=1e-9)
     np.testing.assert_allclose(lines[2], [0.015625, 0.015625, 0], atol=1e-9)
 
 
 def test_the_summary_averages_over_all_cells() -> None:
     rows = table2()
-    summary = only(lay_out("retrieval", rows.assign(at_1=rows["at_1"] - 0.0625))).summary()
-    printed = paper.printed(2).groupby("invariance")["f1_at_1"].mean()
+    summary = only(arrange_tables("retrieval", rows.assign(at_1=rows["at_1"] - 0.0625))).summary()
+    printed = paper.paper_table(2).groupby("invariance")["f1_at_1"].mean()
     assert summary["paper_mean_none"] == pytest.approx(printed["none"])
     assert summary["mean_PI"] == pytest.approx(printed["permutation"] - 0.0625)
     assert summary["largest_difference"] == pytest.approx(0.0625)
@@ -71,84 +71,84 @@ def test_what_was_not_run_is_left_out_and_what_is_not_printed_has_no_line() -> N
     rows = table2()
     mine = rows[(rows["model"] == "CLIP") & (rows["n_database"] == 2500)].assign(model="Mine", paper=np.nan)
     rows = pd.concat([mine, rows[(rows["model"] == "SAM ViT/B32") & (rows["n_database"] != 2500)]])
-    layout = only(lay_out("retrieval", rows))
-    assert layout.frame["model"].tolist() == ["SAM ViT/B32"] * 9 + ["Mine"] * 3
-    assert set(layout.frame.loc[layout.frame[("model", "")] == "Mine", ("source", "")]) == {"here"}
-    assert [column for column in flat(layout) if column.endswith("none")] == ["2500 none", "5000 none", "10000 none"]
+    table = only(arrange_tables("retrieval", rows))
+    assert table.frame["model"].tolist() == ["SAM ViT/B32"] * 9 + ["Mine"] * 3
+    assert set(table.frame.loc[table.frame[("model", "")] == "Mine", ("source", "")]) == {"here"}
+    assert [column for column in flat(table) if column.endswith("none")] == ["2500 none", "5000 none", "10000 none"]
 
 
 def test_one_invariance_alone_has_no_gain() -> None:
     rows = table2()
-    layout = only(lay_out("retrieval", rows[rows["invariance"] == "none"]))
-    assert flat(layout) == ["model", "kernel", "source", "2500 none", "5000 none", "10000 none"]
+    table = only(arrange_tables("retrieval", rows[rows["invariance"] == "none"]))
+    assert flat(table) == ["model", "kernel", "source", "2500 none", "5000 none", "10000 none"]
 
 
 def test_seeds_are_averaged_and_counted() -> None:
     rows = table2()
     both = pd.concat([rows, rows.assign(seed=1, at_1=rows["at_1"] + 0.5)])
-    layout = only(lay_out("retrieval", both))
-    np.testing.assert_allclose(layout.differences(), 0.25)
-    assert "Means over 2 seeds" in layout.note
+    table = only(arrange_tables("retrieval", both))
+    np.testing.assert_allclose(table.differences(), 0.25)
+    assert "Means over 2 seeds" in table.note
 
 
 def test_table_3_stands_as_in_the_paper_if_all_of_cityscapes_was_used() -> None:
     rows = retrieval(3, dataset="cityscapes", metric="presence_iou", n_database=2975)
-    layout = only(lay_out("retrieval", rows))
-    assert layout.name == "table3"
-    assert flat(layout)[2:] == ["cosine none", "cosine PI", "linear none", "linear PI", "rbf none", "rbf PI"]
-    assert len(layout.differences()) == 30
-    assert not layout.differences().any()
-    assert only(lay_out("retrieval", rows.assign(n_database=100))).name == "retrieval_cityscapes"
+    table = only(arrange_tables("retrieval", rows))
+    assert table.name == "table3"
+    assert flat(table)[2:] == ["cosine none", "cosine PI", "linear none", "linear PI", "rbf none", "rbf PI"]
+    assert len(table.differences()) == 30
+    assert not table.differences().any()
+    assert only(arrange_tables("retrieval", rows.assign(n_database=100))).name == "retrieval_cityscapes"
 
 
 def test_other_sets_have_tables_of_their_own_and_unscored_ones_none() -> None:
     rows = table2().assign(paper=np.nan)
     both = pd.concat([rows.assign(dataset="scenes"), rows.assign(dataset="folder", metric=np.nan, at_1=np.nan)])
-    layout = only(lay_out("retrieval", both))
-    assert layout.name == "retrieval_scenes"
-    assert layout.differences().size == 0
+    table = only(arrange_tables("retrieval", both))
+    assert table.name == "retrieval_scenes"
+    assert table.differences().size == 0
 
 
 def correlation(n_samples: int, dataset: str = "imagenet") -> pd.DataFrame:
     """The paper's Tables 1 and 4 as runs would leave them."""
-    first = paper.printed(1).rename(columns={"pearson": "paper_pearson"}).assign(paper_spearman=np.nan)
-    fourth = paper.printed(4).pivot(index=["model", "kernel", "invariance"], columns="statistic", values="value")
+    first = paper.paper_table(1).rename(columns={"pearson": "paper_pearson"}).assign(paper_spearman=np.nan)
+    fourth = paper.paper_table(4).pivot(index=["model", "kernel", "invariance"], columns="statistic", values="value")
     fourth = fourth.add_prefix("paper_").reset_index()
     rows = (first if n_samples == 2000 else fourth).assign(n_samples=n_samples, dataset=dataset, seed=0, matching="")
     return rows.assign(pearson=rows["paper_pearson"], spearman=rows["paper_spearman"].fillna(0))
 
 
 def test_table_1_stands_as_in_the_paper_and_tells_of_the_lost_sign() -> None:
-    layout = only(lay_out("correlation", correlation(2000)))
-    assert layout.name == "table1"
-    assert flat(layout)[2:] == ["cosine none", "cosine PI", "linear none", "linear PI", "rbf none", "rbf PI"]
-    assert layout.frame["model"].drop_duplicates().iloc[[0, -1]].tolist() == ["ResNet18", "DinoV2-Giant"]
-    assert layout.differences().size == 42
-    assert "+0.176" in layout.note
+    table = only(arrange_tables("correlation", correlation(2000)))
+    assert table.name == "table1"
+    assert flat(table)[2:] == ["cosine none", "cosine PI", "linear none", "linear PI", "rbf none", "rbf PI"]
+    assert table.frame["model"].drop_duplicates().iloc[[0, -1]].tolist() == ["ResNet18", "DinoV2-Giant"]
+    assert table.differences().size == 42
+    assert "+0.176" in table.note
     without = correlation(2000).query("model != 'ResNet18'")
-    assert "+0.176" not in only(lay_out("correlation", without)).note
+    assert "+0.176" not in only(arrange_tables("correlation", without)).note
 
 
 def test_table_4_has_both_correlations() -> None:
-    layout = only(lay_out("correlation", correlation(20000)))
-    assert layout.name == "table4"
-    assert flat(layout)[2:4] == ["Pearson, cosine none", "Pearson, cosine PI"]
-    assert flat(layout)[-1] == "Spearman, rbf PI"
-    assert layout.differences().size == 84
-    assert not layout.differences().any()
-    assert "+0.176" not in layout.note
+    table = only(arrange_tables("correlation", correlation(20000)))
+    assert table.name == "table4"
+    assert flat(table)[2:4] == ["Pearson, cosine none", "Pearson, cosine PI"]
+    assert flat(table)[-1] == "Spearman, rbf PI"
+    assert table.differences().size == 84
+    assert not table.differences().any()
+    assert "+0.176" not in table.note
 
 
-@pytest.mark.parametrize(("n_samples", "dataset"), [(204, "photos"), (2000, "folder")])
-def test_other_correlations_have_tables_of_their_own(n_samples: int, dataset: str) -> None:
-    rows = correlation(2000).assign(n_samples=n_samples, dataset=dataset, paper_pearson=np.nan)
-    layout = only(lay_out("correlation", rows))
-    assert layout.name == f"correlation_{dataset}_{n_samples}"
-    assert set(layout.frame[("source", "")]) == {"here"}
+def test_other_correlations_have_tables_of_their_own() -> None:
+    for n_samples, dataset in ((204, "photos"), (2000, "folder")):
+        rows = correlation(2000).assign(n_samples=n_samples, dataset=dataset, paper_pearson=np.nan)
+        table = only(arrange_tables("correlation", rows))
+        assert table.name == f"correlation_{dataset}_{n_samples}"
+        assert set(table.frame[("source", "")]) == {"here"}
 
 
 def test_table_5_stands_as_in_the_paper() -> None:
-    printed = paper.printed(5).rename(columns={"algorithm": "method", "spatial_extent": "positions"})
+    printed = paper.paper_table(5).rename(columns={"algorithm": "method", "spatial_extent": "positions"})
     rows = printed.assign(
         seed=0,
         percent_of_optimal=printed["similarity_percent_of_optimal"],
@@ -156,15 +156,15 @@ def test_table_5_stands_as_in_the_paper() -> None:
         seconds_mean=printed["seconds_per_pair"],
         paper_seconds=printed["seconds_per_pair"],
     )
-    layout = only(lay_out("matching", rows.iloc[::-1]))
-    assert layout.name == "table5"
-    assert flat(layout)[3:] == [f"s = {s} {what}" for s in (256, 1024, 4096) for what in ("percent", "ms")]
-    here = layout.frame[layout.frame[("source", "")] == "here"].set_index([("method", ""), ("batch", "")])
+    table = only(arrange_tables("matching", rows.iloc[::-1]))
+    assert table.name == "table5"
+    assert flat(table)[3:] == [f"s = {s} {what}" for s in (256, 1024, 4096) for what in ("percent", "ms")]
+    here = table.frame[table.frame[("source", "")] == "here"].set_index([("method", ""), ("batch", "")])
     assert here.loc[("Batch-Optimal", "512"), ("s = 1024", "ms")].item() == pytest.approx(37.1)
     assert here.loc[("OR-Tools", ""), ("s = 4096", "percent")].item() == 100
-    assert layout.differences().size == 48
-    assert np.isnan(layout.summary()["largest_difference"])  # percent and milliseconds don't compare
+    assert table.differences().size == 48
+    assert np.isnan(table.summary()["largest_difference"])  # percent and milliseconds don't compare
 
 
 def test_tables_without_a_layout() -> None:
-    assert lay_out("separation", pd.DataFrame()) == []
+    assert arrange_tables("separation", pd.DataFrame()) == []

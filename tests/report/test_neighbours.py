@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from semrsm_cli.report.neighbours import Neighbours, by_what_they_tell, common_queries, read_neighbours
+from semrsm_cli.report.neighbours import Neighbours, common_queries, rank_queries_by_gain, read_neighbours
 
 KERNELS = ("cosine", "linear")
 
@@ -69,4 +69,4 @@ def test_queries_that_gain_most_come_first(tmp_path: Path, scores: dict[str, flo
         answers["d"] = ("y", "z")
     kept = ["a", "b", "c", "d", "x", "y", "z"]
     found = [read(left_by_a_run(tmp_path / name, answers, scores, kept)) for name in "12"]
-    assert by_what_they_tell(common_queries(found), found) == order
+    assert rank_queries_by_gain(common_queries(found), found) == order

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from semrsm_cli.errors import SemrsmError
-from semrsm_cli.report.runs import find_runs, joined
+from semrsm_cli.report.runs import find_runs, join_runs
 
 COLUMNS = ("model", "dataset", "n_database", "metric", "kernel", "invariance")
 
@@ -42,7 +42,7 @@ def test_the_newest_of_equal_rows_counts_and_seeds_stay_apart(tmp_path: Path) ->
     run(tmp_path / "new", at=3, score=0.3, seed=0)
     run(tmp_path / "other seed", at=2, score=0.2, seed=1)
     run(tmp_path / "other model", at=2, score=0.4, model="B")
-    rows, left_out = joined(find_runs([tmp_path]), "retrieval")
+    rows, left_out = join_runs(find_runs([tmp_path]), "retrieval")
     assert left_out == 1
     assert sorted(rows["at_1"]) == [0.2, 0.3, 0.4]
     assert rows.set_index("at_1").loc[0.3, "run"] == (tmp_path / "new").as_posix()
@@ -51,12 +51,12 @@ def test_the_newest_of_equal_rows_counts_and_seeds_stay_apart(tmp_path: Path) ->
 
 def test_a_table_that_no_run_has_is_empty(tmp_path: Path) -> None:
     run(tmp_path / "a", at=1, score=0.1)
-    assert joined(find_runs([tmp_path]), "matching")[0].empty
+    assert join_runs(find_runs([tmp_path]), "matching")[0].empty
 
 
 def test_a_name_that_looks_like_a_missing_value_stays_a_name(tmp_path: Path) -> None:
     run(tmp_path / "a", at=1, score=0.1, model="NA")
-    rows, _ = joined(find_runs([tmp_path]), "retrieval")
+    rows, _ = join_runs(find_runs([tmp_path]), "retrieval")
     assert rows[["model", "invariance"]].to_numpy().tolist() == [["NA", "none"]]
 
 
@@ -69,8 +69,8 @@ def test_no_folder_no_run_or_a_broken_table_is_one_line(tmp_path: Path) -> None:
     path = run(tmp_path / "a", at=1, score=0.1) / "tables" / "retrieval.csv"
     path.write_text("model,dataset\nA,scenes\n")
     with pytest.raises(SemrsmError, match=r"retrieval\.csv lacks the column 'n_database'"):
-        joined(find_runs([tmp_path]), "retrieval")
+        join_runs(find_runs([tmp_path]), "retrieval")
     path.write_text('"')
     with pytest.raises(SemrsmError, match=r"retrieval\.csv cannot be read as a table: ") as raised:
-        joined(find_runs([tmp_path]), "retrieval")
+        join_runs(find_runs([tmp_path]), "retrieval")
     assert "\n" not in str(raised.value)

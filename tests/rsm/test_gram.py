@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semrsm_cli.matching import Method
-from semrsm_cli.matching import optimal as optimal_module
+from semrsm_cli.matching import affinities as affinities_module
 from semrsm_cli.rsm import Invariance, Matcher, gram, kernel
 from semrsm_cli.rsm import matcher as matcher_module
 from semrsm_cli.rsm import plan as plan_module
@@ -52,7 +52,8 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiles of two images on a side, matched one pair at a time."""
     monkeypatch.setattr(plan_module, "MAX_IMAGES", 2)
     monkeypatch.setattr(plan_module, "TILES_ON_A_SIDE", 1)
-    monkeypatch.setattr(matcher_module, "PRODUCT_BYTES", 0)
+    for module in (affinities_module, matcher_module):
+        monkeypatch.setattr(module, "PRODUCT_BYTES", 0)
 
 
 def test_is_the_optimum_of_every_pair(x: np.ndarray, y: np.ndarray) -> None:
@@ -166,10 +167,12 @@ def test_takes_float16_lists_of_slices_and_memory_maps(x: np.ndarray, y: np.ndar
 
 def test_without_the_matrix(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = rng.normal(size=(2, 2, 70, 5)).astype(np.float32)
-    expected = gram(x, y)
-    for module in (matcher_module, optimal_module):
-        monkeypatch.setattr(module, "LARGEST_MATRIX", 0)
+    greedy = Matcher(method=Method.topk_greedy, n_exact=9)
+    expected, expected_greedy = gram(x, y), gram(x, y, matcher=greedy)
+    for module in (affinities_module, matcher_module):
+        monkeypatch.setattr(module, "MAX_MATRIX_BYTES", 0)
     np.testing.assert_allclose(gram(x, y).inner, expected.inner, rtol=2e-4)
+    np.testing.assert_allclose(gram(x, y, matcher=greedy).inner, expected_greedy.inner, rtol=1e-5)
 
 
 def test_a_finer_tolerance_than_float32_allows(x: np.ndarray, y: np.ndarray) -> None:

@@ -63,9 +63,9 @@ def test_rsm_is_gram_and_kernel(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"sigma": 0.0}, "sigma must be above 0, got 0.0"),
-        ({"sigma": np.nan}, "sigma must be above 0, got nan"),
-        ({"sigma_tile": 0}, "sigma_tile must be above 0, got 0"),
+        ({"sigma": 0.0}, "sigma must be above 0 and finite, got 0.0"),
+        ({"sigma": np.nan}, "sigma must be above 0 and finite, got nan"),
+        ({"sigma_tile": 0}, "sigma_tile must be above 0 and finite, got 0"),
         ({"sigma": 1.0, "sigma_tile": 5}, "give one of the two"),
     ],
 )

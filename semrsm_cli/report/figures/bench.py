@@ -12,7 +12,7 @@ from semrsm_cli.report.figures.style import PAGE_WIDTH, paper_style, short_layer
 __all__ = ["alignment_figure", "runtime_figure"]
 
 # Okabe and Ito's colours; the certified optimum stands out
-METHOD_STYLE = {
+_METHOD_STYLE = {
     "optimal": ("#D55E00", "o"),
     "ortools": ("#0072B2", "s"),
     "scipy": ("#56B4E9", "^"),
@@ -24,20 +24,20 @@ METHOD_STYLE = {
     "greedy": ("#bcbd22", "X"),
     "diagonal": ("#999999", "."),
 }
-OTHER_STYLE = ("#7f7f7f", "x")
-DRAWN_BATCH = 512
-PRINTED: dict[str, Any] = {"markerfacecolor": "none", "markersize": 5, "linewidth": 0.6, "linestyle": ":"}
+_OTHER_STYLE = ("#7f7f7f", "x")
+_DRAWN_BATCH = 512
+_PAPER_MARKER: dict[str, Any] = {"markerfacecolor": "none", "markersize": 5, "linewidth": 0.6, "linestyle": ":"}
 
 
 def runtime_figure(matching: pd.DataFrame) -> Figure:
     """Seconds a pair over the number of positions, both logarithmic; hollow markers are the paper's numbers."""
-    drawn = matching[matching["batch"].isna() | (matching["batch"] == drawn_batch(matching))]
+    drawn = matching[matching["batch"].isna() | (matching["batch"] == _batch_to_draw(matching))]
     with paper_style():
         figure = Figure(figsize=(PAGE_WIDTH * 0.62, PAGE_WIDTH * 0.42), layout="constrained")
         axes = figure.subplots()
         for method, of_method in drawn.groupby("method", sort=False):
-            draw_method(axes, str(method), of_method.sort_values("positions"))
-        axes.plot([], [], color="#444444", marker="o", label="in the paper", **PRINTED)
+            _draw_method(axes, str(method), of_method.sort_values("positions"))
+        axes.plot([], [], color="#444444", marker="o", label="in the paper", **_PAPER_MARKER)
         axes.set(xscale="log", yscale="log", xlabel="positions s", ylabel="seconds a pair (median, one core)")
         sizes = sorted(drawn["positions"].unique())
         axes.set_xticks(sizes, [str(size) for size in sizes])
@@ -47,23 +47,23 @@ def runtime_figure(matching: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_method(axes: Axes, method: str, of_method: pd.DataFrame) -> None:
+def _draw_method(axes: Axes, method: str, of_method: pd.DataFrame) -> None:
     """Our times of one method, and the paper's where it has them."""
-    color, marker = METHOD_STYLE.get(method, OTHER_STYLE)
+    color, marker = _METHOD_STYLE.get(method, _OTHER_STYLE)
     ours = of_method[["positions", "seconds_median"]].to_numpy(float).T
     theirs = of_method[["positions", "paper_seconds"]].dropna().to_numpy(float).T
     width = 2.2 if method == "optimal" else 1.2
-    axes.plot(*ours, color=color, marker=marker, markersize=5, linewidth=width, label=method_label(of_method))
-    axes.plot(*theirs, color=color, marker=marker, **PRINTED)
+    axes.plot(*ours, color=color, marker=marker, markersize=5, linewidth=width, label=_method_label(of_method))
+    axes.plot(*theirs, color=color, marker=marker, **_PAPER_MARKER)
 
 
-def drawn_batch(matching: pd.DataFrame) -> int:
+def _batch_to_draw(matching: pd.DataFrame) -> int:
     """The batch length of Batch-Optimal that stands for all: the paper's, or the longest."""
     lengths = matching["batch"].dropna().astype(int).tolist()
-    return DRAWN_BATCH if DRAWN_BATCH in lengths or not lengths else max(lengths)
+    return _DRAWN_BATCH if _DRAWN_BATCH in lengths or not lengths else max(lengths)
 
 
-def method_label(of_method: pd.DataFrame) -> str:
+def _method_label(of_method: pd.DataFrame) -> str:
     """A method's name in a legend."""
     batch = of_method["batch"].iloc[0]
     name = str(of_method["method"].iloc[0])
@@ -83,19 +83,19 @@ def alignment_figure(alignment: pd.DataFrame) -> Figure:
     with paper_style():
         figure = Figure(figsize=(PAGE_WIDTH * 0.48 * sum(widths), PAGE_WIDTH * 0.36), layout="constrained")
         axes = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
-        draw_ratios(axes[0], alignment, layers, methods)
+        _draw_ratios(axes[0], alignment, layers, methods)
         if not unmatched.empty:
-            draw_pairs(axes[1], unmatched, layers)
+            _draw_pairs(axes[1], unmatched, layers)
     return figure
 
 
-def draw_ratios(axes: Axes, alignment: pd.DataFrame, layers: list[str], methods: list[str]) -> None:
+def _draw_ratios(axes: Axes, alignment: pd.DataFrame, layers: list[str], methods: list[str]) -> None:
     """Mean ratio of each method over the layers, with the range from the 5th to the 95th percentile of the pairs."""
     for k, method in enumerate(methods):
         of_method = alignment[alignment["method"] == method]
         base = method.split("(")[0]
-        color, marker = METHOD_STYLE.get(base, OTHER_STYLE)
-        shade = 1.0 if base != "batch_optimal" else 0.35 + 0.65 * rank_among(method, methods)
+        color, marker = _METHOD_STYLE.get(base, _OTHER_STYLE)
+        shade = 1.0 if base != "batch_optimal" else 0.35 + 0.65 * _rank_among(method, methods)
         ratios = [of_method.loc[of_method["layer"] == layer, "ratio_to_optimal"].to_numpy() for layer in layers]
         means = np.array([ratio.mean() for ratio in ratios])
         low, high = (np.array([np.quantile(ratio, q) for ratio in ratios]) for q in (0.05, 0.95))
@@ -110,13 +110,13 @@ def draw_ratios(axes: Axes, alignment: pd.DataFrame, layers: list[str], methods:
     axes.legend(ncols=2)
 
 
-def rank_among(method: str, methods: list[str]) -> float:
+def _rank_among(method: str, methods: list[str]) -> float:
     """Where a batch length stands among the others, from 0 for the shortest to 1 for the longest."""
     family = [other for other in methods if other.split("(")[0] == method.split("(")[0]]
     return family.index(method) / max(len(family) - 1, 1)
 
 
-def draw_pairs(axes: Axes, unmatched: pd.DataFrame, layers: list[str]) -> None:
+def _draw_pairs(axes: Axes, unmatched: pd.DataFrame, layers: list[str]) -> None:
     """Sorted ratios of the spatio-semantic to the semantic similarity, one curve a layer."""
     colors = [f"C{i}" for i in range(len(layers))]
     for color, layer in zip(colors, layers, strict=True):

@@ -11,12 +11,15 @@ from matplotlib.ticker import MaxNLocator
 
 from semrsm_cli.report.figures.style import DIVERGING, INVARIANCE_TITLE, PAGE_WIDTH, SEQUENTIAL, paper_style
 
-__all__ = ["cka_figure", "consistency_figure", "layer_labels"]
+__all__ = [
+    "cka_figure",
+    "consistency_figure",
+]
 
-MOST_NUMBERED = 8  # layers a side up to which every cell shows its number
-MOST_LABELLED = 20  # layers a side up to which every one is named
-KERNEL_NAME = {"linear": "linear", "rbf": "RBF", "cosine": "cosine"}
-KERNEL_COLOR = {"linear": "#0072B2", "rbf": "#D55E00", "cosine": "#009E73"}
+_MAX_NUMBERED = 8  # layers a side up to which every cell shows its number
+_MAX_LABELLED = 20  # layers a side up to which every one is named
+_KERNEL_NAME = {"linear": "linear", "rbf": "RBF", "cosine": "cosine"}
+_KERNEL_COLOR = {"linear": "#0072B2", "rbf": "#D55E00", "cosine": "#009E73"}
 
 
 def cka_figure(
@@ -47,15 +50,15 @@ def cka_figure(
         figure = Figure(figsize=(PAGE_WIDTH, PAGE_WIDTH * 0.44), layout="compressed")
         left, middle, right = figure.subplots(1, 3, sharex=True, sharey=True)
         for axes, values, name in ((left, spatial, "none"), (middle, semantic, "permutation")):
-            picture = heat_map(axes, values, layers_a, layers_b, cmap=SEQUENTIAL, vmin=low, vmax=high)
+            picture = _draw_heat_map(axes, values, layers_a, layers_b, cmap=SEQUENTIAL, vmin=low, vmax=high)
             axes.set_title(INVARIANCE_TITLE[name])
-        change = heat_map(right, difference, layers_a, layers_b, cmap=DIVERGING, vmin=-largest, vmax=largest)
+        change = _draw_heat_map(right, difference, layers_a, layers_b, cmap=DIVERGING, vmin=-largest, vmax=largest)
         right.set_title("difference, semantic \N{MINUS SIGN} spatio-semantic")
         left.set_ylabel(label_a)
         for axes in (left, middle, right):
             axes.set_xlabel(label_b)
-        bar(figure, picture, [left, middle], f"CKA, {KERNEL_NAME[kernel]} kernel")
-        bar(figure, change, [right], "difference of CKA")
+        _add_colorbar(figure, picture, [left, middle], f"CKA, {_KERNEL_NAME[kernel]} kernel")
+        _add_colorbar(figure, change, [right], "difference of CKA")
     return figure
 
 
@@ -76,26 +79,26 @@ def consistency_figure(
         figure = Figure(figsize=(PAGE_WIDTH * (0.35 * len(means) + 0.35), PAGE_WIDTH * 0.42), layout="compressed")
         grid: Any = figure.subplots(1, len(means) + 1)
         for axes, (kernel, mean) in zip(grid, means.items(), strict=False):
-            picture = heat_map(axes, mean, layers, layers, cmap=SEQUENTIAL, vmin=low, vmax=high)
-            axes.set(title=f"{label}, {KERNEL_NAME[kernel]} kernel", xlabel="spatio-semantic RSM")
+            picture = _draw_heat_map(axes, mean, layers, layers, cmap=SEQUENTIAL, vmin=low, vmax=high)
+            axes.set(title=f"{label}, {_KERNEL_NAME[kernel]} kernel", xlabel="spatio-semantic RSM")
         grid[0].set_ylabel("semantic RSM")
-        bar(figure, picture, list(grid[:-1]), "CKA")
-        draw_diagonals(grid[-1], values, layers, positions)
+        _add_colorbar(figure, picture, list(grid[:-1]), "CKA")
+        _draw_diagonals(grid[-1], values, layers, positions)
     return figure
 
 
-def draw_diagonals(
+def _draw_diagonals(
     axes: Axes, values: Mapping[str, np.ndarray], layers: Sequence[str], positions: Sequence[int]
 ) -> None:
     """Each kernel's diagonal over the layers, with the range over the networks, and the number of positions above."""
     for kernel, of_networks in values.items():
         diagonals = of_networks.diagonal(axis1=1, axis2=2)
-        color = KERNEL_COLOR[kernel]
-        axes.plot(diagonals.mean(axis=0), color=color, marker="o", markersize=3, label=f"{KERNEL_NAME[kernel]} kernel")
+        color = _KERNEL_COLOR[kernel]
+        axes.plot(diagonals.mean(axis=0), color=color, marker="o", markersize=3, label=f"{_KERNEL_NAME[kernel]} kernel")
         if len(diagonals) > 1:
             axes.fill_between(range(len(layers)), diagonals.min(axis=0), diagonals.max(axis=0), color=color, alpha=0.2)
-    shown = shown_ticks(len(layers))
-    labels = layer_labels(layers)
+    shown = _tick_positions(len(layers))
+    labels = _layer_labels(layers)
     axes.set_xticks(shown, [labels[i] for i in shown], rotation=90)
     axes.set(title="the diagonal: both RSMs of a layer", ylabel="CKA", xlim=(-0.5, len(layers) - 0.5))
     axes.set_box_aspect(1)
@@ -107,26 +110,26 @@ def draw_diagonals(
     top.tick_params(length=2, pad=1)
 
 
-def heat_map(
+def _draw_heat_map(
     axes: Axes, values: np.ndarray, layers_a: Sequence[str], layers_b: Sequence[str], **colors: Any
 ) -> AxesImage:
     """A matrix with the first layers at the lower left, and its numbers where there is room."""
     picture = axes.imshow(values, origin="lower", interpolation="nearest", **colors)
     for axis, layers in ((axes.yaxis, layers_a), (axes.xaxis, layers_b)):
-        shown, labels = shown_ticks(len(layers)), layer_labels(layers)
+        shown, labels = _tick_positions(len(layers)), _layer_labels(layers)
         axis.set_ticks(shown, [labels[i] for i in shown])
     axes.tick_params(length=0)
     axes.tick_params(axis="x", rotation=90)
     axes.spines[:].set_visible(False)
-    if max(values.shape) <= MOST_NUMBERED:
+    if max(values.shape) <= _MAX_NUMBERED:
         for (row, column), value in np.ndenumerate(values):
             shade = picture.cmap(picture.norm(value))
             color = "white" if np.dot(shade[:3], (0.299, 0.587, 0.114)) < 0.5 else "black"
-            axes.text(column, row, number(value), ha="center", va="center", fontsize=5.5, color=color)
+            axes.text(column, row, _format_number(value), ha="center", va="center", fontsize=5.5, color=color)
     return picture
 
 
-def number(value: float) -> str:
+def _format_number(value: float) -> str:
     """Two decimals without the zero before the point."""
     text = f"{value:.2f}"
     if float(text) == 0:
@@ -134,7 +137,7 @@ def number(value: float) -> str:
     return text.replace("0.", ".", 1).replace("-", "\N{MINUS SIGN}")
 
 
-def bar(figure: Figure, picture: AxesImage, axes: list[Axes], label: str) -> None:
+def _add_colorbar(figure: Figure, picture: AxesImage, axes: list[Axes], label: str) -> None:
     """A colour bar with few numbers."""
     colorbar = figure.colorbar(picture, ax=axes, location="bottom", shrink=0.6, aspect=30, pad=0.03)
     colorbar.set_label(label, labelpad=1)
@@ -143,12 +146,12 @@ def bar(figure: Figure, picture: AxesImage, axes: list[Axes], label: str) -> Non
     colorbar.update_ticks()
 
 
-def shown_ticks(n: int) -> list[int]:
+def _tick_positions(n: int) -> list[int]:
     """Which of n layers are named on an axis: all, or every second, third and so on."""
-    return list(range(0, n, -(-n // MOST_LABELLED)))
+    return list(range(0, n, -(-n // _MAX_LABELLED)))
 
 
-def layer_labels(layers: Sequence[str]) -> list[str]:
+def _layer_labels(layers: Sequence[str]) -> list[str]:
     """The shortest beginnings of module names that tell the layers apart, without what all begin with.
 
     `stem.norm`, `layer1.0.sum`, `layer1.1.sum` become `stem`, `layer1.0`, `layer1.1`.

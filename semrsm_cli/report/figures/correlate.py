@@ -16,14 +16,14 @@ from semrsm_cli.report.figures.style import COLOR, INVARIANCE_TITLE, PAGE_WIDTH,
 
 __all__ = ["Density", "density_figure", "depth_figure", "intervals_figure"]
 
-KERNEL_TITLE = {"cosine": "cosine similarity", "linear": "inner product", "rbf": "RBF kernel"}
-STATISTIC_TITLE = {"pearson": "Pearson's $r$", "spearman": r"Spearman's $\rho$"}
-DIVERGENCE = "Jensen-Shannon divergence of predictions (nats)"
-LOG_2 = float(np.log(2))
-N_BINS = (72, 54)  # of similarity and of divergence
-SHOWN = (0.0005, 0.9995)  # quantiles of the similarity between which pairs are drawn
-BINS_OF_A_MEAN = 3
-FEWEST_PAIRS = 30  # whose mean is drawn
+_KERNEL_TITLE = {"cosine": "cosine similarity", "linear": "inner product", "rbf": "RBF kernel"}
+_STATISTIC_TITLE = {"pearson": "Pearson's $r$", "spearman": r"Spearman's $\rho$"}
+_DIVERGENCE = "Jensen-Shannon divergence of predictions (nats)"
+_LOG_2 = float(np.log(2))
+_N_BINS = (72, 54)  # of similarity and of divergence
+_DRAWN_QUANTILES = (0.0005, 0.9995)  # quantiles of the similarity between which pairs are drawn
+_BINS_OF_A_MEAN = 3
+_MIN_PAIRS = 30  # whose mean is drawn
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Density:
     @classmethod
     def of(cls, kernel: str, invariance: str, similarity: np.ndarray, divergence: np.ndarray) -> Self:
         """Count pairs; the few of extreme similarity are left out, since they would squeeze all others."""
-        low, high = np.quantile(similarity, SHOWN)
-        limits = [[float(low), float(high) if high > low else float(low) + 1.0], [0.0, LOG_2]]
-        counts, *edges = np.histogram2d(similarity, np.minimum(divergence, LOG_2), bins=N_BINS, range=limits)
+        low, high = np.quantile(similarity, _DRAWN_QUANTILES)
+        limits = [[float(low), float(high) if high > low else float(low) + 1.0], [0.0, _LOG_2]]
+        counts, *edges = np.histogram2d(similarity, np.minimum(divergence, _LOG_2), bins=_N_BINS, range=limits)
         return cls(kernel, invariance, counts, *edges)
 
     def table(self) -> pd.DataFrame:
@@ -51,14 +51,14 @@ class Density:
             {
                 "kernel": self.kernel,
                 "invariance": self.invariance,
-                "similarity": middles(self.similarity_edges)[i],
-                "divergence": middles(self.divergence_edges)[j],
+                "similarity": _middles(self.similarity_edges)[i],
+                "divergence": _middles(self.divergence_edges)[j],
                 "pairs": self.counts[i, j].astype(int),
             }
         )
 
 
-def middles(edges: np.ndarray) -> np.ndarray:
+def _middles(edges: np.ndarray) -> np.ndarray:
     """The middle of every bin."""
     middle: np.ndarray = (edges[1:] + edges[:-1]) / 2
     return middle
@@ -83,46 +83,46 @@ def density_figure(densities: Sequence[Density], table: pd.DataFrame) -> Figure:
         norm = LogNorm(smallest, max(largest, 2 * smallest))
         for density in densities:
             axes = grid[invariances.index(density.invariance), kernels.index(density.kernel)]
-            picture = draw_density(axes, density, norm)
+            picture = _draw_density(axes, density, norm)
             (row,) = numbers.loc[[(density.kernel, density.invariance)]].to_dict("records")
-            axes.set_title(correlations_text(row), fontsize=7)
+            axes.set_title(_correlations_text(row), fontsize=7)
         for axes, name in zip(grid[-1], kernels, strict=True):
-            axes.set_xlabel(KERNEL_TITLE[name])
+            axes.set_xlabel(_KERNEL_TITLE[name])
         for axes, invariance in zip(grid[:, 0], invariances, strict=True):
             axes.set_ylabel(INVARIANCE_TITLE[invariance])
-        figure.supylabel(DIVERGENCE, fontsize=8)
+        figure.supylabel(_DIVERGENCE, fontsize=8)
         colorbar = figure.colorbar(picture, ax=grid, aspect=40, pad=0.01)
         colorbar.set_label("share of pairs in a bin")
         colorbar.outline.set_visible(False)
     return figure
 
 
-def draw_density(axes: Axes, density: Density, norm: LogNorm) -> Any:
+def _draw_density(axes: Axes, density: Density, norm: LogNorm) -> Any:
     """Share of pairs in every bin, and the mean divergence of the pairs of a similarity."""
     share = np.ma.masked_equal(density.counts / density.counts.sum(), 0)
     picture = axes.pcolormesh(
         density.similarity_edges, density.divergence_edges, share.T, cmap=SEQUENTIAL, norm=norm, rasterized=True
     )
     outline = [patheffects.withStroke(linewidth=2.8, foreground="white")]
-    axes.plot(*mean_divergence(density), color=COLOR["permutation"], linewidth=1.4, path_effects=outline)
+    axes.plot(*_mean_divergence(density), color=COLOR["permutation"], linewidth=1.4, path_effects=outline)
     if density.kernel == "linear":  # its scale is the features'
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set(ylim=(0, LOG_2))
+    axes.set(ylim=(0, _LOG_2))
     return picture
 
 
-def mean_divergence(density: Density) -> tuple[np.ndarray, np.ndarray]:
+def _mean_divergence(density: Density) -> tuple[np.ndarray, np.ndarray]:
     """Mean divergence of the pairs in a few bins at a time, over the bins' mean similarity."""
-    groups = density.counts.reshape(-1, BINS_OF_A_MEAN, density.counts.shape[1])
+    groups = density.counts.reshape(-1, _BINS_OF_A_MEAN, density.counts.shape[1])
     of_bin = groups.sum(axis=2)
     pairs = of_bin.sum(axis=1)
-    similarity = (of_bin * middles(density.similarity_edges).reshape(-1, BINS_OF_A_MEAN)).sum(axis=1)
-    divergence = groups.sum(axis=1) @ middles(density.divergence_edges)
-    enough = pairs >= FEWEST_PAIRS
+    similarity = (of_bin * _middles(density.similarity_edges).reshape(-1, _BINS_OF_A_MEAN)).sum(axis=1)
+    divergence = groups.sum(axis=1) @ _middles(density.divergence_edges)
+    enough = pairs >= _MIN_PAIRS
     return similarity[enough] / pairs[enough], divergence[enough] / pairs[enough]
 
 
-def correlations_text(row: Mapping[Any, Any]) -> str:
+def _correlations_text(row: Mapping[Any, Any]) -> str:
     """Both correlations with their intervals, on two lines."""
     lines = []
     for statistic, symbol in (("pearson", "$r$"), ("spearman", r"$\rho$")):
@@ -143,15 +143,15 @@ def intervals_figure(table: pd.DataFrame) -> Figure:
         size = (PAGE_WIDTH * 0.8, PAGE_WIDTH * (0.1 + 0.02 * len(kernels) * (len(invariances) + 1)))
         figure = Figure(figsize=size, layout="constrained")
         both: Any = figure.subplots(1, 2, sharey=True, sharex=True)
-        for axes, statistic in zip(both, STATISTIC_TITLE, strict=True):
+        for axes, statistic in zip(both, _STATISTIC_TITLE, strict=True):
             for i, invariance in enumerate(invariances):
                 rows = table[table["invariance"] == invariance].set_index("kernel").loc[kernels]
                 y = np.arange(len(kernels)) + (i - (len(invariances) - 1) / 2) * 0.8 / len(invariances)
-                draw_intervals(axes, y, rows, statistic, invariance)
+                _draw_intervals(axes, y, rows, statistic, invariance)
             axes.axvline(0, color="#999999", linewidth=0.6)
-            axes.set(xlabel=STATISTIC_TITLE[statistic])
+            axes.set(xlabel=_STATISTIC_TITLE[statistic])
             axes.tick_params(axis="y", length=0)
-        both[0].set_yticks(range(len(kernels)), [KERNEL_TITLE[name] for name in kernels])
+        both[0].set_yticks(range(len(kernels)), [_KERNEL_TITLE[name] for name in kernels])
         both[0].invert_yaxis()
         figure.supxlabel("correlation of similarity with the divergence of predictions", fontsize=8)
         handles, labels = both[0].get_legend_handles_labels()
@@ -159,7 +159,7 @@ def intervals_figure(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_intervals(axes: Axes, y: np.ndarray, rows: pd.DataFrame, statistic: str, invariance: str) -> None:
+def _draw_intervals(axes: Axes, y: np.ndarray, rows: pd.DataFrame, statistic: str, invariance: str) -> None:
     """Points with their intervals, and the paper's numbers."""
     value, low, high = (rows[f"{statistic}{end}"].to_numpy(float) for end in ("", "_low", "_high"))
     reach = np.nan_to_num(np.abs([value - low, high - value]))
@@ -179,15 +179,15 @@ def depth_figure(depth: pd.DataFrame) -> Figure:
         size = (PAGE_WIDTH * (0.1 + 0.3 * len(kernels)), PAGE_WIDTH * 0.5)
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(2, len(kernels), squeeze=False, sharex=True, sharey=True)
-        for places, statistic in zip(grid, STATISTIC_TITLE, strict=True):
+        for places, statistic in zip(grid, _STATISTIC_TITLE, strict=True):
             for axes, name in zip(places, kernels, strict=True):
                 for invariance in invariances:
                     chosen = depth[(depth["kernel"] == name) & (depth["invariance"] == invariance)]
-                    draw_depth(axes, chosen.set_index("layer").loc[layers], statistic, invariance)
+                    _draw_depth(axes, chosen.set_index("layer").loc[layers], statistic, invariance)
                 axes.axhline(0, color="#999999", linewidth=0.6)
-            places[0].set_ylabel(f"{STATISTIC_TITLE[statistic]} of similarity\nand divergence of predictions")
+            places[0].set_ylabel(f"{_STATISTIC_TITLE[statistic]} of similarity\nand divergence of predictions")
         for axes, name in zip(grid[0], kernels, strict=True):
-            axes.set_title(KERNEL_TITLE[name])
+            axes.set_title(_KERNEL_TITLE[name])
         for axes in grid[-1]:
             axes.set_xticks(range(len(layers)), [short_layer(layer) for layer in layers], rotation=30, ha="right")
         handles, labels = grid[0, 0].get_legend_handles_labels()
@@ -195,7 +195,7 @@ def depth_figure(depth: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_depth(axes: Axes, rows: pd.DataFrame, statistic: str, invariance: str) -> None:
+def _draw_depth(axes: Axes, rows: pd.DataFrame, statistic: str, invariance: str) -> None:
     """One line over the layers with its band."""
     value, low, high = (rows[f"{statistic}{end}"].to_numpy(float) for end in ("", "_low", "_high"))
     places, color = np.arange(len(rows)), COLOR[invariance]

@@ -9,15 +9,15 @@ import pandas as pd
 from matplotlib.figure import Figure, SubFigure
 from PIL import Image
 
-from semrsm_cli.report.figures.retrieve import Picture, add_legend, draw_bars, show
+from semrsm_cli.report.figures.retrieve import Picture, add_legend, draw_bars, draw_picture
 from semrsm_cli.report.figures.style import COLOR, INVARIANCE_TITLE, PAGE_WIDTH, paper_style
 from semrsm_cli.report.layout import METRIC_TITLE
 
 __all__ = ["models_neighbours_figure", "models_scores_figure"]
 
-PANEL = 1.35  # inches: height of the bars of one kernel
-WIDTH, TEXT = 0.95, 0.4  # inches: width of a picture, height of the lines above and below it
-QUERY = 1.8  # the query's width in pictures
+_PANEL = 1.35  # inches: height of the bars of one kernel
+_WIDTH, _TEXT = 0.95, 0.4  # inches: width of a picture, height of the lines above and below it
+_QUERY = 1.8  # the query's width in pictures
 
 
 def models_scores_figure(table: pd.DataFrame, *, metric: str) -> Figure:
@@ -25,7 +25,7 @@ def models_scores_figure(table: pd.DataFrame, *, metric: str) -> Figure:
     models, kernels, invariances = (list(dict.fromkeys(table[name])) for name in ("model", "kernel", "invariance"))
     width = 0.8 / len(invariances)
     with paper_style():
-        size = (max(PAGE_WIDTH * 0.5, 1.1 + len(models) * 1.5), 0.9 + PANEL * len(kernels))
+        size = (max(PAGE_WIDTH * 0.5, 1.1 + len(models) * 1.5), 0.9 + _PANEL * len(kernels))
         figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(len(kernels), 1, sharex=True, squeeze=False)[:, 0]
         for axes, kernel in zip(panels, kernels, strict=True):
@@ -49,27 +49,27 @@ def models_neighbours_figure(
     k = max(len(row) for rows in models.values() for row in rows.values())
     tallest = max(p.image.height / p.image.width for rows in models.values() for row in rows.values() for p in row)
     with paper_style():
-        height = max(len(models) * (WIDTH * tallest + TEXT), WIDTH * QUERY * tallest + 2 * TEXT) + TEXT
-        figure = Figure(figsize=(WIDTH * (len(invariances) * k + QUERY), height), layout="constrained")
-        parts: Any = figure.subfigures(1, 1 + len(invariances), width_ratios=[QUERY, *([k] * len(invariances))])
+        height = max(len(models) * (_WIDTH * tallest + _TEXT), _WIDTH * _QUERY * tallest + 2 * _TEXT) + _TEXT
+        figure = Figure(figsize=(_WIDTH * (len(invariances) * k + _QUERY), height), layout="constrained")
+        parts: Any = figure.subfigures(1, 1 + len(invariances), width_ratios=[_QUERY, *([k] * len(invariances))])
         axes = parts[0].subplots()
-        show(axes, Picture(query, {}, None), frame="#333333")
+        draw_picture(axes, Picture(query, {}, None), frame="#333333")
         axes.set_title("query")
         axes.set_xlabel(textwrap.fill(caption, 34), fontsize=6, labelpad=2)
         for part, invariance in zip(parts[1:], invariances, strict=True):
             rows = {model: of_model.get(invariance, ()) for model, of_model in models.items()}
-            draw_lines(part, rows, k, frame=COLOR[invariance])
+            _draw_lines(part, rows, k, frame=COLOR[invariance])
             part.suptitle(INVARIANCE_TITLE[invariance], fontsize=8)
     return figure
 
 
-def draw_lines(part: SubFigure, rows: Mapping[str, Sequence[Picture]], k: int, *, frame: str) -> None:
+def _draw_lines(part: SubFigure, rows: Mapping[str, Sequence[Picture]], k: int, *, frame: str) -> None:
     """A line of pictures for each model, whose name stands above its first."""
     grid: Any = part.subplots(len(rows), k, squeeze=False)
     for places, (model, row) in zip(grid, rows.items(), strict=True):
         places[0].set_title(model, loc="left", fontsize=7, pad=2)
         for rank, place in enumerate(places):
             if rank < len(row):
-                show(place, row[rank], frame=frame)
+                draw_picture(place, row[rank], frame=frame)
             else:
                 place.set_axis_off()

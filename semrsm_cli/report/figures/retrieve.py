@@ -15,12 +15,21 @@ from PIL import Image
 from semrsm_cli.report.figures.style import COLOR, INVARIANCE_TITLE, PAGE_WIDTH, bare, paper_style
 from semrsm_cli.report.layout import METRIC_TITLE
 
-__all__ = ["MatchedPicture", "Picture", "matched_figure", "neighbours_figure", "scores_figure"]
+__all__ = [
+    "MatchedPicture",
+    "Picture",
+    "add_legend",
+    "draw_bars",
+    "draw_picture",
+    "matched_figure",
+    "neighbours_figure",
+    "scores_figure",
+]
 
-N_OBJECTS = 4
-N_LINES = 12
-PAPER_LABEL = "in the paper"
-COLUMN, TEXT = 1.5, 0.6  # inches: width of a picture, height of what stands below it
+_N_OBJECTS = 4
+_N_LINES = 12
+_PAPER_LABEL = "in the paper"
+_COLUMN, _TEXT = 1.5, 0.6  # inches: width of a picture, height of what stands below it
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ def add_legend(figure: Figure, axes: Axes) -> None:
     """One entry for each invariance, and one for the paper's numbers where there are any."""
     handles, labels = axes.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
-    ordered = sorted(once, key=lambda label: label == PAPER_LABEL)
+    ordered = sorted(once, key=lambda label: label == _PAPER_LABEL)
     figure.legend([once[label] for label in ordered], ordered, loc="outside upper center", ncols=len(ordered))
 
 
@@ -84,7 +93,7 @@ def draw_bars(axes: Axes, x: np.ndarray, rows: pd.DataFrame, width: float, invar
     theirs = rows["paper"].to_numpy(float)
     if np.isfinite(theirs).any():
         place = x - 0.36 * width  # beside the middle, where our own value stands
-        axes.plot(place, theirs, "D", color="black", markeredgecolor="white", markersize=4.5, label=PAPER_LABEL)
+        axes.plot(place, theirs, "D", color="black", markeredgecolor="white", markersize=4.5, label=_PAPER_LABEL)
 
 
 def neighbours_figure(query: Picture, rows: Mapping[str, Sequence[Picture]], *, title: str) -> Figure:
@@ -92,37 +101,37 @@ def neighbours_figure(query: Picture, rows: Mapping[str, Sequence[Picture]], *, 
     k = max(len(row) for row in rows.values())
     with paper_style():
         tallest = max(p.image.height / p.image.width for row in rows.values() for p in row)
-        size = (COLUMN * (k + 1.3), len(rows) * (COLUMN * tallest + TEXT))
+        size = (_COLUMN * (k + 1.3), len(rows) * (_COLUMN * tallest + _TEXT))
         figure = Figure(figsize=size, layout="constrained")
         parts: Any = figure.subfigures(1, 2, width_ratios=[1.25, k], wspace=0.02)
         left, right = parts
         axes = left.subplots()
-        show(axes, query, frame="#333333")
+        draw_picture(axes, query, frame="#333333")
         axes.set_title(f"query\n{title}")
         grid: Any = right.subplots(len(rows), k, squeeze=False)
         for places, (invariance, row) in zip(grid, rows.items(), strict=True):
             for rank, place in enumerate(places):
                 if rank < len(row):
-                    show(place, row[rank], frame=COLOR[invariance])
+                    draw_picture(place, row[rank], frame=COLOR[invariance])
                 else:
                     place.set_axis_off()
             places[0].set_ylabel(INVARIANCE_TITLE[invariance])
     return figure
 
 
-def show(axes: Axes, picture: Picture, *, frame: str) -> None:
+def draw_picture(axes: Axes, picture: Picture, *, frame: str) -> None:
     """A picture in a coloured frame, its objects and score below."""
     axes.imshow(np.asarray(picture.image))
     bare(axes)
     axes.spines[:].set(visible=True, color=frame, linewidth=1.6)
     score = [] if picture.score is None else [f"score {picture.score:.2f}"]
-    axes.set_xlabel("\n".join([*score, described(picture.objects)]).strip(), fontsize=6, labelpad=2)
+    axes.set_xlabel("\n".join([*score, _describe_objects(picture.objects)]).strip(), fontsize=6, labelpad=2)
 
 
-def described(objects: Mapping[str, int]) -> str:
+def _describe_objects(objects: Mapping[str, int]) -> str:
     """The objects in words, two a line: `2 cup, chair` and how many kinds are left out."""
     words = [name if count == 1 else f"{count} {name}" for name, count in objects.items()]
-    shown = words[:N_OBJECTS] + ([f"+{len(words) - N_OBJECTS} more"] if len(words) > N_OBJECTS else [])
+    shown = words[:_N_OBJECTS] + ([f"+{len(words) - _N_OBJECTS} more"] if len(words) > _N_OBJECTS else [])
     return "\n".join(", ".join(shown[i : i + 2]) for i in range(0, len(shown), 2))
 
 
@@ -132,7 +141,7 @@ def matched_figure(matched: MatchedPicture) -> Figure:
     gap = width // 8
     canvas = np.ones((height, 2 * width + gap, 3))
     canvas[:, :width], canvas[:, width + gap :] = matched.query, matched.neighbour
-    strongest = np.argsort(matched.worth)[::-1][:N_LINES]
+    strongest = np.argsort(matched.worth)[::-1][:_N_LINES]
     colors = mpl.colormaps["hsv"](np.linspace(0, 0.9, len(strongest)))
     step = np.array([width / matched.grid[1], height / matched.grid[0]])
     with paper_style():
@@ -141,8 +150,8 @@ def matched_figure(matched: MatchedPicture) -> Figure:
         axes.imshow(canvas)
         bare(axes)
         for color, (position, partner) in zip(colors, matched.pairs[strongest], strict=True):
-            start = corner(int(position), matched.grid, step)
-            end = corner(int(partner), matched.grid, step) + np.array([width + gap, 0])
+            start = _corner(int(position), matched.grid, step)
+            end = _corner(int(partner), matched.grid, step) + np.array([width + gap, 0])
             for place in (start, end):
                 axes.add_patch(Rectangle(tuple(place), *step, fill=False, edgecolor=color, linewidth=1.2))
             axes.plot(*np.stack([start + step / 2, end + step / 2]).T, color=color, linewidth=1)
@@ -151,7 +160,7 @@ def matched_figure(matched: MatchedPicture) -> Figure:
     return figure
 
 
-def corner(position: int, grid: tuple[int, int], step: np.ndarray) -> np.ndarray:
+def _corner(position: int, grid: tuple[int, int], step: np.ndarray) -> np.ndarray:
     """Left and upper edge in pixels of a position."""
     row, column = divmod(position, grid[1])
     left_upper: np.ndarray = np.array([column, row]) * step

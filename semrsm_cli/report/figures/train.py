@@ -9,7 +9,7 @@ from semrsm_cli.report.figures.style import PAGE_WIDTH, paper_style
 
 __all__ = ["learning_curve_figure"]
 
-TRAIN, VAL = "#999999", "#0072B2"
+_TRAIN, _VAL = "#999999", "#0072B2"
 
 
 def learning_curve_figure(curve: pd.DataFrame, *, chance: float, label: str) -> Figure:
@@ -23,9 +23,9 @@ def learning_curve_figure(curve: pd.DataFrame, *, chance: float, label: str) -> 
     with paper_style():
         figure = Figure(figsize=(PAGE_WIDTH * 0.7, PAGE_WIDTH * 0.3), layout="constrained")
         left, right = figure.subplots(1, 2)
-        draw_curves(left, curve, "loss")
+        _draw_curves(left, curve, "loss")
         left.set_ylabel("cross-entropy [nats]")
-        draw_curves(right, curve, "accuracy")
+        _draw_curves(right, curve, "accuracy")
         right.axhline(chance, color="#444444", linewidth=0.6, linestyle=":", label="most frequent class")
         right.set(ylabel="accuracy", ylim=(0, 1))
         figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=3)
@@ -33,10 +33,10 @@ def learning_curve_figure(curve: pd.DataFrame, *, chance: float, label: str) -> 
     return figure
 
 
-def draw_curves(axes: Axes, curve: pd.DataFrame, score: str) -> None:
+def _draw_curves(axes: Axes, curve: pd.DataFrame, score: str) -> None:
     """Both curves of one score."""
     marker = "o" if len(curve) <= 30 else ""
-    for kind, color, name in (("train", TRAIN, "training (augmented)"), ("val", VAL, "validation")):
+    for kind, color, name in (("train", _TRAIN, "training (augmented)"), ("val", _VAL, "validation")):
         axes.plot(curve["epoch"], curve[f"{kind}_{score}"], color=color, marker=marker, markersize=3, label=name)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

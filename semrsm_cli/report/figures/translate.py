@@ -23,16 +23,16 @@ from semrsm_cli.report.figures.style import (
 
 __all__ = ["translation_figure"]
 
-N_RSMS = 5
-N_CROPS = 4
-BOUNDED = ("rbf", "cosine")
-Crops = tuple[Image.Image, Image.Image]
-PAIRS = ("overlapping", "unrelated")
-SIDES: tuple[Literal["low", "high"], ...] = ("low", "high")
+_N_RSMS = 5
+_N_CROPS = 4
+_BOUNDED = ("rbf", "cosine")
+_Crops = tuple[Image.Image, Image.Image]
+_PAIRS = ("overlapping", "unrelated")
+_SIDES: tuple[Literal["low", "high"], ...] = ("low", "high")
 
 
 def translation_figure(
-    crops: Sequence[Crops],
+    crops: Sequence[_Crops],
     rsms: Mapping[str, Mapping[Any, np.ndarray]],
     similarities: pd.DataFrame,
     separation: pd.DataFrame,
@@ -49,25 +49,25 @@ def translation_figure(
         kernel: Name of the kernel, for the colour bar.
     """
     layers = list(rsms)
-    shown = [layers[i] for i in np.unique(np.linspace(0, len(layers) - 1, N_RSMS).round().astype(int))]
+    shown = [layers[i] for i in np.unique(np.linspace(0, len(layers) - 1, _N_RSMS).round().astype(int))]
     invariances = list(rsms[layers[0]])
     with paper_style():
         figure = Figure(figsize=(PAGE_WIDTH * 1.45, PAGE_WIDTH * 0.4), layout="constrained")
         widths = [1.05, 0.92 * len(shown), 0.55 * len(layers) + 0.7]
         parts: Any = figure.subfigures(1, 3, width_ratios=widths, wspace=0.02)
-        draw_crops(parts[0], most_colorful(crops, N_CROPS))
-        draw_rsms(parts[1], {layer: rsms[layer] for layer in shown}, invariances, kernel)
-        draw_distributions(parts[2], layers, invariances, similarities, separation, kernel)
+        _draw_crops(parts[0], _most_colorful(crops, _N_CROPS))
+        _draw_rsms(parts[1], {layer: rsms[layer] for layer in shown}, invariances, kernel)
+        _draw_distributions(parts[2], layers, invariances, similarities, separation, kernel)
     return figure
 
 
-def most_colorful(crops: Sequence[Crops], n: int) -> list[Crops]:
-    """The n pairs with most colour, in their order: a black sky shows nobody where the overlap lies."""
+def _most_colorful(crops: Sequence[_Crops], n: int) -> list[_Crops]:
+    """The n pairs with most colour, in their order: in dark or plain crops the overlap can't be seen."""
     chroma = [np.ptp(np.asarray(upper, float), axis=2).mean() for upper, _ in crops]
     return [crops[i] for i in sorted(np.argsort(chroma)[::-1][:n])]
 
 
-def draw_crops(figure: SubFigure, crops: Sequence[Crops]) -> None:
+def _draw_crops(figure: SubFigure, crops: Sequence[_Crops]) -> None:
     """Upper crops in one column, lower crops in the next."""
     grid = figure.subplots(len(crops), 2, squeeze=False)
     for row, pair in zip(grid, crops, strict=True):
@@ -78,15 +78,15 @@ def draw_crops(figure: SubFigure, crops: Sequence[Crops]) -> None:
         axes.set_title(title)
 
 
-def draw_rsms(
+def _draw_rsms(
     figure: SubFigure, rsms: Mapping[str, Mapping[Any, np.ndarray]], invariances: Sequence[str], kernel: str
 ) -> None:
     """A row of RSMs per invariance; bounded kernels share one colour scale, the linear one has its own per layer."""
     grid = figure.subplots(len(invariances), len(rsms), squeeze=False)
     first = {layer: [of_layer[invariance][0] for invariance in invariances] for layer, of_layer in rsms.items()}
-    common = limits([matrix for matrices in first.values() for matrix in matrices])
+    common = _color_limits([matrix for matrices in first.values() for matrix in matrices])
     for column, (layer, matrices) in enumerate(first.items()):
-        low, high = common if kernel in BOUNDED else limits(matrices)
+        low, high = common if kernel in _BOUNDED else _color_limits(matrices)
         for axes, matrix in zip(grid[:, column], matrices, strict=True):
             picture = axes.imshow(matrix, cmap=SEQUENTIAL, vmin=low, vmax=high, interpolation="nearest")
             bare(axes)
@@ -98,19 +98,19 @@ def draw_rsms(
         grid[-1, column].tick_params(length=0, pad=1)
     for axes, invariance in zip(grid[:, 0], invariances, strict=True):
         axes.set_ylabel(INVARIANCE_TITLE[str(invariance)])
-    if kernel in BOUNDED:
+    if kernel in _BOUNDED:
         colorbar = figure.colorbar(picture, ax=grid, location="bottom", extend="max", shrink=0.5, aspect=40, pad=0.03)
         colorbar.set_label(f"similarity ({kernel}; an image with itself has 1)", labelpad=1)
         colorbar.outline.set_visible(False)
 
 
-def limits(matrices: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Colour limits from the entries off the diagonal, which else would outshine them."""
+def _color_limits(matrices: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Colour limits from the entries off the diagonal; those on it are much higher."""
     off = np.concatenate([matrix[~np.eye(len(matrix), dtype=bool)] for matrix in matrices])
     return float(off.min()), float(off.max())
 
 
-def draw_distributions(
+def _draw_distributions(
     figure: SubFigure,
     layers: Sequence[str],
     invariances: Sequence[str],
@@ -125,30 +125,32 @@ def draw_distributions(
         areas = separation[separation["invariance"] == str(invariance)].set_index("layer")["auc"]
         for position, layer in enumerate(layers):
             of_layer = of_invariance[of_invariance["layer"] == layer]
-            for side, pair in zip(SIDES, PAIRS, strict=True):
-                half_violin(axes, scaled(of_layer, pair, kernel), position, side, COLOR[pair])
+            for side, pair in zip(_SIDES, _PAIRS, strict=True):
+                _draw_half_violin(axes, _scale(of_layer, pair, kernel), position, side, COLOR[pair])
         ticks = [f"{areas[layer]:.2f}" for layer in layers]
         top = axes.secondary_xaxis("top")
         top.set_xticks(range(len(layers)), ticks)
         top.tick_params(length=0, pad=1)
         top.spines[:].set_visible(False)
         top.set_xlabel(f"{INVARIANCE_TITLE[str(invariance)]}: area under the ROC curve", fontsize=7)
-        axes.set_ylabel("similarity" if kernel in BOUNDED else "similarity (scaled)")
+        axes.set_ylabel("similarity" if kernel in _BOUNDED else "similarity (scaled)")
     grid[-1].set_xticks(range(len(layers)), [short_layer(layer) for layer in layers], rotation=30, ha="right")
-    handles = [Patch(color=COLOR[pair], alpha=0.75, label=f"{pair} crops") for pair in PAIRS]
+    handles = [Patch(color=COLOR[pair], alpha=0.75, label=f"{pair} crops") for pair in _PAIRS]
     figure.legend(handles=handles, loc="outside upper center", ncols=2)
 
 
-def scaled(of_layer: pd.DataFrame, pair: str, kernel: str) -> np.ndarray:
+def _scale(of_layer: pd.DataFrame, pair: str, kernel: str) -> np.ndarray:
     """Similarities of one kind of pair; unbounded kernels are brought to [0, 1] within the layer."""
     values = of_layer.loc[of_layer["pair"] == pair, "similarity"].to_numpy()
-    if kernel in BOUNDED:
+    if kernel in _BOUNDED:
         return values
     low, high = of_layer["similarity"].min(), of_layer["similarity"].max()
     return (values - low) / (high - low) if high > low else np.zeros_like(values)
 
 
-def half_violin(axes: Axes, values: np.ndarray, position: float, side: Literal["low", "high"], color: str) -> None:
+def _draw_half_violin(
+    axes: Axes, values: np.ndarray, position: float, side: Literal["low", "high"], color: str
+) -> None:
     """One half of a violin; a line where all values are the same."""
     if np.ptp(values) < 1e-6:
         offset = -0.4 if side == "low" else 0.4

@@ -22,11 +22,11 @@ def matching_table(timed: dict[str, dict[Contender, Cell]], layers: dict[str, La
     for layer, cells in timed.items():
         optimum = cells.get(Contender(Method.optimal), Cell())
         for contender, cell in cells.items():
-            found = cell.matchings
-            shared = [pair for pair in found if pair in optimum.matchings]
-            ratios = [found[pair].value / optimum.matchings[pair].value for pair in shared]
+            matchings = cell.matchings
+            shared = [pair for pair in matchings if pair in optimum.matchings]
+            ratios = [matchings[pair].value / optimum.matchings[pair].value for pair in shared]
             times = [cell.seconds[pair] / optimum.seconds[pair] for pair in shared]
-            gaps = [(m.bound - m.value) / abs(m.value) for m in found.values() if m.value]
+            gaps = [(m.bound - m.value) / abs(m.value) for m in matchings.values() if m.value]
             rows.append(
                 {
                     "method": str(contender.method),
@@ -34,7 +34,7 @@ def matching_table(timed: dict[str, dict[Contender, Cell]], layers: dict[str, La
                     "positions": layers[layer].x.shape[1],
                     "channels": layers[layer].x.shape[2],
                     "layer": layer,
-                    "n_pairs": len(found),
+                    "n_pairs": len(matchings),
                     "seconds_mean": np.mean([*cell.seconds.values()]),
                     "seconds_median": np.median([*cell.seconds.values()]),
                     "percent_of_optimal": 100 * np.mean(ratios) if ratios else None,
@@ -62,7 +62,7 @@ def alignment_table(aligned: dict[str, dict[Contender, Cell]], layers: dict[str,
         for contender, cell in cells.items():
             if contender.method not in ALIGNED:
                 continue
-            for (i, j), found in cell.matchings.items():
+            for (i, j), matching in cell.matchings.items():
                 if (i, j) in optimum:
                     rows.append(
                         {
@@ -70,7 +70,7 @@ def alignment_table(aligned: dict[str, dict[Contender, Cell]], layers: dict[str,
                             "positions": layers[layer].x.shape[1],
                             "pair": f"{i}-{j}",
                             "method": contender.label,
-                            "ratio_to_optimal": found.value / optimum[i, j].value,
+                            "ratio_to_optimal": matching.value / optimum[i, j].value,
                         }
                     )
     return pd.DataFrame(rows, columns=["layer", "positions", "pair", "method", "ratio_to_optimal"])

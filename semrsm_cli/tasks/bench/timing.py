@@ -43,9 +43,9 @@ class Cell:
     seconds: dict[tuple[int, int], float] = field(default_factory=dict)
     matchings: dict[tuple[int, int], Matching] = field(default_factory=dict)
 
-    def add(self, pair: tuple[int, int], seconds: float, found: Matching) -> None:
+    def add(self, pair: tuple[int, int], seconds: float, matching: Matching) -> None:
         """Count a pair."""
-        self.seconds[pair], self.matchings[pair] = seconds, found
+        self.seconds[pair], self.matchings[pair] = seconds, matching
 
 
 @contextmanager
@@ -65,13 +65,13 @@ def one_core() -> Iterator[int | None]:
 
 def _contenders(config: BenchConfig, positions: int) -> list[Contender]:
     """The methods to time at a size; Batch-Optimal once per batch length."""
-    found = []
+    contenders = []
     for method in config.methods:
         if positions > config.largest_matrix and method not in _MATRIX_FREE:
             continue
         lengths = config.batches if method is Method.batch_optimal else [None]
-        found += [Contender(method, length) for length in lengths]
-    return found
+        contenders += [Contender(method, length) for length in lengths]
+    return contenders
 
 
 def draw_pairs(n: int, config: BenchConfig) -> list[tuple[int, int]]:
@@ -115,8 +115,8 @@ def time_methods(layer: Layer, config: BenchConfig, pairs: list[tuple[int, int]]
         affinity = maps[i] @ maps[j].T if running and positions <= config.largest_matrix else None
         for contender in running:
             start = time.perf_counter()
-            found = _match_by(contender, affinity, maps[i], maps[j], config)
-            cells[contender].add((i, j), time.perf_counter() - start, found)
+            matching = _match_by(contender, affinity, maps[i], maps[j], config)
+            cells[contender].add((i, j), time.perf_counter() - start, matching)
     return cells
 
 
@@ -128,12 +128,12 @@ def align(
 ) -> dict[str, dict[Contender, Cell]]:
     """The approximations and the optimum at every layer that fits a matrix; timed layers are not matched again."""
     only = [Contender(Method.optimal), *(c for c in _contenders(config, 1) if c.method in ALIGNED)]
-    found = {}
+    aligned = {}
     for name, layer in layers.items():
         if layer.x.shape[1] > config.largest_matrix:
             continue
         if name in timed:
-            found[name] = timed[name]
+            aligned[name] = timed[name]
         else:
             maps = _centred(layer, config)
             cells: dict[Contender, Cell] = defaultdict(Cell)
@@ -141,8 +141,8 @@ def align(
                 affinity = maps[i] @ maps[j].T
                 for contender in only:
                     cells[contender].matchings[i, j] = _match_by(contender, affinity, maps[i], maps[j], config)
-            found[name] = dict(cells)
-    return found
+            aligned[name] = dict(cells)
+    return aligned
 
 
 def _centred(layer: Layer, config: BenchConfig) -> np.ndarray:

@@ -36,9 +36,8 @@ def draw_figures(
     if images.metric is not None:
         folder.figure("scores", scores_figure(table, metric=str(images.metric)))
     of_kernel: dict[Invariance, Ranking] = {r.invariance: r for r in rankings if r.kernel == config.kernels[0]}
-    drawn: dict[Invariance, Ranking] = {
-        r.invariance: r for r in of_kernel.values() if r.invariance != Invariance.pooled
-    }
+    drawn = of_kernel.copy()
+    drawn.pop(Invariance.pooled, None)  # its mean vectors have no positions to draw
     if not drawn:
         return
     semantic = drawn.get(Invariance.permutation)

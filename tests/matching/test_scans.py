@@ -7,8 +7,9 @@ import numba
 import numpy as np
 import pytest
 
-from semrsm_cli.matching import vectors
-from semrsm_cli.matching.vectors import BLOCK, LANES, lowest_bit, multiply, two_best, two_best_remembered
+from semrsm_cli.matching import scans
+from semrsm_cli.matching.lanes import LANES
+from semrsm_cli.matching.scans import BLOCK, lowest_bit, multiply, two_best, two_best_remembered
 
 
 @numba.njit
@@ -35,7 +36,7 @@ def compiled_lowest_bit(bits):
 @pytest.mark.parametrize(("begin", "end"), [(0, 16), (0, 96), (32, 48), (16, 96)])
 def test_two_best_is_its_plain_twin(begin: int, end: int, dtype: type, rng: np.random.Generator) -> None:
     affinity, price = rng.integers(0, 9, 200).astype(dtype), rng.random(96).astype(dtype)
-    assert compiled_two_best(affinity, 7, price, begin, end) == vectors.two_best_plain(affinity, 7, price, begin, end)
+    assert compiled_two_best(affinity, 7, price, begin, end) == scans.two_best_plain(affinity, 7, price, begin, end)
 
 
 def test_two_best_passes_over_what_has_an_infinite_price(rng: np.random.Generator) -> None:
@@ -50,7 +51,7 @@ def test_remembered_is_its_plain_twin(parts: int, dtype: type, rng: np.random.Ge
     columns = rng.integers(0, 50, (20, parts)).astype(np.int32)
     memory, price = rng.random((20, 2, parts)).astype(dtype), rng.random(50).astype(dtype)
     for row in range(20):
-        *expected, stale = vectors.remembered_plain(columns, memory, row, price)
+        *expected, stale = scans.two_best_remembered_plain(columns, memory, row, price)
         *found, found_stale = compiled_remembered(columns, memory, row, price)
         assert found == expected
         assert found_stale % 2**64 == stale
@@ -62,7 +63,7 @@ def test_multiply_computes_the_columns_asked_for(dtype: type, rng: np.random.Gen
     packed = np.ascontiguousarray(y.reshape(4, BLOCK, 7).transpose(0, 2, 1))
     out, twin = np.zeros(4 * BLOCK, dtype), np.zeros(4 * BLOCK, dtype)
     compiled_multiply(x, 2, packed, BLOCK, 3 * BLOCK, out)
-    vectors.multiply_plain(x, 2, packed, BLOCK, 3 * BLOCK, twin)
+    scans.multiply_plain(x, 2, packed, BLOCK, 3 * BLOCK, twin)
     expected = y @ x[2]
     np.testing.assert_allclose(out[BLOCK : 3 * BLOCK], expected[BLOCK : 3 * BLOCK], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(twin, out, rtol=1e-4, atol=1e-5)
@@ -72,10 +73,10 @@ def test_multiply_computes_the_columns_asked_for(dtype: type, rng: np.random.Gen
 
 def test_lowest_bit() -> None:
     assert [compiled_lowest_bit(b) for b in (1, 2, 12, 1 << 15)] == [0, 1, 2, 15]
-    assert [vectors.lowest_bit_plain(b) for b in (1, 2, 12, 1 << 15)] == [0, 1, 2, 15]
+    assert [scans.lowest_bit_plain(b) for b in (1, 2, 12, 1 << 15)] == [0, 1, 2, 15]
 
 
-@pytest.mark.skipif(vectors.PLAIN, reason="nothing is compiled")
+@pytest.mark.skipif(scans.PLAIN, reason="nothing is compiled")
 def test_the_scan_is_vector_code() -> None:
     compiled_two_best(np.zeros(32, np.float32), 0, np.zeros(32, np.float32), 0, 32)
     assembly = "".join(compiled_two_best.inspect_asm().values())
@@ -95,7 +96,7 @@ def test_runs_uncompiled() -> None:
     """The plain twins give valid matchings and RSMs, and no warning."""
     code = """
 import numpy as np
-from semrsm_cli.matching import match, optimal
+from semrsm_cli.matching import affinities, match
 from semrsm_cli.rsm import gram
 rng = np.random.default_rng(0)
 for s in (2, 5, 20):
@@ -106,11 +107,10 @@ for s in (2, 5, 20):
     assert found.bound - found.value < 1e-2
     for method in ("batch_optimal", "topk_greedy", "greedy"):
         assert sorted(match(None, method=method, x=x, y=y, batch=4, n_exact=3).col_of_row) == list(range(s))
-    from semrsm_cli.matching import optimal
-    optimal.LARGEST_MATRIX = 0
+    affinities.MAX_MATRIX_BYTES = 0
     computed = match(None, x=x, y=y)
     assert abs(computed.value - exact.value) < 1e-2
-    optimal.LARGEST_MATRIX = 2**28
+    affinities.MAX_MATRIX_BYTES = 2**28
 assert gram(rng.normal(size=(3, 4, 2)), threads=1).inner.shape == (3, 3)
 """
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}

@@ -1,17 +1,21 @@
 """Every matching method by name, behind one function."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from semrsm_cli.matching import approximate, solvers
-from semrsm_cli.matching.optimal import optimal, optimal_of_vectors
-from semrsm_cli.matching.result import Matching
+from semrsm_cli.matching import solvers
+from semrsm_cli.matching.affinities import Affinities
+from semrsm_cli.matching.approximate import batch_optimal, diagonal, greedy, max_similarity
+from semrsm_cli.matching.optimal import optimum
 
-__all__ = ["Method", "check_settings", "match"]
+__all__ = ["Matching", "Method", "check_settings", "match", "match_tile"]
+
+ONE_PAIR = np.ones((1, 1), bool)
 
 
 class Method(StrEnum):
@@ -29,6 +33,24 @@ class Method(StrEnum):
     lapcpp = "lapcpp"
     greedy_upstream = "greedy_upstream"
     ortools_x1000 = "ortools_x1000"
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """A permutation of the positions with its value: `value <= optimum <= bound`.
+
+    Example:
+        >>> found = match([[1, 5], [2, 3]])
+        >>> [found.value, found.bound - found.value < 1e-3]
+        [7.0, True]
+    """
+
+    col_of_row: NDArray[np.int64]
+    """For each position [s] of the first image its partner in the second one."""
+    value: float
+    """The sum of the matched affinities, in squared units of the features."""
+    bound: float
+    """What no matching exceeds."""
 
 
 BY_NORM = frozenset({Method.batch_optimal, Method.topk_greedy, Method.greedy})
@@ -54,10 +76,13 @@ def match(
     x: ArrayLike | None = None,
     y: ArrayLike | None = None,
 ) -> Matching:
-    """Find the permutation that maximises `sum_i A[i, col_of_row[i]]` (Section 3.1.1), or come close to it.
+    """Match the positions of two images so that the matched inner products are as large as can be.
+
+    The permutation maximises `sum_i A[i, col_of_row[i]]` (Eq. 4), where `A[i, j] = <x_i, y_j>` is the affinity (Eq. 5);
+    approximations come close to it.
 
     Args:
-        affinity: Inner products [s, s]; None where x and y stand for it.
+        affinity: Inner products [s, s]; None where x and y stand for it, so that it need not fit the memory.
         method: How; `optimal` comes with a certificate, the rest of `Method` are approximations and rivals.
         tolerance: The largest certified gap of `optimal`, relative to the value.
         batch: Positions in a batch of `batch_optimal`.
@@ -65,27 +90,73 @@ def match(
         x: Concept vectors [s, c] of the first image, which the methods that go by norms need.
         y: The same of the second image.
 
+    Returns:
+        The permutation, its value and an upper bound.
+
     Raises:
         ValueError: If the affinity is not square and finite, x and y are missing or do not fit, or a setting is off.
+        SemrsmError: If a rival's package is not installed.
+
+    Example:
+        >>> found = match([[1, 5], [2, 3]])
+        >>> found.col_of_row
+        array([1, 0])
+        >>> match([[1, 5], [2, 3]], method="diagonal").value
+        4.0
     """
     name = Method(method)
     check_settings(tolerance, batch, n_exact)
-    a = None if affinity is None else checked(affinity, "affinity")
-    left, right = vectors(name, a, x, y)
-    if name is Method.optimal:
-        return optimal_of_vectors(left, right, tolerance) if a is None else optimal(a, tolerance)
-    if name is Method.batch_optimal:
-        return approximate.batch_optimal(a, left, right, batch=batch, tolerance=tolerance)
-    if name is Method.topk_greedy:
-        return approximate.topk_greedy(a, left, right, k=n_exact, tolerance=tolerance)
-    if name is Method.greedy:
-        return approximate.topk_greedy(a, left, right, k=0, tolerance=tolerance)
-    if name is Method.diagonal:
-        return approximate.diagonal(a, left, right)
-    a = left @ right.T if a is None else a
-    columns = SOLVERS[name](a)
-    value = float(a[np.arange(len(a)), columns].sum(dtype=np.float64))
-    return Matching(columns, value, value if name in EXACT else max(value, approximate.max_similarity(a)))
+    given = None if affinity is None else checked(affinity, "affinity")
+    left, right = vectors(name, given, x, y)
+    col_of_row = np.empty((1, 1, len(left)), np.int64)
+    inner, bound = match_tile(
+        Affinities(left[None], right[None], given), ONE_PAIR, name, tolerance, batch, n_exact, col_of_row
+    )
+    return Matching(col_of_row[0, 0], float(inner[0, 0]), float(bound[0, 0]))
+
+
+def match_tile(
+    affinities: Affinities,
+    mask: NDArray[np.bool_],
+    method: Method | str,
+    tolerance: float,
+    batch: int,
+    n_exact: int,
+    col_of_row: NDArray[np.int64] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Values and upper bounds [r, q] of all pairs of the mask; their permutations go to `col_of_row` [r, q, s].
+
+    The values of other pairs mean nothing. The settings are those of `match`.
+    """
+    match method:
+        case Method.optimal:
+            return optimum(affinities, mask, tolerance, col_of_row)
+        case Method.batch_optimal:
+            inner, bound = batch_optimal(affinities, mask, batch, tolerance, col_of_row)
+        case Method.topk_greedy:
+            inner, bound = greedy(affinities, mask, n_exact, tolerance, col_of_row)
+        case Method.greedy:
+            inner, bound = greedy(affinities, mask, 0, tolerance, col_of_row)
+        case Method.diagonal:
+            inner, bound = diagonal(affinities, mask, col_of_row)
+        case _:
+            inner, bound = external_solver(affinities, mask, Method(method), col_of_row)
+    return inner, np.maximum(inner, bound)
+
+
+def external_solver(
+    affinities: Affinities, mask: NDArray[np.bool_], method: Method, col_of_row: NDArray[np.int64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The solvers of others, which know no tiles."""
+    inner, bound = np.zeros(mask.shape), np.zeros(mask.shape)
+    for i, j in np.argwhere(mask):
+        affinity = affinities.of_pair(i, j)
+        columns = SOLVERS[method](affinity)
+        inner[i, j] = affinity[np.arange(affinities.s), columns].sum(dtype=np.float64)
+        bound[i, j] = inner[i, j] if method in EXACT else max_similarity(affinity)
+        if col_of_row is not None:
+            col_of_row[i, j] = columns
+    return inner, bound
 
 
 def vectors(
@@ -123,8 +194,7 @@ def checked(array: ArrayLike, name: str) -> NDArray[Any]:
     a = a.astype(np.float64 if a.dtype == np.float64 or a.dtype.kind in "iub" else np.float32, copy=False)
     if a.ndim != 2 or 0 in a.shape:
         raise ValueError(f"{name} must have two dimensions, none of them empty, got shape {a.shape}")
-    with np.errstate(over="ignore", invalid="ignore"):
-        suspect = not np.isfinite(a.sum())  # quicker than looking at each; a sum of large values may overflow, too
-    if suspect and not np.isfinite(a).all():
-        raise ValueError(f"{name} must be finite, but {np.count_nonzero(~np.isfinite(a))} of {a.size} values are not")
+    finite = np.isfinite(a)
+    if not finite.all():
+        raise ValueError(f"{name} must be finite, but {np.count_nonzero(~finite)} of {a.size} values are not")
     return a

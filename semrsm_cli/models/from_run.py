@@ -1,4 +1,4 @@
-"""Networks that `semrsm train` left: weights as safetensors, and beside them what belongs to the weights as JSON."""
+"""Networks from runs of `semrsm train`: weights as safetensors, and beside them their description as JSON."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -13,16 +13,16 @@ from semrsm_cli.models.network import Network, Readout
 from semrsm_cli.models.preprocessing import Normalise
 from semrsm_cli.models.recipe import Architecture, NetworkSpec, Recipe
 from semrsm_cli.models.resnet import ResNet, build_network
-from semrsm_cli.models.weights import PRETRAINED, RANDOM, fit, read_state_dict
+from semrsm_cli.models.weights import PRETRAINED, RANDOM, load_weights, read_state_dict
 
-__all__ = ["DESCRIPTION", "WEIGHTS", "Description", "build", "described", "weights_of"]
+__all__ = ["DESCRIPTION", "WEIGHTS", "Description", "build", "describe", "weights_of"]
 
 WEIGHTS, DESCRIPTION = "checkpoint.safetensors", "checkpoint.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Description(NetworkSpec):
-    """What one must know of a checkpoint to use it.
+    """What is needed to use a checkpoint.
 
     Attributes:
         label: Name in tables and figures.
@@ -35,8 +35,16 @@ class Description(NetworkSpec):
     classes: tuple[str, ...]
 
 
-def described(recipe: Recipe, label: str, classes: tuple[str, ...], *, seed: int, **results: Any) -> str:
-    """The text of a checkpoint's JSON: everything in the recipe, the classes, and what the training came to."""
+def describe(recipe: Recipe, label: str, classes: tuple[str, ...], *, seed: int, **results: Any) -> str:
+    """The text of a checkpoint's JSON.
+
+    Args:
+        recipe: How the network was trained.
+        label: Its name in tables and figures.
+        classes: Names of the classes, in the order of the logits.
+        seed: Seed of the training.
+        results: More entries, such as the accuracy.
+    """
     content = asdict(recipe) | {"seed": seed, "label": label, "classes": classes} | results
     return json.dumps(content, indent=2, sort_keys=True) + "\n"
 
@@ -53,11 +61,11 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
         raise SemrsmError("a trained network has neither model.revision nor model.options; leave them out")
     if weights not in (PRETRAINED, RANDOM):
         raise SemrsmError(f"model.name says where the weights are; leave out model.weights={weights}")
-    path = checkpoint_path(name)
-    description = read_description(path.with_suffix(".json"))
+    path = _checkpoint_path(name)
+    description = _read_description(path.with_suffix(".json"))
     module = build_network(description, n_classes=len(description.classes), seed=description.seed)
     if weights == PRETRAINED:
-        fit(module, read_state_dict(str(path)), label=description.label)
+        load_weights(module, read_state_dict(str(path)), label=description.label)
     last = module.layers[-1]
     return Network(
         label=description.label,
@@ -74,7 +82,7 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
     )
 
 
-def checkpoint_path(name: str) -> Path:
+def _checkpoint_path(name: str) -> Path:
     """The weights file that a name means.
 
     Raises:
@@ -89,11 +97,11 @@ def checkpoint_path(name: str) -> Path:
     return path
 
 
-def read_description(path: Path) -> Description:
-    """What stands beside the weights.
+def _read_description(path: Path) -> Description:
+    """The description beside the weights.
 
     Raises:
-        SemrsmError: The file is missing, or no such description.
+        SemrsmError: The file is missing, or is no such description.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

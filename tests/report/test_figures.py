@@ -1,0 +1,85 @@
+"""Three figures that carry a result, compared as pictures (`pytest --mpl`); without the flag they are only drawn.
+
+`pytest tests/report/test_figures.py --mpl-generate-path=tests/report/baseline` draws the pictures anew.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from semrsm_cli.report.figures.cka import cka_figure
+from semrsm_cli.report.figures.correlate import intervals_figure
+from semrsm_cli.report.figures.translate import translation_figure
+
+INVARIANCES = ("none", "permutation")
+LAYERS = ("stem", "layer1.0", "layer2.0")
+picture: Callable[..., Any] = pytest.mark.mpl_image_compare(
+    baseline_dir="baseline", tolerance=5, style="default", savefig_kwargs={"dpi": 72}
+)
+
+
+def gradient(red: int, green: int) -> Image.Image:
+    """A crop of 16 pixels a side whose colours change from left to right."""
+    ramp = np.linspace(0, 1, 16)[None, :, None] * [red, green, 128]
+    return Image.fromarray(np.broadcast_to(ramp, (16, 16, 3)).astype(np.uint8))
+
+
+def overlapping_rsm(likeness: float) -> np.ndarray:
+    """RSMs of two batches of four upper and four lower crops; `likeness` is the similarity of overlapping crops."""
+    rsm = np.full((8, 8), 0.125) + 0.0625 * np.cos(np.add.outer(np.arange(8), np.arange(8)))
+    rsm[np.arange(4), np.arange(4) + 4] = rsm[np.arange(4) + 4, np.arange(4)] = likeness
+    np.fill_diagonal(rsm, 1.0)
+    return np.stack([rsm, rsm])
+
+
+@picture
+def test_translation() -> Figure:
+    likeness = {("none", layer): 0.25 for layer in LAYERS} | {("permutation", layer): 0.75 for layer in LAYERS}
+    rsms = {layer: {name: overlapping_rsm(likeness[name, layer]) for name in INVARIANCES} for layer in LAYERS}
+    centers = {"overlapping": 0.5, "unrelated": 0.125}
+    similarities = pd.DataFrame(
+        [
+            {"layer": layer, "invariance": name, "pair": pair, "similarity": center * likeness[name, layer] + offset}
+            for layer in LAYERS
+            for name in INVARIANCES
+            for pair, center in centers.items()
+            for offset in np.linspace(-0.1, 0.1, 9) ** 3 * 100
+        ]
+    )
+    separation = pd.DataFrame(
+        [
+            {"layer": layer, "invariance": name, "auc": 0.5 + 0.5 * likeness[name, layer]}
+            for layer in LAYERS
+            for name in INVARIANCES
+        ]
+    )
+    crops = [(gradient(red, 255 - red), gradient(red, 64)) for red in (0, 64, 128, 192, 255)]
+    return translation_figure(crops, rsms, similarities, separation, kernel="cosine")
+
+
+@picture
+def test_cka() -> Figure:
+    rows, columns = np.indices((4, 5))
+    spatial = np.exp(-(((rows / 3 - columns / 4) / 0.5) ** 2))
+    semantic = np.exp(-(((rows / 3 - columns / 4) / 0.8) ** 2))
+    layers = [f"layer{i}.0.sum" for i in range(5)]
+    return cka_figure(spatial, semantic, layers[:4], layers, label_a="ResNet18", label_b="ResNet34", kernel="rbf")
+
+
+@picture
+def test_intervals() -> Figure:
+    rows = []
+    for i, kernel in enumerate(("cosine", "linear", "rbf")):
+        for j, invariance in enumerate(INVARIANCES):
+            row: dict[str, object] = {"kernel": kernel, "invariance": invariance, "paper_spearman": np.nan}
+            row["paper_pearson"] = -0.25 - 0.1 * j if kernel != "rbf" else np.nan
+            for statistic in ("pearson", "spearman"):
+                value = -0.2 - 0.05 * i - 0.1 * j
+                row |= {statistic: value, f"{statistic}_low": value - 0.05, f"{statistic}_high": value + 0.1}
+            rows.append(row)
+    return intervals_figure(pd.DataFrame(rows))
