@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from semrsm_cli.matching import affinities as affinities_module
 from semrsm_cli.rsm import Gram, Matcher, Tile, gram
 from semrsm_cli.rsm import matcher as matcher_module
 from semrsm_cli.rsm import plan as plan_module
@@ -24,7 +25,8 @@ def small_tiles() -> object:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan_module, "MAX_IMAGES", TILE)
         patch.setattr(plan_module, "TILES_ON_A_SIDE", 1)
-        patch.setattr(matcher_module, "PRODUCT_BYTES", 0)
+        for module in (affinities_module, matcher_module):
+            patch.setattr(module, "PRODUCT_BYTES", 0)
         yield
 
 

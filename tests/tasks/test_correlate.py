@@ -230,7 +230,7 @@ WRONG = [
     (["invariances=[rotation]"], "'rotation', expected one of [none, translation, permutation, pooled]", 2),
     (["kernels=[]"], "kernels is empty", 2),
     (["n_images=2"], "n_images must be at least 3, got 2", 2),
-    (["sigma=1", "sigma_tile=100"], "exclude each other", 2),
+    (["sigma=1", "sigma_tile=100"], "give one of the two", 2),
     (
         ["+model.options.num_classes=0", "model=timm", "model.name=resnet18", "model.weights=random"],
         "no classes",
