@@ -21,6 +21,7 @@ from semrsm_cli.rsm import (
     gram,
     mean,
 )
+from semrsm_cli.rsm.plan import squared_norms
 from semrsm_cli.store import TileFolder, digest
 
 __all__ = ["Comparison", "gram_in_store", "matching_name"]
@@ -38,14 +39,15 @@ class Comparison(Layer):
     @classmethod
     def within(cls, layer: Layer, centering: Centering, *, name: str | None = None) -> Self:
         """All images of a layer, less their mean."""
-        x = Centered(layer.x, mean(layer.x, centering))
+        name = name or layer.name
+        x = Centered(layer.x, _center(layer, centering, name))
         key = digest({"representation": layer.key, "centering": str(centering)})
-        return cls(name or layer.name, x, key, layer.grid)
+        return cls(name, x, key, layer.grid)
 
     @classmethod
     def between(cls, x: Layer, y: Layer, centering: Centering, *, center_of: Layer, name: str) -> Self:
         """The images of two layers, less the mean over one of them."""
-        center = mean(center_of.x, centering)
+        center = _center(center_of, centering, name)
         key = digest({"x": x.key, "y": y.key, "center": center_of.key, "centering": str(centering)})
         return cls(name, Centered(x.x, center), key, x.grid, y=Centered(y.x, center))
 
@@ -60,6 +62,17 @@ class Comparison(Layer):
         if (images.start, images.stop) == (0, self.x.shape[0]):
             return self
         return replace(self, x=self.x[images], y=None, key=digest([self.key, images.start, images.stop]))
+
+
+def _center(layer: Layer, centering: Centering, name: str) -> np.ndarray | None:
+    """The mean over a layer's images; one that is not finite, and would make all so, is named."""
+    center = mean(layer.x, centering)
+    if center is not None and not np.isfinite(center).all():
+        try:
+            squared_norms(layer.x, layer.name)
+        except ValueError as error:
+            raise SemrsmError(f"{name}: {error}") from error
+    return center
 
 
 def gram_in_store(

@@ -137,8 +137,9 @@ def test_complaints_name_the_layer(x: Layer, folder: RunFolder) -> None:
         compute(wrong, folder, Invariance.translation)
     broken = np.array(x.x)
     broken[3, 2, 1] = np.nan
-    with pytest.raises(SemrsmError, match="block 3: x must be finite in float32, but sample 3 holds NaN"):
-        compute(Comparison.within(Layer("block 3", broken, "broken", None), Centering.none), folder)
+    for centering in Centering:  # a mean that is not finite spoils the images before it
+        with pytest.raises(SemrsmError, match=r"block 3: .* must be finite in float32, but sample 3 holds NaN"):
+            compute(Comparison.within(Layer("block 3", broken, "broken", None), centering), folder)
 
 
 def test_a_matching_has_a_name_where_something_is_matched() -> None:
