@@ -1,11 +1,14 @@
 """`semrsm report` on sweeps, and on runs that hold the paper's own numbers."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from typer.testing import Result
 
 from semrsm_cli.report import paper
 from tests.command import Command, refuse, succeed
@@ -124,18 +127,18 @@ def test_correlations_and_timings_are_joined_too(semrsm: Command) -> None:
     assert "joined_cka" in result.stdout
 
 
-@pytest.fixture
-def two_models(semrsm: Command) -> str:
+@pytest.fixture(scope="module")
+def runs_of_two_models(run_once: Callable[..., tuple[Path, Result]]) -> dict[str, Path]:
     """Runs of two models that kept thumbnails of the first two queries."""
-    for name in ("test_resnet", "test_vit"):
-        settings = (
-            f"model.name={name}",
-            *FEW_SCENES,
-            "n_thumbnails=2",
-            "kernels=[cosine]",
-            f"hydra.run.dir=runs/{name}",
-        )
-        succeed(semrsm("retrieve", *RANDOM, *settings))
+    settings = ("retrieve", *RANDOM, *FEW_SCENES, "n_thumbnails=2", "kernels=cosine")
+    return {name: run_once(*settings, f"model.name={name}")[0] for name in ("test_resnet", "test_vit")}
+
+
+@pytest.fixture
+def two_models(semrsm: Command, runs_of_two_models: dict[str, Path]) -> str:
+    """The same in the test's own folder."""
+    for name, run in runs_of_two_models.items():
+        shutil.copytree(run, Path("runs", name))
     return "runs=runs"
 
 

@@ -1,12 +1,14 @@
 """`semrsm retrieve` on the embedded default, in the formats of both data sets, and on one's own images."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from typer.testing import Result
 
 from semrsm_cli.data import RetrievalSplit, write_split
 from semrsm_cli.data.egoobjects import ANNOTATIONS
@@ -36,6 +38,12 @@ def table(name: str, run: Path | str | None = None) -> pd.DataFrame:
 def files_of(run: str) -> dict[str, bytes]:
     paths = [path for path in Path(run).rglob("*.*") if path.name != "run.json"]
     return {path.relative_to(run).as_posix(): path.read_bytes() for path in paths}
+
+
+@pytest.fixture(scope="module")
+def few(run_once: Callable[..., tuple[Path, Result]]) -> Path:
+    """What a small network makes of a few scenes."""
+    return run_once("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES)[0]
 
 
 # The embedded default
@@ -80,10 +88,9 @@ def test_run_json_tells_what_the_paper_leaves_open(semrsm: Command) -> None:
     assert facts["sigma"] == "median within all images"
 
 
-def test_sigma_within_mini_batches_changes_the_rbf_kernel_alone(semrsm: Command) -> None:
-    for run, settings in (("whole", ()), ("tiles", ("sigma_tile=3",))):
-        succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, *settings, f"hydra.run.dir={run}"))
-    whole, tiles = (table("neighbours", run).query("invariance == 'none'") for run in ("whole", "tiles"))
+def test_sigma_within_mini_batches_changes_the_rbf_kernel_alone(semrsm: Command, few: Path) -> None:
+    succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "sigma_tile=3", "hydra.run.dir=tiles"))
+    whole, tiles = (table("neighbours", run).query("invariance == 'none'") for run in (few, "tiles"))
     for kernel in ("cosine", "linear"):
         pd.testing.assert_frame_equal(*(side[side["kernel"] == kernel] for side in (whole, tiles)))
     similarities = [side.loc[side["kernel"] == "rbf", "similarity"].to_numpy() for side in (whole, tiles)]
@@ -122,19 +129,19 @@ def test_thumbnails_are_kept_of_the_first_queries_and_their_neighbours(semrsm: C
 
 
 def test_what_takes_long_is_told_beforehand(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semrsm_cli.pipeline.grams._WORK_TO_FORETELL", 0)
-    monkeypatch.setattr("semrsm_cli.pipeline.grams._SECONDS_TO_FORETELL", -1)
+    monkeypatch.setattr("semrsm_cli.pipeline.grams._WORK_TO_ESTIMATE", 0)
+    monkeypatch.setattr("semrsm_cli.pipeline.grams._SECONDS_TO_LOG", -1)
     result = succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "invariances=[permutation]", "seed=8"))
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("permutation retrieval: ")]
     assert "80 pairs, about 0 seconds, " in line
     assert " of memory, 1.2 KiB in the store" in line
 
 
-def test_second_run_takes_its_tiles_from_the_store(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES)
-    succeed(semrsm(*arguments, "hydra.run.dir=first"))
+def test_second_run_takes_its_tiles_from_the_store(semrsm: Command, few: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("semrsm_cli.store.TileFolder.save", lambda *_: pytest.fail("a tile was counted again"))
-    succeed(semrsm(*arguments, "hydra.run.dir=second"))
+    succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "hydra.run.dir=second"))
+    tables = [Path(run, "tables", "neighbours.csv").read_bytes() for run in (few, "second")]
+    assert tables[0] == tables[1]
 
 
 # EgoObjects
@@ -325,11 +332,9 @@ def test_labels_that_do_not_fit_are_one_line(semrsm: Command, own: Path) -> None
 # Shortlists
 
 
-def test_a_shortlist_of_the_whole_database_changes_nothing_and_is_named(semrsm: Command) -> None:
-    arguments = ("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES)
-    succeed(semrsm(*arguments, "hydra.run.dir=full"))
-    succeed(semrsm(*arguments, "shortlist=20", "hydra.run.dir=short"))
-    full, short = (table("neighbours", run) for run in ("full", "short"))
+def test_a_shortlist_of_the_whole_database_changes_nothing_and_is_named(semrsm: Command, few: Path) -> None:
+    succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "shortlist=20", "hydra.run.dir=short"))
+    full, short = (table("neighbours", run) for run in (few, "short"))
     columns = ["kernel", "invariance", "query", "rank", "neighbour", "score"]
     pd.testing.assert_frame_equal(full[columns], short[columns])
     same_sigma = full["kernel"] != "rbf"
