@@ -17,9 +17,9 @@ from semrsm_cli.rsm import (
     Invariance,
     Matcher,
     Representations,
-    forecast,
+    compute_center,
+    estimate_cost,
     gram,
-    mean,
 )
 from semrsm_cli.store import TileFolder, digest
 
@@ -38,14 +38,14 @@ class Comparison(Layer):
     @classmethod
     def within(cls, layer: Layer, centering: Centering, *, name: str | None = None) -> Self:
         """All images of a layer, less their mean."""
-        x = Centered(layer.x, mean(layer.x, centering))
+        x = Centered(layer.x, compute_center(layer.x, centering))
         key = digest({"representation": layer.key, "centering": str(centering)})
         return cls(name or layer.name, x, key, layer.grid)
 
     @classmethod
     def between(cls, x: Layer, y: Layer, centering: Centering, *, center_of: Layer, name: str) -> Self:
         """The images of two layers, less the mean over one of them."""
-        center = mean(center_of.x, centering)
+        center = compute_center(center_of.x, centering)
         key = digest({"x": x.key, "y": y.key, "center": center_of.key, "centering": str(centering)})
         return cls(name, Centered(x.x, center), key, x.grid, y=Centered(y.x, center))
 
@@ -152,7 +152,7 @@ def _log_estimate(
     share = 1.0 if pairs is None else float(pairs.mean())
     if share * compared.n_pairs * compared.x.shape[1] ** 2 <= _WORK_TO_ESTIMATE:
         return
-    cost = forecast(compared.x, compared.y, **options)
+    cost = estimate_cost(compared.x, compared.y, **options)
     seconds = share * cost.seconds
     folder.note(forecast_seconds=folder.facts.get("forecast_seconds", {}) | {step: round(seconds, 3)})
     if seconds > _SECONDS_TO_LOG:
