@@ -14,7 +14,7 @@ from semrsm_cli.rsm.threads import single_threaded_blas
 
 __all__ = ["CostEstimate", "estimate_cost"]
 
-TIMED_SECONDS = 0.5  # after which no further pairs are timed
+_TIMED_SECONDS = 0.5  # after which no further pairs are timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,11 @@ def estimate_cost(
     left = load_float32(x, 0, count)
     right = load_float32(x, plan.n - count, count) if y is None else load_float32(y, 0, count)
     with single_threaded_blas():
-        seconds = seconds_per_pair(pair_matcher, left, right)
+        seconds = _seconds_per_pair(pair_matcher, left, right)
     return CostEstimate(n_pairs, seconds * n_pairs / plan.threads, plan.memory, 2 * 8 * plan.n * plan.m)
 
 
-def seconds_per_pair(pair_matcher: PairMatcher, left: Any, right: Any) -> float:
+def _seconds_per_pair(pair_matcher: PairMatcher, left: Any, right: Any) -> float:
     """Time pairs until the clock can be trusted; the first call, which compiles, does not count unless it is slow."""
     one = np.ones((1, 1), bool)
     start = time.perf_counter()
@@ -91,11 +91,11 @@ def seconds_per_pair(pair_matcher: PairMatcher, left: Any, right: Any) -> float:
     pair_matcher.products(left[:1], right[:1], one)
     single = time.perf_counter() - start
     n = left.shape[0] * right.shape[0]
-    if n == 1 or single * n > 20 * TIMED_SECONDS:
+    if n == 1 or single * n > 20 * _TIMED_SECONDS:
         return min(first, single)
     mask = np.ones((left.shape[0], right.shape[0]), bool)
     start, rounds = time.perf_counter(), 0
-    while rounds == 0 or time.perf_counter() - start < TIMED_SECONDS:
+    while rounds == 0 or time.perf_counter() - start < _TIMED_SECONDS:
         pair_matcher.products(left, right, mask)
         rounds += 1
     return (time.perf_counter() - start) / (rounds * n)

@@ -110,7 +110,7 @@ def test_strips_and_blocks_of_any_size_give_the_same(
 ) -> None:
     command = ("correlate", "x=x.npy", "logits=logits.npy", *settings, *FEW)
     assert semrsm(*command, "hydra.run.dir=whole").exit_code == 0
-    monkeypatch.setattr(correlate_pairs, "PAIRS_AT_ONCE", 8 * 30)
+    monkeypatch.setattr(correlate_pairs, "_PAIRS_AT_ONCE", 8 * 30)
     monkeypatch.setattr("semrsm_cli.measures.pairs.PAIRS_AT_ONCE", 4 * 30)
     assert semrsm(*command, "hydra.run.dir=strips").exit_code == 0
     pd.testing.assert_frame_equal(table("strips"), table("whole"), rtol=1e-5)
