@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from semrsm_cli.data import photos, resized_squares
 from semrsm_cli.models import ClsToken, capture, load
-from semrsm_cli.rsm import Centered, Centering, mean
+from semrsm_cli.rsm import Centered, Centering, compute_center
 
 LAYER_OF = {256: "blocks.6", 1024: "blocks.4", 4096: "blocks.2", 16384: "blocks.1"}
 IMAGES_OF = {256: 100, 1024: 30, 4096: 10, 16384: 4}
@@ -59,7 +59,7 @@ def extract(folder: Path) -> None:
                 found[layer].append(one.representations[layer][0])
     for layer, parts in found.items():
         x = np.stack(parts)
-        centred = Centered(x, mean(x, Centering.sample))[0 : len(x)]
+        centred = Centered(x, compute_center(x, Centering.sample))[0 : len(x)]
         np.save(folder / f"{layer}_{SIZE}_{REGIONS}.npy", centred)
 
 

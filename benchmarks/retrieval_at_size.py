@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from semrsm_cli.matching import Method
-from semrsm_cli.rsm import Centered, Centering, Invariance, Kernel, Matcher, forecast, gram, kernel, mean
+from semrsm_cli.rsm import Centered, Centering, Invariance, Kernel, Matcher, compute_center, estimate_cost, gram, kernel
 
 PROTOTYPES = 200
 
@@ -36,11 +36,11 @@ def main() -> None:
     sides = [
         made_up(n, wanted.positions, wanted.channels, seed) for seed, n in enumerate((wanted.queries, wanted.database))
     ]
-    center = mean(sides[1], Centering.sample)
+    center = compute_center(sides[1], Centering.sample)
     x, y = (Centered(side, center) for side in sides)
     matcher = Matcher(method=Method(wanted.method))
     gram(x[:2], y[:2], matcher=matcher, threads=wanted.threads)  # compiles
-    told = forecast(x, y, matcher=matcher, threads=wanted.threads)
+    told = estimate_cost(x, y, matcher=matcher, threads=wanted.threads)
     sys.stdout.write(f"forecast of the permutations: {told.pairs} pairs, {told.seconds:.1f} s\n")
     total = 0.0
     for invariance in (Invariance.none, Invariance.permutation):

@@ -14,8 +14,8 @@ __all__ = ["MAX_MATRIX_BYTES", "PRODUCT_BYTES", "Affinities", "pad_tail"]
 MAX_MATRIX_BYTES = 256 * 2**20  # of an affinity that is built; beyond, computing it anew is as quick
 PRODUCT_BYTES = 4 * 2**20  # of the matrix product that is matched while it is in the cache
 
-Mask = NDArray[np.bool_]
-Block = tuple[int, int, int, int]
+_Mask = NDArray[np.bool_]
+_Block = tuple[int, int, int, int]
 
 
 class Affinities:
@@ -45,7 +45,7 @@ class Affinities:
         """The affinity [s, t] of one pair."""
         return self.left[i] @ self.right[j].T if self.given is None else self.given
 
-    def blocks(self, mask: Mask) -> Iterator[tuple[Block, NDArray[Any]]]:
+    def blocks(self, mask: _Mask) -> Iterator[tuple[_Block, NDArray[Any]]]:
         """Cut the tile into blocks with some pair of the mask [r, q]; yield each with its flat product.
 
         A block is first and last row (exclusive), and first and last column. Its product [rows * s, columns * t]

@@ -20,14 +20,14 @@ from semrsm_cli.matching.scans import BLOCK
 
 __all__ = ["batch_optimal", "diagonal", "greedy", "max_similarity", "positionwise_inner"]
 
-Mask = NDArray[np.bool_]
-Values = NDArray[np.float64]
-Permutations = NDArray[np.int64]
+_Mask = NDArray[np.bool_]
+_Values = NDArray[np.float64]
+_Permutations = NDArray[np.int64]
 
 
 def batch_optimal(
-    affinities: Affinities, mask: Mask, batch: int, tolerance: float, col_of_row: Permutations | None = None
-) -> tuple[Values, Values]:
+    affinities: Affinities, mask: _Mask, batch: int, tolerance: float, col_of_row: _Permutations | None = None
+) -> tuple[_Values, _Values]:
     """Sort the vectors by norm, cut into batches, match each batch optimally (Appendix F, 3).
 
     The order is ascending, as in the authors' code, so that a ragged last batch holds the largest norms. Of the
@@ -36,7 +36,7 @@ def batch_optimal(
     s = affinities.s
     if s <= batch:
         return optimum(affinities, mask, tolerance, col_of_row)
-    sizes = norms(affinities.left), norms(affinities.right)
+    sizes = _norms(affinities.left), _norms(affinities.right)
     rows, columns = (np.argsort(of_side, axis=1, kind="stable") for of_side in sizes)
     inner = np.zeros(mask.shape)
     matched = None if col_of_row is None else np.empty_like(col_of_row)
@@ -47,18 +47,18 @@ def batch_optimal(
         if matched is not None and of_part is not None:
             matched[:, :, start : start + batch] = start + of_part
     if col_of_row is not None and matched is not None:
-        inner = in_original_order(affinities, mask, matched, rows, columns, col_of_row)
-    return inner, upper_bounds(affinities, *sizes)
+        inner = _in_original_order(affinities, mask, matched, rows, columns, col_of_row)
+    return inner, _upper_bounds(affinities, *sizes)
 
 
 def greedy(
-    affinities: Affinities, mask: Mask, n_exact: int, tolerance: float, col_of_row: Permutations | None = None
-) -> tuple[Values, Values]:
+    affinities: Affinities, mask: _Mask, n_exact: int, tolerance: float, col_of_row: _Permutations | None = None
+) -> tuple[_Values, _Values]:
     """Match the `n_exact` largest norms optimally, the rest greedily (Appendix F, 2); with n_exact = 0: Greedy (1)."""
-    sizes = norms(affinities.left), norms(affinities.right)
+    sizes = _norms(affinities.left), _norms(affinities.right)
     rows, columns = (np.argsort(-of_side, axis=1, kind="stable") for of_side in sizes)
     n_exact = min(n_exact, affinities.s)
-    inner, bound = np.zeros(mask.shape), upper_bounds(affinities, *sizes)
+    inner, bound = np.zeros(mask.shape), _upper_bounds(affinities, *sizes)
     matched = None if col_of_row is None else np.empty_like(col_of_row)
     if n_exact:
         largest = affinities.select(rows[:, :n_exact], columns[:, :n_exact])
@@ -68,23 +68,23 @@ def greedy(
             matched[:, :, :n_exact] = of_largest
     ordered = affinities.select(rows, columns)
     if affinities.exceed_memory:
-        match_rest_of_vectors(ordered, mask, n_exact, inner, matched)
+        _match_rest_of_vectors(ordered, mask, n_exact, inner, matched)
     else:
-        match_rest(ordered, mask, n_exact, inner, bound, matched)
+        _match_rest(ordered, mask, n_exact, inner, bound, matched)
     if col_of_row is not None and matched is not None:
-        inner = in_original_order(affinities, mask, matched, rows, columns, col_of_row)
+        inner = _in_original_order(affinities, mask, matched, rows, columns, col_of_row)
     return inner, bound
 
 
-def match_rest(
-    ordered: Affinities, mask: Mask, first: int, inner: Values, bound: Values, matched: Permutations | None
+def _match_rest(
+    ordered: Affinities, mask: _Mask, first: int, inner: _Values, bound: _Values, matched: _Permutations | None
 ) -> None:
     """Match the positions from `first` on, sorted by descending norm, greedily: add their value to `inner` [r, q]."""
     s = ordered.s
     permutations = np.empty((1, 1, s), np.int64) if matched is None else matched
     of_rows = np.zeros(mask.shape)
     for block, products in ordered.blocks(mask):
-        greedy_tile(products, block, mask, first, inner, of_rows, permutations)
+        _greedy_tile(products, block, mask, first, inner, of_rows, permutations)
         if ordered.given is None:
             here = np.s_[block[0] : block[1], block[2] : block[3]]
             r, q = bound[here].shape
@@ -93,26 +93,26 @@ def match_rest(
             bound[here] = np.minimum(bound[here], np.minimum(of_rows[here], of_columns))
 
 
-def match_rest_of_vectors(
-    ordered: Affinities, mask: Mask, first: int, inner: Values, matched: Permutations | None
+def _match_rest_of_vectors(
+    ordered: Affinities, mask: _Mask, first: int, inner: _Values, matched: _Permutations | None
 ) -> None:
     """The same without building an affinity."""
     row = np.zeros(round_up(ordered.s, BLOCK), ordered.dtype)
     for i, j in np.argwhere(mask):
         permutation = np.empty(ordered.s, np.int64) if matched is None else matched[i, j]
-        inner[i, j] += greedy_pair(Rows(row, 0, ordered.left[i], pack(ordered.right[j])), first, permutation)
+        inner[i, j] += _greedy_pair(Rows(row, 0, ordered.left[i], pack(ordered.right[j])), first, permutation)
 
 
-def diagonal(affinities: Affinities, mask: Mask, col_of_row: Permutations | None = None) -> tuple[Values, Values]:
+def diagonal(affinities: Affinities, mask: _Mask, col_of_row: _Permutations | None = None) -> tuple[_Values, _Values]:
     """No matching: every position keeps its place."""
-    bound = upper_bounds(affinities, norms(affinities.left), norms(affinities.right))
+    bound = _upper_bounds(affinities, _norms(affinities.left), _norms(affinities.right))
     if col_of_row is None:
         return positionwise_inner(affinities.left, affinities.right), bound
     col_of_row[:] = np.arange(affinities.s)
-    return values_of(affinities, mask, col_of_row), bound
+    return _values_of(affinities, mask, col_of_row), bound
 
 
-def positionwise_inner(left: NDArray[Any], right: NDArray[Any]) -> Values:
+def positionwise_inner(left: NDArray[Any], right: NDArray[Any]) -> _Values:
     """Inner products [r, q] of left [r, s, c] and right [q, s, c], each position with the same position."""
     s, c = left.shape[1:]
     inner = np.zeros((len(left), len(right)))
@@ -123,21 +123,21 @@ def positionwise_inner(left: NDArray[Any], right: NDArray[Any]) -> Values:
     return inner
 
 
-def in_original_order(
+def _in_original_order(
     affinities: Affinities,
-    mask: Mask,
-    matched: Permutations,
+    mask: _Mask,
+    matched: _Permutations,
     rows: NDArray[np.intp],
     columns: NDArray[np.intp],
-    col_of_row: Permutations,
-) -> Values:
+    col_of_row: _Permutations,
+) -> _Values:
     """Tell permutations of sorted positions, `rows` [r, s] and `columns` [q, s], by the original ones; their values."""
     for i, j in np.argwhere(mask):
         col_of_row[i, j, rows[i]] = columns[j, matched[i, j]]
-    return values_of(affinities, mask, col_of_row)
+    return _values_of(affinities, mask, col_of_row)
 
 
-def values_of(affinities: Affinities, mask: Mask, col_of_row: Permutations) -> Values:
+def _values_of(affinities: Affinities, mask: _Mask, col_of_row: _Permutations) -> _Values:
     """What the permutations [r, q, s] are worth, without building an affinity."""
     values = np.zeros(mask.shape)
     for i, j in np.argwhere(mask):
@@ -149,12 +149,12 @@ def values_of(affinities: Affinities, mask: Mask, col_of_row: Permutations) -> V
     return values
 
 
-def norms(x: NDArray[Any]) -> Values:
+def _norms(x: NDArray[Any]) -> _Values:
     """The L2 norms [n, s] of concept vectors x [n, s, c]."""
     return np.sqrt(np.einsum("nsc,nsc->ns", x, x, dtype=np.float64))
 
 
-def upper_bounds(affinities: Affinities, left_norms: Values, right_norms: Values) -> Values:
+def _upper_bounds(affinities: Affinities, left_norms: _Values, right_norms: _Values) -> _Values:
     """What no matching exceeds: MaxSim of given affinities, else `sum_i |x|_(i) |y|_(i)` over sorted norms [., s]."""
     if affinities.given is not None:
         return np.full((1, 1), max_similarity(affinities.given))
@@ -168,7 +168,7 @@ def max_similarity(affinity: NDArray[Any]) -> float:
 
 
 @compiled(nogil=True)
-def greedy_pair(rows: Rows, first: int, col_of_row: Any) -> float:
+def _greedy_pair(rows: Rows, first: int, col_of_row: Any) -> float:
     """Each row from `first` on takes its best column that is not taken; return what they are worth, in float64.
 
     The columns before `first` are taken already.
@@ -186,8 +186,8 @@ def greedy_pair(rows: Rows, first: int, col_of_row: Any) -> float:
 
 
 @compiled(nogil=True)
-def greedy_tile(products: Any, block: Any, mask: Any, first: int, inner: Any, of_rows: Any, col_of_row: Any) -> None:
-    """Add `greedy_pair` of all pairs of a block to `inner` [r, q], and the sum of each row's best to `of_rows` [r, q].
+def _greedy_tile(products: Any, block: Any, mask: Any, first: int, inner: Any, of_rows: Any, col_of_row: Any) -> None:
+    """Add `_greedy_pair` of all pairs of a block to `inner` [r, q], and the sum of each row's best to `of_rows` [r, q].
 
     See `solve_tile` for the other arguments.
     """
@@ -201,7 +201,7 @@ def greedy_tile(products: Any, block: Any, mask: Any, first: int, inner: Any, of
         for j in range(first_column, last_column):
             if mask[i, j]:
                 rows = Rows(products[(i - first_row) * s * stride + (j - first_column) * s :], stride, None, None)
-                inner[i, j] += greedy_pair(rows, first, col_of_row[kept * i, kept * j])
+                inner[i, j] += _greedy_pair(rows, first, col_of_row[kept * i, kept * j])
                 for row in range(s):
                     best, _, _ = scan_row(rows, free, row, 0, free.shape[0])
                     of_rows[i, j] += best

@@ -23,11 +23,11 @@ from semrsm_cli.matching.scans import BLOCK, lowest_bit, multiply, two_best, two
 __all__ = ["MAX_UNCACHED_ROW", "Rows", "round_up", "row_length", "scan_row", "solve"]
 
 MAX_UNCACHED_ROW = 1024  # rows up to this length are read anew for every bid
-SAMPLED_ROWS = 64  # rows that the first prices are taken from
-FIRST_EPSILON = 0.08  # relative to the mean affinity
-EPSILON_FACTOR = 0.06  # from one phase to the next; both measured: within 10 % from 0.04 to 0.15, and 0.03 to 0.1
-MAX_PHASES = 60
-AFFINITY, RUNNER_UP = 0, 1  # what a row remembers of its parts beside the candidates
+_SAMPLED_ROWS = 64  # rows that the first prices are taken from
+_FIRST_EPSILON = 0.08  # relative to the mean affinity
+_EPSILON_FACTOR = 0.06  # from one phase to the next; both measured: within 10 % from 0.04 to 0.15, and 0.03 to 0.1
+_MAX_PHASES = 60
+_AFFINITY, _RUNNER_UP = 0, 1  # what a row remembers of its parts beside the candidates
 
 
 class Rows(NamedTuple):
@@ -44,7 +44,7 @@ class Rows(NamedTuple):
     packed: Any
 
 
-class State(NamedTuple):
+class _State(NamedTuple):
     """The prices of the columns, infinite beyond the last, and of each row what it remembers of its parts.
 
     `candidates` [s, parts] are the best columns, `remembered` [s, 2, parts] their affinities and the profits of the
@@ -64,12 +64,12 @@ def round_up(s: int, to: int) -> int:
 
 @compiled(_nrt=False)
 def row_length(rows: Rows, x: Any, s: int) -> int:
-    """The length at which rows are read; `x` as `candidates` in `top_two`."""
+    """The length at which rows are read; `x` as `candidates` in `_top_two`."""
     return round_up(s, LANES) if x is None else rows.flat.shape[0]
 
 
 @compiled(_nrt=False, forceinline=True)
-def compute(flat: Any, x: Any, packed: Any, i: int, begin: int, end: int) -> None:
+def _compute(flat: Any, x: Any, packed: Any, i: int, begin: int, end: int) -> None:
     """Fill `flat` with the columns from `begin` to `end` of row i, unless the rows are those of a matrix."""
     if x is not None:
         multiply(x, i, packed, begin, end, flat)
@@ -78,37 +78,37 @@ def compute(flat: Any, x: Any, packed: Any, i: int, begin: int, end: int) -> Non
 @compiled(_nrt=False, forceinline=True)
 def scan_row(rows: Rows, price: Any, i: int, begin: int, end: int) -> Any:
     """Of row i's columns from `begin` to `end`: the best profit, the second best, and the best one's column."""
-    compute(rows.flat, rows.x, rows.packed, i, begin, end)
+    _compute(rows.flat, rows.x, rows.packed, i, begin, end)
     return two_best(rows.flat, i * rows.stride + begin, price, begin, end)
 
 
 @compiled(_nrt=False, forceinline=True)
-def affinity_of(rows: Rows, i: int, column: int) -> Any:
+def _affinity_of(rows: Rows, i: int, column: int) -> Any:
     """One affinity."""
     begin = column // BLOCK * BLOCK
-    compute(rows.flat, rows.x, rows.packed, i, begin, begin + BLOCK)
+    _compute(rows.flat, rows.x, rows.packed, i, begin, begin + BLOCK)
     return rows.flat[i * rows.stride + column]
 
 
 @compiled(_nrt=False, forceinline=True)
-def rescan_part(rows: Rows, state: State, i: int, part: int) -> None:
+def _rescan_part(rows: Rows, state: _State, i: int, part: int) -> None:
     """Look at one part of row i, and remember its best column and the profit of the runner-up."""
     n, n_parts = state.price.shape[0], state.candidates.shape[1]
     width = round_up((n + n_parts - 1) // n_parts, BLOCK)
     begin, end = min(part * width, n), min((part + 1) * width, n)
     if begin == end:
         state.candidates[i, part] = 0
-        state.remembered[i, AFFINITY, part] = -np.inf
-        state.remembered[i, RUNNER_UP, part] = -np.inf
+        state.remembered[i, _AFFINITY, part] = -np.inf
+        state.remembered[i, _RUNNER_UP, part] = -np.inf
         return
     _, second, column = scan_row(rows, state.price, i, begin, end)
     state.candidates[i, part] = column
-    state.remembered[i, AFFINITY, part] = rows.flat[i * rows.stride + column]
-    state.remembered[i, RUNNER_UP, part] = second
+    state.remembered[i, _AFFINITY, part] = rows.flat[i * rows.stride + column]
+    state.remembered[i, _RUNNER_UP, part] = second
 
 
 @compiled(_nrt=False, forceinline=True)
-def top_two(rows: Rows, state: State, candidates: Any, i: int) -> Any:
+def _top_two(rows: Rows, state: _State, candidates: Any, i: int) -> Any:
     """The best profit and the second best of row i at today's prices, and the column of the best.
 
     `candidates` are the state's, as an argument, of which numba sees whether it is None.
@@ -120,22 +120,22 @@ def top_two(rows: Rows, state: State, candidates: Any, i: int) -> Any:
     while stale != 0:
         part = lowest_bit(stale)
         stale &= stale - 1
-        if remembered[i, RUNNER_UP, part] <= second:  # the second best has risen since
+        if remembered[i, _RUNNER_UP, part] <= second:  # the second best has risen since
             continue
-        rescan_part(rows, state, i, part)
-        profit = remembered[i, AFFINITY, part] - price[candidates[i, part]]
+        _rescan_part(rows, state, i, part)
+        profit = remembered[i, _AFFINITY, part] - price[candidates[i, part]]
         if part == top:
             best = profit
         elif profit > best:
             best, second, top = profit, best, part
         else:
             second = max(second, profit)
-        second = max(second, remembered[i, RUNNER_UP, part])
+        second = max(second, remembered[i, _RUNNER_UP, part])
     return best, second, np.int64(candidates[i, top])
 
 
 @compiled(_nrt=False)
-def add_row(flat: Any, start: int, total: Any, absolute: Any) -> None:
+def _add_row(flat: Any, start: int, total: Any, absolute: Any) -> None:
     """Add the row that lies from `start` on to `total` [s], and its absolute affinities to `absolute` [s].
 
     A sum along the row would vectorise under fastmath only, and its order, and so its bits, then change between the
@@ -147,20 +147,20 @@ def add_row(flat: Any, start: int, total: Any, absolute: Any) -> None:
 
 
 @compiled(_nrt=False)
-def first_prices(rows: Rows, price: Any, absolute: Any) -> float:
+def _first_prices(rows: Rows, price: Any, absolute: Any) -> float:
     """Set the prices to the mean affinity of each column over some rows; return their mean absolute affinity.
 
     `absolute` [s] is room to work in.
     """
     s = absolute.shape[0]
-    stride = max(1, s // SAMPLED_ROWS)
+    stride = max(1, s // _SAMPLED_ROWS)
     while True:
         price[:s] = 0
         absolute[:] = 0
         n_rows = 0
         for i in range(0, s, stride):
-            compute(rows.flat, rows.x, rows.packed, i, 0, price.shape[0])
-            add_row(rows.flat, i * rows.stride, price, absolute)
+            _compute(rows.flat, rows.x, rows.packed, i, 0, price.shape[0])
+            _add_row(rows.flat, i * rows.stride, price, absolute)
             n_rows += 1
         total = np.float64(0)
         for j in range(s):
@@ -176,13 +176,13 @@ def first_prices(rows: Rows, price: Any, absolute: Any) -> float:
 
 
 @compiled(_nrt=False)
-def resolution(price: Any, largest: float) -> float:
+def _resolution(price: Any, largest: float) -> float:
     """The smallest epsilon that still moves prices of that size."""
     return 2 * np.finfo(price.dtype).eps * largest
 
 
 @compiled(_nrt=False)
-def run_phase(rows: Rows, state: State, epsilon: float, col_of_row: Any, row_of_col: Any, queue: Any) -> None:
+def _run_phase(rows: Rows, state: _State, epsilon: float, col_of_row: Any, row_of_col: Any, queue: Any) -> None:
     """Free all rows and let them bid until each has a column within epsilon of its best."""
     price = state.price
     s = col_of_row.shape[0]
@@ -194,10 +194,10 @@ def run_phase(rows: Rows, state: State, epsilon: float, col_of_row: Any, row_of_
     while n_free > 0:
         i = queue[head]
         head = head + 1 if head + 1 < s else 0
-        best, second, column = top_two(rows, state, state.candidates, i)
+        best, second, column = _top_two(rows, state, state.candidates, i)
         raised = price[column] + (best - second + eps)
         if raised <= price[column]:  # epsilon is lost in the rounding of so large a price
-            eps = price.dtype.type(resolution(price, abs(price[column])))
+            eps = price.dtype.type(_resolution(price, abs(price[column])))
             raised = price[column] + eps
         price[column] = raised
         loser = row_of_col[column]
@@ -211,22 +211,22 @@ def run_phase(rows: Rows, state: State, epsilon: float, col_of_row: Any, row_of_
 
 
 @compiled(_nrt=False)
-def value_of(rows: Rows, col_of_row: Any) -> float:
+def _value_of(rows: Rows, col_of_row: Any) -> float:
     """The value of the matching, summed in float64."""
     total = np.float64(0)  # a Python float would give way to float32 where nothing is compiled
     for i in range(col_of_row.shape[0]):
-        total += affinity_of(rows, i, col_of_row[i])
+        total += _affinity_of(rows, i, col_of_row[i])
     return total
 
 
 @compiled(_nrt=False)
-def bound_of(rows: Rows, state: State, s: int) -> float:
+def _bound_of(rows: Rows, state: _State, s: int) -> float:
     """The upper bound that the prices give, with room for the rounding of every profit, summed in float64."""
     price = state.price
     total = np.float64(0)
     size = np.float64(0)
     for i in range(s):
-        best, _, _ = top_two(rows, state, state.candidates, i)
+        best, _, _ = _top_two(rows, state, state.candidates, i)
         total += best
         size += abs(best)
     for j in range(s):
@@ -237,12 +237,12 @@ def bound_of(rows: Rows, state: State, s: int) -> float:
 
 
 @compiled(_nrt=False)
-def remember_all(rows: Rows, state: State, candidates: Any) -> None:
-    """Look at all parts of all rows, unless rows are short; `candidates` as in `top_two`."""
+def _remember_all(rows: Rows, state: _State, candidates: Any) -> None:
+    """Look at all parts of all rows, unless rows are short; `candidates` as in `_top_two`."""
     if candidates is not None:
         for i in range(candidates.shape[0]):
             for part in range(candidates.shape[1]):
-                rescan_part(rows, state, i, part)
+                _rescan_part(rows, state, i, part)
 
 
 @compiled(nogil=True)
@@ -250,35 +250,35 @@ def solve(rows: Rows, candidates: Any, remembered: Any, tolerance: float, col_of
     """Match rows to columns in `col_of_row` [s]; return value, upper bound, and whether the tolerance was met.
 
     The gap is relative to the value, or to s * mean|A| / 100 where the value is close to zero. `candidates` and
-    `remembered` are room for those of `State`, or None.
+    `remembered` are room for those of `_State`, or None.
     """
     flat = rows.flat
     s = col_of_row.shape[0]
     price = np.empty(row_length(rows, rows.x, s), flat.dtype)
-    state = State(price, candidates, remembered)
+    state = _State(price, candidates, remembered)
     owners, queue = np.empty(s, np.int64), np.empty(s, np.int64)
     largest = np.sqrt(np.finfo(flat.dtype).max) * 1e10
-    scale = first_prices(rows, price, np.empty(s, flat.dtype))
+    scale = _first_prices(rows, price, np.empty(s, flat.dtype))
     col_of_row[:] = np.arange(s)
-    value = value_of(rows, col_of_row)
+    value = _value_of(rows, col_of_row)
     bound = value
     if s == 1 or scale == 0:
         return value, bound, True
     if not 1 / largest < scale < largest:  # prices would leave the range of the element type
         return value, np.inf, False
-    remember_all(rows, state, candidates)
-    epsilon = FIRST_EPSILON * scale
-    for phase in range(MAX_PHASES):
-        run_phase(rows, state, epsilon, col_of_row, owners, queue)
-        value = value_of(rows, col_of_row)
+    _remember_all(rows, state, candidates)
+    epsilon = _FIRST_EPSILON * scale
+    for phase in range(_MAX_PHASES):
+        _run_phase(rows, state, epsilon, col_of_row, owners, queue)
+        value = _value_of(rows, col_of_row)
         allowed = tolerance * max(abs(value), s * scale / 100)
-        finest = resolution(price, max(np.abs(price[:s]).max(), scale))
-        last = epsilon <= finest or phase == MAX_PHASES - 1
+        finest = _resolution(price, max(np.abs(price[:s]).max(), scale))
+        last = epsilon <= finest or phase == _MAX_PHASES - 1
         if last or s * epsilon <= 2 * allowed:  # the gap is half of s * epsilon as a rule
-            bound = max(bound_of(rows, state, s), value)
+            bound = max(_bound_of(rows, state, s), value)
             if last or bound - value <= allowed:
                 break
             epsilon = max(0.4 * epsilon, finest)
         else:
-            epsilon = max(EPSILON_FACTOR * epsilon, 1.6 * allowed / s, finest)
+            epsilon = max(_EPSILON_FACTOR * epsilon, 1.6 * allowed / s, finest)
     return value, bound, bound - value <= allowed

@@ -15,7 +15,7 @@ from semrsm_cli.matching.optimal import optimum
 
 __all__ = ["Matching", "Method", "check_settings", "match", "match_tile"]
 
-ONE_PAIR = np.ones((1, 1), bool)
+_ONE_PAIR = np.ones((1, 1), bool)
 
 
 class Method(StrEnum):
@@ -53,9 +53,9 @@ class Matching:
     """What no matching exceeds."""
 
 
-BY_NORM = frozenset({Method.batch_optimal, Method.topk_greedy, Method.greedy})
-EXACT = frozenset({Method.scipy, Method.ortools, Method.lapjv, Method.lapx, Method.lapcpp})
-SOLVERS: dict[Method, Callable[[NDArray[Any]], NDArray[np.int64]]] = {
+_BY_NORM = frozenset({Method.batch_optimal, Method.topk_greedy, Method.greedy})
+_EXACT = frozenset({Method.scipy, Method.ortools, Method.lapjv, Method.lapx, Method.lapcpp})
+_SOLVERS: dict[Method, Callable[[NDArray[Any]], NDArray[np.int64]]] = {
     Method.scipy: solvers.scipy,
     Method.ortools: solvers.ortools,
     Method.lapjv: solvers.lapjv,
@@ -106,11 +106,11 @@ def match(
     """
     name = Method(method)
     check_settings(tolerance, batch, n_exact)
-    given = None if affinity is None else checked(affinity, "affinity")
-    left, right = vectors(name, given, x, y)
+    given = None if affinity is None else _checked(affinity, "affinity")
+    left, right = _vectors(name, given, x, y)
     col_of_row = np.empty((1, 1, len(left)), np.int64)
     inner, bound = match_tile(
-        Affinities(left[None], right[None], given), ONE_PAIR, name, tolerance, batch, n_exact, col_of_row
+        Affinities(left[None], right[None], given), _ONE_PAIR, name, tolerance, batch, n_exact, col_of_row
     )
     return Matching(col_of_row[0, 0], float(inner[0, 0]), float(bound[0, 0]))
 
@@ -140,37 +140,37 @@ def match_tile(
         case Method.diagonal:
             inner, bound = diagonal(affinities, mask, col_of_row)
         case _:
-            inner, bound = external_solver(affinities, mask, Method(method), col_of_row)
+            inner, bound = _external_solver(affinities, mask, Method(method), col_of_row)
     return inner, np.maximum(inner, bound)
 
 
-def external_solver(
+def _external_solver(
     affinities: Affinities, mask: NDArray[np.bool_], method: Method, col_of_row: NDArray[np.int64] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The solvers of others, which know no tiles."""
     inner, bound = np.zeros(mask.shape), np.zeros(mask.shape)
     for i, j in np.argwhere(mask):
         affinity = affinities.of_pair(i, j)
-        columns = SOLVERS[method](affinity)
+        columns = _SOLVERS[method](affinity)
         inner[i, j] = affinity[np.arange(affinities.s), columns].sum(dtype=np.float64)
-        bound[i, j] = inner[i, j] if method in EXACT else max_similarity(affinity)
+        bound[i, j] = inner[i, j] if method in _EXACT else max_similarity(affinity)
         if col_of_row is not None:
             col_of_row[i, j] = columns
     return inner, bound
 
 
-def vectors(
+def _vectors(
     method: Method, affinity: NDArray[Any] | None, x: ArrayLike | None, y: ArrayLike | None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """The concept vectors x and y [s, c], checked; without channels where they are not given and not needed."""
     if x is None or y is None:
-        if method in BY_NORM:
+        if method in _BY_NORM:
             raise ValueError(f"{method} goes by the norms of the concept vectors: give x and y [s, c]")
         if affinity is None:
             raise ValueError("there is nothing to match: give an affinity [s, s], or x and y [s, c]")
         left = right = np.empty((len(affinity), 0), affinity.dtype)
     else:
-        left, right = checked(x, "x"), checked(y, "y")
+        left, right = _checked(x, "x"), _checked(y, "y")
         left, right = (v.astype(np.result_type(left, right), copy=False) for v in (left, right))
         if left.shape != right.shape:
             raise ValueError(f"x and y must have the same positions and channels, got {left.shape} and {right.shape}")
@@ -188,7 +188,7 @@ def check_settings(tolerance: float, batch: int, n_exact: int) -> None:
             raise ValueError(f"{name} must be at least 1, got {number}")
 
 
-def checked(array: ArrayLike, name: str) -> NDArray[Any]:
+def _checked(array: ArrayLike, name: str) -> NDArray[Any]:
     """A two-dimensional, finite, not empty array of float32 or, for float64 and integers, float64."""
     a = np.asarray(array)
     a = a.astype(np.float64 if a.dtype == np.float64 or a.dtype.kind in "iub" else np.float32, copy=False)

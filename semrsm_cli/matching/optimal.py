@@ -11,17 +11,17 @@ from semrsm_cli.matching.auction import MAX_UNCACHED_ROW, Rows, round_up, solve
 from semrsm_cli.matching.lanes import LANES
 from semrsm_cli.matching.scans import BLOCK
 
-__all__ = ["PARTS_OF_VECTORS", "compile_all", "optimum"]
+__all__ = ["PARTS_OF_VECTORS", "compile_all", "optimum", "pack"]
 
-PARTS_OF_MATRIX = LANES  # that a row remembers the best column of, where looking again is quick
+_PARTS_OF_MATRIX = LANES  # that a row remembers the best column of, where looking again is quick
 PARTS_OF_VECTORS = 4 * LANES  # where it means to compute them again
 
-Values = NDArray[np.float64]
+_Values = NDArray[np.float64]
 
 
 def optimum(
     affinities: Affinities, mask: NDArray[np.bool_], tolerance: float, col_of_row: NDArray[np.int64] | None = None
-) -> tuple[Values, Values]:
+) -> tuple[_Values, _Values]:
     """The value of the optimal matching of each pair of the mask [r, q], and an upper bound; 0 for other pairs.
 
     `bound - value` is at most `tolerance * max(|value|, s * mean|A| / 100)`; where float32 prices are too coarse for
@@ -31,15 +31,15 @@ def optimum(
     inner, bound, unmet = found
     if affinities.exceed_memory:
         for i, j in np.argwhere(mask):
-            columns, inner[i, j], bound[i, j] = optimum_of_vectors(affinities.left[i], affinities.right[j], tolerance)
+            columns, inner[i, j], bound[i, j] = _optimum_of_vectors(affinities.left[i], affinities.right[j], tolerance)
             if col_of_row is not None:
                 col_of_row[i, j] = columns
         return inner, bound
-    candidates, remembered = room_to_remember(affinities.s, affinities.dtype)
+    candidates, remembered = _room_to_remember(affinities.s, affinities.dtype)
     permutations = np.empty((1, 1, affinities.s), np.int64) if col_of_row is None else col_of_row
     n_unmet = 0
     for block, products in affinities.blocks(mask):
-        n_unmet += solve_tile(products, block, mask, candidates, remembered, tolerance, found, permutations)
+        n_unmet += _solve_tile(products, block, mask, candidates, remembered, tolerance, found, permutations)
     if n_unmet and affinities.dtype != np.float64:
         for i, j in np.argwhere(unmet):
             here = np.s_[i : i + 1, j : j + 1]
@@ -50,7 +50,7 @@ def optimum(
     return inner, bound
 
 
-def optimum_of_vectors(x: NDArray[Any], y: NDArray[Any], tolerance: float) -> tuple[NDArray[np.int64], float, float]:
+def _optimum_of_vectors(x: NDArray[Any], y: NDArray[Any], tolerance: float) -> tuple[NDArray[np.int64], float, float]:
     """Permutation, value and bound for concept vectors x, y [s, c] of one type, whose affinity is never built.
 
     Memory is s * (c + 3 * PARTS_OF_VECTORS) elements.
@@ -58,17 +58,17 @@ def optimum_of_vectors(x: NDArray[Any], y: NDArray[Any], tolerance: float) -> tu
     col_of_row = np.empty(len(x), np.int64)
     packed = pack(y)
     row = np.zeros(packed.shape[0] * BLOCK, y.dtype)
-    candidates, remembered = room_to_remember(len(x), x.dtype, PARTS_OF_VECTORS)
+    candidates, remembered = _room_to_remember(len(x), x.dtype, PARTS_OF_VECTORS)
     rows = Rows(row, 0, np.ascontiguousarray(x), packed)
     value, bound, met = solve(rows, candidates, remembered, tolerance, col_of_row)
     if not met and x.dtype != np.float64:
-        return optimum_of_vectors(x.astype(np.float64), y.astype(np.float64), tolerance)
+        return _optimum_of_vectors(x.astype(np.float64), y.astype(np.float64), tolerance)
     return col_of_row, value, bound
 
 
-def room_to_remember(s: int, dtype: Any, parts: int = 0) -> tuple[NDArray[np.int32] | None, NDArray[Any] | None]:
+def _room_to_remember(s: int, dtype: Any, parts: int = 0) -> tuple[NDArray[np.int32] | None, NDArray[Any] | None]:
     """What the rows of a matching remember: (None, None) where they are short, unless `parts` is given."""
-    parts = parts or (PARTS_OF_MATRIX if s > MAX_UNCACHED_ROW else 0)
+    parts = parts or (_PARTS_OF_MATRIX if s > MAX_UNCACHED_ROW else 0)
     return (np.empty((s, parts), np.int32), np.empty((s, 2, parts), dtype)) if parts else (None, None)
 
 
@@ -81,7 +81,7 @@ def pack(y: NDArray[Any]) -> NDArray[Any]:
 
 
 @compiled(nogil=True)
-def solve_tile(
+def _solve_tile(
     products: Any,
     block: Any,
     mask: Any,
@@ -126,8 +126,8 @@ def compile_all() -> None:
     """Compile the auction for float32, or load what an earlier run compiled, so that no timing includes it."""
     x = np.eye(LANES, dtype=np.float32)
     mask, found, col_of_row = np.ones((1, 1), bool), np.zeros((3, 1, 1)), np.empty((1, 1, LANES), np.int64)
-    for parts in (0, PARTS_OF_MATRIX):
-        memory = room_to_remember(LANES, x.dtype, parts)
-        solve_tile(x.ravel(), (0, 1, 0, 1), mask, *memory, 1e-2, found, col_of_row)
-    memory = room_to_remember(LANES, x.dtype, PARTS_OF_VECTORS)
+    for parts in (0, _PARTS_OF_MATRIX):
+        memory = _room_to_remember(LANES, x.dtype, parts)
+        _solve_tile(x.ravel(), (0, 1, 0, 1), mask, *memory, 1e-2, found, col_of_row)
+    memory = _room_to_remember(LANES, x.dtype, PARTS_OF_VECTORS)
     solve(Rows(np.zeros(BLOCK, x.dtype), 0, x, pack(x)), *memory, 1e-2, col_of_row[0, 0])

@@ -34,50 +34,50 @@ __all__ = ["BLOCK", "lowest_bit", "multiply", "two_best", "two_best_remembered"]
 
 BLOCK = 64  # columns that `multiply` computes at a time
 
-inlined = compiled(_nrt=False, forceinline=True)
+_inlined = compiled(_nrt=False, forceinline=True)
 
 
-@inlined
-def larger(x: Any, y: Any) -> Any:
+@_inlined
+def _larger(x: Any, y: Any) -> Any:
     """Lane by lane, the larger of two."""
     return where(greater(x, y), x, y)
 
 
-@inlined
-def smaller(x: Any, y: Any) -> Any:
+@_inlined
+def _smaller(x: Any, y: Any) -> Any:
     """Lane by lane, the smaller of two."""
     return where(greater(y, x), x, y)
 
 
-@inlined
-def knock_out(best: Any, second: Any) -> Any:
+@_inlined
+def _knock_out(best: Any, second: Any) -> Any:
     """One round of a tournament: best and second best in half as many lanes."""
     a, b = low(best), high(best)
-    return larger(a, b), larger(larger(low(second), high(second)), smaller(a, b))
+    return _larger(a, b), _larger(_larger(low(second), high(second)), _smaller(a, b))
 
 
-@inlined
-def over_lanes(best: Any, second: Any, place: Any) -> Any:
+@_inlined
+def _over_lanes(best: Any, second: Any, place: Any) -> Any:
     """From each lane's best and second best to those of all lanes, and the place of the best."""
-    best8, second8 = knock_out(best, second)
-    best4, second4 = knock_out(best8, second8)
-    best2, second2 = knock_out(best4, second4)
-    best1, second1 = knock_out(best2, second2)
+    best8, second8 = _knock_out(best, second)
+    best4, second4 = _knock_out(best8, second8)
+    best2, second2 = _knock_out(best4, second4)
+    best1, second1 = _knock_out(best2, second2)
     top = lane(best1, 0)
     winner = trailing_zeros(bits(equal(best, splat(top)))) & (LANES - 1)
     return top, lane(second1, 0), np.int64(lane(place, winner))
 
 
-@inlined
-def take(profit: Any, best: Any, second: Any, place: Any, here: Any) -> Any:
+@_inlined
+def _take(profit: Any, best: Any, second: Any, place: Any, here: Any) -> Any:
     """Per lane the best so far, the second best, and where the best was, after 16 more that are `here`."""
     better = greater(profit, best)
-    second = larger(smaller(profit, best), second)
+    second = _larger(_smaller(profit, best), second)
     return where(better, profit, best), second, where(better, here, place)
 
 
-@inlined
-def two_best_lanes(affinity: Any, start: int, price: Any, begin: int, end: int) -> Any:
+@_inlined
+def _two_best_lanes(affinity: Any, start: int, price: Any, begin: int, end: int) -> Any:
     """Of the columns from `begin` to `end`: the best profit `affinity - price`, the second best, the best's column.
 
     `begin` and `end` are multiples of LANES; the affinities lie from `start` on in an array.
@@ -86,14 +86,14 @@ def two_best_lanes(affinity: Any, start: int, price: Any, begin: int, end: int) 
     place, here = splat(np.int32(0)), numbered()
     for j in range(0, end - begin, LANES):
         profit = subtract(load(affinity, start + j), load(price, begin + j))
-        best, second, place = take(profit, best, second, place, here)
+        best, second, place = _take(profit, best, second, place, here)
         here = add_integers(here, splat(np.int32(LANES)))
-    top, runner_up, column = over_lanes(best, second, place)
+    top, runner_up, column = _over_lanes(best, second, place)
     return top, runner_up, begin + column
 
 
-@inlined
-def two_best_remembered_lanes(candidates: Any, remembered: Any, row: int, price: Any) -> Any:
+@_inlined
+def _two_best_remembered_lanes(candidates: Any, remembered: Any, row: int, price: Any) -> Any:
     """Of a row's candidates: the best profit, the second best, the part of the best, a bit for each part out of date.
 
     For each row, `candidates` [s, parts] holds the best column of each part, and `remembered` [s, 2, parts] their
@@ -105,17 +105,17 @@ def two_best_remembered_lanes(candidates: Any, remembered: Any, row: int, price:
     place, here = splat(np.int32(0)), numbered()
     for j in range(0, n_parts, LANES):
         profit = subtract(load(remembered, 2 * row * n_parts + j), gather(price, candidates, row * n_parts + j))
-        best, second, place = take(profit, best, second, place, here)
+        best, second, place = _take(profit, best, second, place, here)
         here = add_integers(here, splat(np.int32(LANES)))
-    top, runner_up, part = over_lanes(best, second, place)
+    top, runner_up, part = _over_lanes(best, second, place)
     stale = 0
     for j in range(0, n_parts, LANES):
         stale |= bits(greater(load(remembered, (2 * row + 1) * n_parts + j), splat(runner_up))) << j
     return top, runner_up, part, stale
 
 
-@inlined
-def multiply_lanes(x: Any, row: int, packed: Any, begin: int, end: int, out: Any) -> None:
+@_inlined
+def _multiply_lanes(x: Any, row: int, packed: Any, begin: int, end: int, out: Any) -> None:
     """The inner products of x[row] with the columns from `begin` to `end`, to where they belong in `out`.
 
     `begin` and `end` are multiples of BLOCK; the columns are `packed` [blocks, c, BLOCK], to be read in order.
@@ -137,7 +137,7 @@ def multiply_lanes(x: Any, row: int, packed: Any, begin: int, end: int, out: Any
         store(out, block * BLOCK + 3 * LANES, d)
 
 
-def two_best_plain(
+def _two_best_plain(
     affinity: NDArray[Any], start: int, price: NDArray[Any], begin: int, end: int
 ) -> tuple[Any, Any, int]:
     """`two_best`, uncompiled."""
@@ -146,29 +146,29 @@ def two_best_plain(
     return profit[column], np.partition(profit, -2)[-2], begin + column
 
 
-def two_best_remembered_plain(
+def _two_best_remembered_plain(
     candidates: NDArray[Any], remembered: NDArray[Any], row: int, price: NDArray[Any]
 ) -> tuple[Any, Any, int, int]:
     """`two_best_remembered`, uncompiled."""
     affinities, hidden = remembered[row]
-    best, second, part = two_best_plain(affinities, 0, price[candidates[row]], 0, len(affinities))
+    best, second, part = _two_best_plain(affinities, 0, price[candidates[row]], 0, len(affinities))
     return best, second, part, sum(1 << int(k) for k in np.flatnonzero(hidden > second))
 
 
-def multiply_plain(x: NDArray[Any], row: int, packed: NDArray[Any], begin: int, end: int, out: NDArray[Any]) -> None:
+def _multiply_plain(x: NDArray[Any], row: int, packed: NDArray[Any], begin: int, end: int, out: NDArray[Any]) -> None:
     """`multiply`, uncompiled."""
     blocks = packed[begin // BLOCK : end // BLOCK]
     out[begin:end] = np.einsum("k,gkl->gl", x[row], blocks).ravel()
 
 
-def lowest_bit_plain(bits: int) -> int:
+def _lowest_bit_plain(bits: int) -> int:
     """`lowest_bit`, uncompiled."""
     return (bits & -bits).bit_length() - 1
 
 
-PLAIN = bool(numba.config.DISABLE_JIT)
+_PLAIN = bool(numba.config.DISABLE_JIT)
 
-two_best = two_best_plain if PLAIN else two_best_lanes
-two_best_remembered = two_best_remembered_plain if PLAIN else two_best_remembered_lanes
-multiply = multiply_plain if PLAIN else multiply_lanes
-lowest_bit = lowest_bit_plain if PLAIN else trailing_zeros
+two_best = _two_best_plain if _PLAIN else _two_best_lanes
+two_best_remembered = _two_best_remembered_plain if _PLAIN else _two_best_remembered_lanes
+multiply = _multiply_plain if _PLAIN else _multiply_lanes
+lowest_bit = _lowest_bit_plain if _PLAIN else trailing_zeros

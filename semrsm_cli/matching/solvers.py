@@ -10,11 +10,13 @@ from semrsm_cli.errors import SemrsmError
 
 __all__ = ["greedy_upstream", "lapcpp", "lapjv", "lapx", "ortools", "ortools_x1000", "scipy"]
 
-FINE = 2**30  # integers that the largest affinity is scaled to; finer ones take OR-Tools longer and find nothing better
-OVERFLOW = 2**60  # OR-Tools' prices reach the largest cost times s + 1, squared
+_FINE = (
+    2**30
+)  # integers that the largest affinity is scaled to; finer ones take OR-Tools longer and find nothing better
+_OVERFLOW = 2**60  # OR-Tools' prices reach the largest cost times s + 1, squared
 
 
-def optional(module: str, package: str) -> Any:
+def _optional(module: str, package: str) -> Any:
     """Import a solver that only `semrsm[rivals]` installs."""
     try:
         return importlib.import_module(module)
@@ -38,15 +40,15 @@ def lapjv(affinity: NDArray[Any]) -> NDArray[np.int64]:
 
 def lapx(affinity: NDArray[Any]) -> NDArray[np.int64]:
     """The Jonker-Volgenant solver of lapx."""
-    return np.asarray(optional("lap", "lapx").lapjv(-affinity.astype(np.float64))[1], np.int64)
+    return np.asarray(_optional("lap", "lapx").lapjv(-affinity.astype(np.float64))[1], np.int64)
 
 
 def lapcpp(affinity: NDArray[Any]) -> NDArray[np.int64]:
     """The Jonker-Volgenant solver of lapcpp."""
-    return np.asarray(optional("lapcpp", "lapcpp").lapjv(-affinity, return_cost=False)[1], np.int64)
+    return np.asarray(_optional("lapcpp", "lapcpp").lapjv(-affinity, return_cost=False)[1], np.int64)
 
 
-def solve_integers(cost: NDArray[np.int64]) -> NDArray[np.int64]:
+def _solve_integers(cost: NDArray[np.int64]) -> NDArray[np.int64]:
     """OR-Tools' cost-scaling push-relabel on integer costs [s, s]."""
     from ortools.graph.python.linear_sum_assignment import SimpleLinearSumAssignment
 
@@ -62,13 +64,13 @@ def solve_integers(cost: NDArray[np.int64]) -> NDArray[np.int64]:
 def ortools(affinity: NDArray[Any]) -> NDArray[np.int64]:
     """OR-Tools on the affinity [s, s], scaled to the integers that it takes."""
     largest = float(np.abs(affinity).max()) or 1.0
-    scale = min(FINE, OVERFLOW / (len(affinity) + 1) ** 2) / largest
-    return solve_integers(np.rint(-affinity.astype(np.float64) * scale).astype(np.int64))
+    scale = min(_FINE, _OVERFLOW / (len(affinity) + 1) ** 2) / largest
+    return _solve_integers(np.rint(-affinity.astype(np.float64) * scale).astype(np.int64))
 
 
 def ortools_x1000(affinity: NDArray[Any]) -> NDArray[np.int64]:
     """OR-Tools as the authors call it: 1000 * A cut to integers, which loses much where affinities are small."""
-    return solve_integers((-affinity * 1000).astype(np.int64))
+    return _solve_integers((-affinity * 1000).astype(np.int64))
 
 
 def greedy_upstream(affinity: NDArray[Any]) -> NDArray[np.int64]:

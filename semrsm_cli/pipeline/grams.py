@@ -17,9 +17,9 @@ from semrsm_cli.rsm import (
     Invariance,
     Matcher,
     Representations,
-    forecast,
+    compute_center,
+    estimate_cost,
     gram,
-    mean,
 )
 from semrsm_cli.rsm.plan import squared_norms
 from semrsm_cli.store import TileFolder, digest
@@ -66,7 +66,7 @@ class Comparison(Layer):
 
 def _center(layer: Layer, centering: Centering, name: str) -> np.ndarray | None:
     """The mean over a layer's images; one that is not finite, and would make all so, is named."""
-    center = mean(layer.x, centering)
+    center = compute_center(layer.x, centering)
     if center is not None and not np.isfinite(center).all():
         try:
             squared_norms(layer.x, layer.name)
@@ -165,7 +165,7 @@ def _log_estimate(
     share = 1.0 if pairs is None else float(pairs.mean())
     if share * compared.n_pairs * compared.x.shape[1] ** 2 <= _WORK_TO_ESTIMATE:
         return
-    cost = forecast(compared.x, compared.y, **options)
+    cost = estimate_cost(compared.x, compared.y, **options)
     seconds = share * cost.seconds
     folder.note(forecast_seconds=folder.facts.get("forecast_seconds", {}) | {step: round(seconds, 3)})
     if seconds > _SECONDS_TO_LOG:

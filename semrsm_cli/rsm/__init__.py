@@ -1,7 +1,7 @@
 """Representational similarity matrices: matched inner products, tile by tile, and the kernels made from them."""
 
-from semrsm_cli.rsm.centering import Centered, Centering, Pooled, Representations, mean
-from semrsm_cli.rsm.cost import Forecast, forecast
+from semrsm_cli.rsm.centering import Centered, Centering, Pooled, Representations, compute_center
+from semrsm_cli.rsm.cost import CostEstimate, estimate_cost
 from semrsm_cli.rsm.gram import Gram, gram
 from semrsm_cli.rsm.kernels import Kernel, KernelRows, check_bandwidth, kernel, median_sigma_by_rows, rsm
 from semrsm_cli.rsm.matcher import Invariance, Matcher
@@ -11,7 +11,7 @@ from semrsm_cli.rsm.threads import available_cores
 __all__ = [
     "Centered",
     "Centering",
-    "Forecast",
+    "CostEstimate",
     "Gram",
     "Invariance",
     "Kernel",
@@ -24,10 +24,10 @@ __all__ = [
     "TileStore",
     "available_cores",
     "check_bandwidth",
-    "forecast",
+    "compute_center",
+    "estimate_cost",
     "gram",
     "kernel",
-    "mean",
     "median_sigma_by_rows",
     "rsm",
 ]

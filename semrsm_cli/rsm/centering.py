@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CHUNK_BYTES", "Centered", "Centering", "Pooled", "Representations", "mean"]
+__all__ = ["CHUNK_BYTES", "Centered", "Centering", "Pooled", "Representations", "compute_center"]
 
 CHUNK_BYTES = 64 * 2**20  # what is read at a time
 
@@ -37,7 +37,7 @@ class Centering(StrEnum):
     none = "none"
 
 
-def mean(x: Representations, how: Centering | str) -> NDArray[np.float32] | None:
+def compute_center(x: Representations, how: Centering | str) -> NDArray[np.float32] | None:
     """The mean of x [n, s, c] that `how` asks for: [s, c] per sample, [1, c] per channel, or None; read in chunks."""
     centering = Centering(how)
     if centering is Centering.none:

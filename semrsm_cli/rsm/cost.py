@@ -12,13 +12,13 @@ from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher, PairMat
 from semrsm_cli.rsm.plan import Plan, check_pairs, check_shapes, load_float32
 from semrsm_cli.rsm.threads import single_threaded_blas
 
-__all__ = ["Forecast", "forecast"]
+__all__ = ["CostEstimate", "estimate_cost"]
 
-TIMED_SECONDS = 0.5  # after which no further pairs are timed
+_TIMED_SECONDS = 0.5  # after which no further pairs are timed
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class CostEstimate:
     """What the inner products of some images will cost."""
 
     pairs: int
@@ -31,7 +31,7 @@ class Forecast:
     """Bytes of all tiles on disk, and of the result in memory."""
 
 
-def forecast(
+def estimate_cost(
     x: Representations,
     y: Representations | None = None,
     *,
@@ -41,7 +41,7 @@ def forecast(
     threads: int | None = None,
     memory_gib: float | None = None,
     pairs: NDArray[np.bool_] | None = None,
-) -> Forecast:
+) -> CostEstimate:
     """Estimate the cost of `gram` with the same arguments, from the time that a few pairs of the images take.
 
     Args:
@@ -61,7 +61,7 @@ def forecast(
         ValueError: As `gram`, but that x and y are not read as a whole.
 
     Example:
-        >>> forecast(np.ones((10, 4, 3))).pairs
+        >>> estimate_cost(np.ones((10, 4, 3))).pairs
         55
     """
     check_shapes(x, y)
@@ -77,11 +77,11 @@ def forecast(
     left = load_float32(x, 0, count)
     right = load_float32(x, plan.n - count, count) if y is None else load_float32(y, 0, count)
     with single_threaded_blas():
-        seconds = seconds_per_pair(pair_matcher, left, right)
-    return Forecast(n_pairs, seconds * n_pairs / plan.threads, plan.memory, 2 * 8 * plan.n * plan.m)
+        seconds = _seconds_per_pair(pair_matcher, left, right)
+    return CostEstimate(n_pairs, seconds * n_pairs / plan.threads, plan.memory, 2 * 8 * plan.n * plan.m)
 
 
-def seconds_per_pair(pair_matcher: PairMatcher, left: Any, right: Any) -> float:
+def _seconds_per_pair(pair_matcher: PairMatcher, left: Any, right: Any) -> float:
     """Time pairs until the clock can be trusted; the first call, which compiles, does not count unless it is slow."""
     one = np.ones((1, 1), bool)
     start = time.perf_counter()
@@ -91,11 +91,11 @@ def seconds_per_pair(pair_matcher: PairMatcher, left: Any, right: Any) -> float:
     pair_matcher.products(left[:1], right[:1], one)
     single = time.perf_counter() - start
     n = left.shape[0] * right.shape[0]
-    if n == 1 or single * n > 20 * TIMED_SECONDS:
+    if n == 1 or single * n > 20 * _TIMED_SECONDS:
         return min(first, single)
     mask = np.ones((left.shape[0], right.shape[0]), bool)
     start, rounds = time.perf_counter(), 0
-    while rounds == 0 or time.perf_counter() - start < TIMED_SECONDS:
+    while rounds == 0 or time.perf_counter() - start < _TIMED_SECONDS:
         pair_matcher.products(left, right, mask)
         rounds += 1
     return (time.perf_counter() - start) / (rounds * n)

@@ -14,7 +14,7 @@ from semrsm_cli.rsm.threads import run, single_threaded_blas
 
 __all__ = ["Gram", "gram"]
 
-Values = NDArray[np.float64]
+_Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Gram:
     """The inner products [n, m], in memory or on disk: see `gram`."""
     bound: Any
     """Upper bounds of what a better matching could reach [n, m]."""
-    sq_x: Values
+    sq_x: _Values
     """The squared norms of the images of x [n]."""
-    sq_y: Values
+    sq_y: _Values
     """The same of y [m]."""
     symmetric: bool
     """Whether x was compared with itself."""
@@ -60,7 +60,7 @@ class Gram:
         bound = np.maximum(self._block(self.bound, start, stop), inner) if bounds else np.full_like(inner, np.inf)
         return Gram(inner, bound, self.sq_x[start:stop], sq_y, False)
 
-    def _block(self, matrix: Matrix, start: int, stop: int) -> Values:
+    def _block(self, matrix: Matrix, start: int, stop: int) -> _Values:
         """Some rows of a matrix; of x with itself, the square at their beginning is made whole."""
         if not self.symmetric:
             return np.array(matrix[start:stop], np.float64)
@@ -135,9 +135,9 @@ def gram(
         result = Gram(tiles.inner, tiles.bound, sq_x, sq_y, y is None)
     else:
         result = Gram(np.empty((plan.n, plan.m)), np.empty((plan.n, plan.m)), sq_x, sq_y, y is None)
-    for tile, inner, bound in finished_tiles(x, y, pair_matcher, plan, pairs, tiles):
+    for tile, inner, bound in _finished_tiles(x, y, pair_matcher, plan, pairs, tiles):
         if in_memory:
-            place(result, tile, inner, bound)
+            _place(result, tile, inner, bound)
         if progress is not None:
             progress(tile.n_pairs)
     if y is None and in_memory:
@@ -146,14 +146,14 @@ def gram(
     return result
 
 
-def finished_tiles(
+def _finished_tiles(
     x: Representations,
     y: Representations | None,
     pair_matcher: PairMatcher,
     plan: Plan,
     pairs: NDArray[np.bool_] | None,
     tiles: TileStore | None,
-) -> Iterator[tuple[Tile, Values, Values]]:
+) -> Iterator[tuple[Tile, _Values, _Values]]:
     """Each tile with its inner products and bounds: those in the store first, then the others, as they are computed."""
     missing = []
     for tile in plan.tiles():
@@ -163,12 +163,12 @@ def finished_tiles(
         else:
             yield tile, *known
 
-    def compute(tile: Tile) -> tuple[Values, Values]:
+    def compute(tile: Tile) -> tuple[_Values, _Values]:
         left = load_float32(x, tile.row, tile.shape[0])
         right = load_float32(x if y is None else y, tile.col, tile.shape[1])
         if pairs is None:
             return pair_matcher.products(left, right, tile.mask())
-        return products_of_some(pair_matcher, left, right, pairs[tile.slices])
+        return _products_of_some(pair_matcher, left, right, pairs[tile.slices])
 
     with single_threaded_blas():
         for tile, (inner, bound) in run(compute, missing, plan.threads):
@@ -177,7 +177,7 @@ def finished_tiles(
             yield tile, inner, bound
 
 
-def place(result: Gram, tile: Tile, inner: Values, bound: Values) -> None:
+def _place(result: Gram, tile: Tile, inner: _Values, bound: _Values) -> None:
     """Put a finished tile where it belongs, and its mirror image where x is compared with itself."""
     rows, columns = tile.slices
     mask = tile.mask()
@@ -187,9 +187,9 @@ def place(result: Gram, tile: Tile, inner: Values, bound: Values) -> None:
             target[columns, rows][mask.T] = part.T[mask.T]
 
 
-def products_of_some(
+def _products_of_some(
     pair_matcher: PairMatcher, left: NDArray[np.float32], right: NDArray[np.float32], mask: NDArray[np.bool_]
-) -> tuple[Values, Values]:
+) -> tuple[_Values, _Values]:
     """Inner products and bounds of a few pairs of a tile, row by row: in blocks, most products would not be needed."""
     inner, bound = np.zeros(mask.shape), np.zeros(mask.shape)
     for i in np.flatnonzero(mask.any(axis=1)):

@@ -12,7 +12,7 @@ from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher
 
 __all__ = ["Kernel", "KernelRows", "check_bandwidth", "kernel", "median_sigma_by_rows", "rsm"]
 
-PAIRS_AT_ONCE = 2**21
+_PAIRS_AT_ONCE = 2**21
 
 
 class Kernel(StrEnum):
@@ -32,7 +32,7 @@ def check_bandwidth(sigma: float | None, sigma_tile: int | None) -> None:
             raise ValueError(f"{setting} must be above 0 and finite, got {value}")
 
 
-def squared_distances(g: Gram) -> NDArray[np.float64]:
+def _squared_distances(g: Gram) -> NDArray[np.float64]:
     """`|x|^2 + |y|^2 - 2 <x, Py>` [n, m], never below zero."""
     distances: NDArray[np.float64] = g.sq_x[:, None] + g.sq_y[None, :] - 2 * g.inner
     # Rounding leaves a little where two images are the same; it must count as zero for the median.
@@ -40,7 +40,7 @@ def squared_distances(g: Gram) -> NDArray[np.float64]:
     return distances
 
 
-def median_sigma(distances: NDArray[np.float64]) -> float:
+def _median_sigma(distances: NDArray[np.float64]) -> float:
     """The square root of the median of the squared distances that are not zero; 1 where all are."""
     positive = distances[distances > 0]
     return float(np.sqrt(np.median(positive))) if len(positive) else 1.0
@@ -81,17 +81,17 @@ def kernel(
         norms = np.sqrt(g.sq_x)[:, None] * np.sqrt(g.sq_y)[None, :]
         return np.divide(g.inner, norms, out=np.zeros_like(g.inner), where=norms > 0)
     check_bandwidth(sigma, sigma_tile)
-    distances = squared_distances(g)
+    distances = _squared_distances(g)
     if sigma_tile is None:
-        return np.exp(-distances / (2 * (sigma or median_sigma(distances)) ** 2))
+        return np.exp(-distances / (2 * (sigma or _median_sigma(distances)) ** 2))
     for i in range(0, distances.shape[0], sigma_tile):
         for j in range(0, distances.shape[1], sigma_tile):
             part = distances[i : i + sigma_tile, j : j + sigma_tile]
-            part[:] = np.exp(-part / (2 * median_sigma(part) ** 2))
+            part[:] = np.exp(-part / (2 * _median_sigma(part) ** 2))
     return distances
 
 
-kernel_of = kernel  # `rsm` has an argument of that name
+_kernel_of = kernel  # `rsm` has an argument of that name
 
 
 def rsm(
@@ -141,7 +141,7 @@ def rsm(
     if name is Kernel.rbf:  # before the matching, which may take hours
         check_bandwidth(sigma, sigma_tile)
     g = gram(x, y, invariance=invariance, matcher=matcher, grid=grid, threads=threads, memory_gib=memory_gib)
-    return kernel_of(g, name, sigma=sigma, sigma_tile=sigma_tile)
+    return _kernel_of(g, name, sigma=sigma, sigma_tile=sigma_tile)
 
 
 class KernelRows:
@@ -197,11 +197,11 @@ def median_sigma_by_rows(g: Gram) -> float:
     n = len(g.sq_x)
     distances = np.empty(n * (n - 1) // 2, np.float32)
     used = 0
-    step = max(1, PAIRS_AT_ONCE // n)
+    step = max(1, _PAIRS_AT_ONCE // n)
     for start in range(0, n, step):
         part = g.rows(start, min(start + step, n), bounds=False)
         rows, columns = part.inner.shape
-        block = squared_distances(part)[np.arange(columns) > np.arange(rows)[:, None]]
+        block = _squared_distances(part)[np.arange(columns) > np.arange(rows)[:, None]]
         block = block[block > 0]
         distances[used : used + block.size] = block
         used += block.size

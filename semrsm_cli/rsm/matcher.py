@@ -15,8 +15,8 @@ from semrsm_cli.rsm.translation import best_shifts
 
 __all__ = ["DEFAULT_MATCHER", "Invariance", "Matcher", "PairMatcher"]
 
-Images = NDArray[np.float32]
-Values = NDArray[np.float64]
+_Images = NDArray[np.float32]
+_Values = NDArray[np.float64]
 
 
 class Invariance(StrEnum):
@@ -80,6 +80,7 @@ class Matcher:
 
 
 DEFAULT_MATCHER = Matcher()
+_ROW_BY_ROW = frozenset({Method.optimal, Method.topk_greedy, Method.greedy})  # build no affinity that is too large
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +114,10 @@ class PairMatcher:
             return images + 2 * 2 * 4 * s * tile_size**2  # of every pair, the spectrum and the correlation
         product = 4 * self.matrix_size(s) ** 2 * min(tile_size, self.block(s)) ** 2
         remembered = 4 * s * (c + 3 * PARTS_OF_VECTORS)
-        computed = self.matcher.method == Method.optimal and product > MAX_MATRIX_BYTES
+        computed = self.matcher.method in _ROW_BY_ROW and product > MAX_MATRIX_BYTES
         return images + (remembered if computed else product + remembered) + 4 * 8 * tile_size**2
 
-    def products(self, left: Images, right: Images, mask: NDArray[np.bool_]) -> tuple[Values, Values]:
+    def products(self, left: _Images, right: _Images, mask: NDArray[np.bool_]) -> tuple[_Values, _Values]:
         """Inner products and upper bounds [r, q] of the pairs in the mask, of left [r, s, c] and right [q, s, c]."""
         if self.invariance is Invariance.translation:
             assert self.grid is not None  # see `check`

@@ -15,10 +15,10 @@ from semrsm_cli.rsm.threads import available_cores
 
 __all__ = ["Matrix", "Plan", "Tile", "TileStore", "check_pairs", "check_shapes", "load_float32", "squared_norms"]
 
-MAX_IMAGES = 128  # on a side of a tile
-TILES_ON_A_SIDE = 8  # at least, where there are enough images, so that all threads have something to do to the end
-POSITION_PAIRS = 2.5e9  # in a tile: some ten seconds of matching
-MAX_SQUARE = 1e37  # squared norm of an image; inner products must stay within float32
+_MAX_IMAGES = 128  # on a side of a tile
+_TILES_ON_A_SIDE = 8  # at least, where there are enough images, so that all threads have something to do to the end
+_POSITION_PAIRS = 2.5e9  # in a tile: some ten seconds of matching
+_MAX_SQUARE = 1e37  # squared norm of an image; inner products must stay within float32
 
 
 class Matrix(Protocol):
@@ -124,7 +124,7 @@ class Plan:
         if memory_gib is not None and not memory_gib > 0:
             raise ValueError(f"memory_gib must be above 0, got {memory_gib}")
         budget = psutil.virtual_memory().available / 2 if memory_gib is None else memory_gib * 2**30
-        most = min(MAX_IMAGES, math.isqrt(int(POSITION_PAIRS / s**2)), -(-max(n, m) // TILES_ON_A_SIDE))
+        most = min(_MAX_IMAGES, math.isqrt(int(_POSITION_PAIRS / s**2)), -(-max(n, m) // _TILES_ON_A_SIDE))
         block = pair_matcher.block(s)
         tile_size = max(block, most // block * block)
         while tile_size > 1 and pair_matcher.memory(tile_size, s, c) > budget:
@@ -182,9 +182,9 @@ def squared_norms(x: Representations, name: str) -> NDArray[np.float64]:
         squares[start : start + step] = np.einsum("nk,nk->n", part, part, dtype=np.float64)
     for bad in np.flatnonzero(~np.isfinite(squares)):
         raise ValueError(f"{name} must be finite in float32, but sample {bad} holds NaN or infinity")
-    for large in np.flatnonzero(squares > MAX_SQUARE):
+    for large in np.flatnonzero(squares > _MAX_SQUARE):
         raise ValueError(
             f"{name} is too large for float32: the squared norm of sample {large} is {squares[large]:.1e}, "
-            f"at most {MAX_SQUARE:.0e} is possible; divide the representations by a number"
+            f"at most {_MAX_SQUARE:.0e} is possible; divide the representations by a number"
         )
     return squares

@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_limits
 
 __all__ = ["available_cores", "run", "single_threaded_blas"]
 
-Job = TypeVar("Job")
-Result = TypeVar("Result")
+_Job = TypeVar("_Job")
+_Result = TypeVar("_Result")
 
 
 def available_cores() -> int:
@@ -24,7 +24,7 @@ def single_threaded_blas() -> AbstractContextManager[Any]:
     return threadpool_limits(1, user_api="blas")
 
 
-def run(function: Callable[[Job], Result], jobs: Sequence[Job], threads: int) -> Iterator[tuple[Job, Result]]:
+def run(function: Callable[[_Job], _Result], jobs: Sequence[_Job], threads: int) -> Iterator[tuple[_Job, _Result]]:
     """Yield each job with its result as it is done; an error, or leaving early, drops the jobs not yet begun."""
     if threads == 1:
         for job in jobs:

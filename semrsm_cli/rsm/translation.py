@@ -12,7 +12,7 @@ def best_shifts(left: NDArray[np.float32], right: NDArray[np.float32], grid: tup
     The inner products of all shifts are the circular cross-correlation of two grids, summed over the channels: in the
     frequency domain one matrix product [r, c] x [c, q] per frequency.
     """
-    a, b = (spectrum(side, grid) for side in (left, right))
+    a, b = (_spectrum(side, grid) for side in (left, right))
     cross = np.matmul(a, b.conj().transpose(0, 2, 1))  # [frequencies, r, q]
     height, width = grid
     cross = cross.transpose(1, 2, 0).reshape(len(left), len(right), height, width // 2 + 1)
@@ -20,7 +20,7 @@ def best_shifts(left: NDArray[np.float32], right: NDArray[np.float32], grid: tup
     return correlation.max(axis=(2, 3)).astype(np.float64)
 
 
-def spectrum(images: NDArray[np.float32], grid: tuple[int, int]) -> NDArray[np.complexfloating]:
+def _spectrum(images: NDArray[np.float32], grid: tuple[int, int]) -> NDArray[np.complexfloating]:
     """The real FFT of images [r, s, c] over their grid of positions, as [frequencies, r, c]."""
     r, _, c = images.shape
     frequencies = np.fft.rfft2(images.reshape(r, *grid, c), axes=(1, 2))

@@ -14,7 +14,7 @@ from semrsm_cli.pipeline.sources import Layer, from_model
 from semrsm_cli.report.figures.translate import translation_figure
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log, tracked
-from semrsm_cli.rsm import Centered, Invariance, gram, kernel, mean
+from semrsm_cli.rsm import Centered, Invariance, compute_center, gram, kernel
 
 __all__ = ["translate"]
 
@@ -78,7 +78,7 @@ def _layer_rsms(layers: tuple[Layer, ...], config: TranslateConfig) -> list[_Lay
     with_rsms = []
     with tracked("match", sum(layer.x.shape[0] // n for layer in layers)) as advance:
         for layer in layers:
-            centered = Centered(layer.x, mean(layer.x, config.centering))
+            centered = Centered(layer.x, compute_center(layer.x, config.centering))
             rsms: dict[Invariance, list[np.ndarray]] = {invariance: [] for invariance in _INVARIANCES}
             for start in range(0, len(centered), n):
                 batch = centered[start : start + n]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from semrsm_cli.matching import Method, match
 from semrsm_cli.matching import affinities as affinities_module
-from semrsm_cli.matching.scans import PLAIN
+from semrsm_cli.matching.scans import _PLAIN
 from tests import naive
 
 BY_NORM = [Method.batch_optimal, Method.topk_greedy, Method.greedy]
@@ -66,7 +66,7 @@ def test_greedy(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> No
         assert found.value == pytest.approx(naive.topk_greedy(x, y, 9), rel=1e-5)
 
 
-@pytest.mark.skipif(PLAIN, reason="takes half a minute uncompiled")
+@pytest.mark.skipif(_PLAIN, reason="takes half a minute uncompiled")
 def test_batch_optimal_builds_blocks_only(rng: np.random.Generator) -> None:
     """At s = 200,000 the affinity would take 160 GB."""
     x, y = images(rng, 200_000, 2)

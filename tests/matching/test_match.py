@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from semrsm_cli.matching import Matching, Method, match
-from semrsm_cli.matching.scans import PLAIN
+from semrsm_cli.matching.scans import _PLAIN
 
 
 def test_result_holds_plain_numbers(rng: np.random.Generator) -> None:
@@ -45,7 +45,7 @@ def test_bad_input_is_named(arguments: dict, message: str) -> None:
         match(arguments.pop("affinity"), **arguments)
 
 
-@pytest.mark.skipif(PLAIN, reason="uncompiled sums of scalars warn when they overflow")
+@pytest.mark.skipif(_PLAIN, reason="uncompiled sums of scalars warn when they overflow")
 def test_sums_that_overflow_are_no_error() -> None:
     affinity = np.full((20, 20), 3e37, np.float32)
     assert match(affinity).value == pytest.approx(20 * 3e37, rel=1e-6)

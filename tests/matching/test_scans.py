@@ -36,7 +36,7 @@ def compiled_lowest_bit(bits):
 @pytest.mark.parametrize(("begin", "end"), [(0, 16), (0, 96), (32, 48), (16, 96)])
 def test_two_best_is_its_plain_twin(begin: int, end: int, dtype: type, rng: np.random.Generator) -> None:
     affinity, price = rng.integers(0, 9, 200).astype(dtype), rng.random(96).astype(dtype)
-    assert compiled_two_best(affinity, 7, price, begin, end) == scans.two_best_plain(affinity, 7, price, begin, end)
+    assert compiled_two_best(affinity, 7, price, begin, end) == scans._two_best_plain(affinity, 7, price, begin, end)
 
 
 def test_two_best_passes_over_what_has_an_infinite_price(rng: np.random.Generator) -> None:
@@ -51,7 +51,7 @@ def test_remembered_is_its_plain_twin(parts: int, dtype: type, rng: np.random.Ge
     columns = rng.integers(0, 50, (20, parts)).astype(np.int32)
     memory, price = rng.random((20, 2, parts)).astype(dtype), rng.random(50).astype(dtype)
     for row in range(20):
-        *expected, stale = scans.two_best_remembered_plain(columns, memory, row, price)
+        *expected, stale = scans._two_best_remembered_plain(columns, memory, row, price)
         *found, found_stale = compiled_remembered(columns, memory, row, price)
         assert found == expected
         assert found_stale % 2**64 == stale
@@ -63,7 +63,7 @@ def test_multiply_computes_the_columns_asked_for(dtype: type, rng: np.random.Gen
     packed = np.ascontiguousarray(y.reshape(4, BLOCK, 7).transpose(0, 2, 1))
     out, twin = np.zeros(4 * BLOCK, dtype), np.zeros(4 * BLOCK, dtype)
     compiled_multiply(x, 2, packed, BLOCK, 3 * BLOCK, out)
-    scans.multiply_plain(x, 2, packed, BLOCK, 3 * BLOCK, twin)
+    scans._multiply_plain(x, 2, packed, BLOCK, 3 * BLOCK, twin)
     expected = y @ x[2]
     np.testing.assert_allclose(out[BLOCK : 3 * BLOCK], expected[BLOCK : 3 * BLOCK], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(twin, out, rtol=1e-4, atol=1e-5)
@@ -73,10 +73,10 @@ def test_multiply_computes_the_columns_asked_for(dtype: type, rng: np.random.Gen
 
 def test_lowest_bit() -> None:
     assert [compiled_lowest_bit(b) for b in (1, 2, 12, 1 << 15)] == [0, 1, 2, 15]
-    assert [scans.lowest_bit_plain(b) for b in (1, 2, 12, 1 << 15)] == [0, 1, 2, 15]
+    assert [scans._lowest_bit_plain(b) for b in (1, 2, 12, 1 << 15)] == [0, 1, 2, 15]
 
 
-@pytest.mark.skipif(scans.PLAIN, reason="nothing is compiled")
+@pytest.mark.skipif(scans._PLAIN, reason="nothing is compiled")
 def test_the_scan_is_vector_code() -> None:
     compiled_two_best(np.zeros(32, np.float32), 0, np.zeros(32, np.float32), 0, 32)
     assembly = "".join(compiled_two_best.inspect_asm().values())

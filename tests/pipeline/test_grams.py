@@ -53,6 +53,8 @@ def test_gives_what_the_library_gives(x: Layer, y: Layer, folder: RunFolder) -> 
             grid = x.grid if invariance is Invariance.translation else None
             expected = gram(x.x - mean, others, invariance=invariance, grid=grid)
             np.testing.assert_allclose(found.inner, expected.inner, rtol=1e-5, atol=1e-4, err_msg=str(invariance))
+            n, m = found.inner.shape
+            assert compared.n_pairs == (n * (n + 1) // 2 if compared.y is None else n * m)
 
 
 def test_parts_are_compared_with_themselves_less_the_mean_of_all(x: Layer, folder: RunFolder) -> None:

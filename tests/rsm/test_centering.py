@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from semrsm_cli.rsm import Centered, Pooled, mean
+from semrsm_cli.rsm import Centered, Pooled, compute_center
 from semrsm_cli.rsm import centering as centering_module
 
 
@@ -12,14 +12,14 @@ def x(rng: np.random.Generator) -> np.ndarray:
 
 def test_means(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(centering_module, "CHUNK_BYTES", 300)  # three images at a time
-    np.testing.assert_allclose(mean(x, "sample"), x.mean(0), rtol=1e-6)
-    np.testing.assert_allclose(mean(x, "channel"), x.mean((0, 1))[None], rtol=1e-6)
-    assert mean(x, "none") is None
+    np.testing.assert_allclose(compute_center(x, "sample"), x.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(compute_center(x, "channel"), x.mean((0, 1))[None], rtol=1e-6)
+    assert compute_center(x, "none") is None
 
 
 @pytest.mark.parametrize("how", ["sample", "channel", "none"])
 def test_centered_reads_slices(x: np.ndarray, how: str) -> None:
-    center = mean(x, how)
+    center = compute_center(x, how)
     view = Centered(x, center)
     expected = x - center if center is not None else x
     assert view.shape == x.shape
@@ -29,19 +29,19 @@ def test_centered_reads_slices(x: np.ndarray, how: str) -> None:
 
 
 def test_centered_float16_is_subtracted_in_float32(x: np.ndarray) -> None:
-    view = Centered(x.astype(np.float16), mean(x, "sample"))
+    view = Centered(x.astype(np.float16), compute_center(x, "sample"))
     assert view.dtype == np.float32
     assert view[0:2].dtype == np.float32
 
 
 def test_no_images() -> None:
     with pytest.raises(ValueError, match=r"mean of no images, got shape \(0, 4, 3\)"):
-        mean(np.zeros((0, 4, 3)), "sample")
+        compute_center(np.zeros((0, 4, 3)), "sample")
 
 
 def test_pooled_reads_slices(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(centering_module, "CHUNK_BYTES", 300)  # three images at a time
-    centered = Centered(x, mean(x, "sample"))
+    centered = Centered(x, compute_center(x, "sample"))
     view = Pooled(centered)
     assert view.shape == (10, 1, 3)
     assert len(view) == 10

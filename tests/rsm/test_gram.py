@@ -50,8 +50,8 @@ def y(rng: np.random.Generator) -> np.ndarray:
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiles of two images on a side, matched one pair at a time."""
-    monkeypatch.setattr(plan_module, "MAX_IMAGES", 2)
-    monkeypatch.setattr(plan_module, "TILES_ON_A_SIDE", 1)
+    monkeypatch.setattr(plan_module, "_MAX_IMAGES", 2)
+    monkeypatch.setattr(plan_module, "_TILES_ON_A_SIDE", 1)
     for module in (affinities_module, matcher_module):
         monkeypatch.setattr(module, "PRODUCT_BYTES", 0)
 
@@ -216,7 +216,7 @@ def test_goes_on_with_the_tiles_that_are_finished(x: np.ndarray) -> None:
 def test_tiles_of_another_plan_are_computed_anew(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store()
     gram(x, tiles=store)
-    monkeypatch.setattr(plan_module, "MAX_IMAGES", 3)
+    monkeypatch.setattr(plan_module, "_MAX_IMAGES", 3)
     np.testing.assert_array_equal(gram(x, tiles=store).inner, gram(x).inner)
     assert store.finished == {(0, 0), (0, 3), (3, 3)}
 

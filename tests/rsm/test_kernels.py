@@ -85,7 +85,7 @@ def test_rows_of_a_kernel(
 ) -> None:
     g = gram(rng.normal(size=(11, 4, 3)))
     whole = np.triu(kernel(g, name, **settings))
-    monkeypatch.setattr(kernels_module, "PAIRS_AT_ONCE", 30)  # two rows
+    monkeypatch.setattr(kernels_module, "_PAIRS_AT_ONCE", 30)  # two rows
     rows = KernelRows(g, name, **settings)
     assert rows.shape == (11, 11)
     for start, stop in ((0, 11), (3, 4), (2, 9), (10, 11)):
@@ -100,7 +100,7 @@ def test_the_median_by_rows(rng: np.random.Generator, monkeypatch: pytest.Monkey
     squares = squared_distances(g)[np.triu(np.ones((11, 11), bool), 1)]
     expected = np.sqrt(np.median(squares[squares > 1e-3]))
     assert median_sigma_by_rows(g) == pytest.approx(expected, rel=1e-5)
-    monkeypatch.setattr(kernels_module, "PAIRS_AT_ONCE", 30)
+    monkeypatch.setattr(kernels_module, "_PAIRS_AT_ONCE", 30)
     assert median_sigma_by_rows(g) == pytest.approx(expected, rel=1e-5)
     assert median_sigma_by_rows(gram(np.ones((3, 4, 2)))) == 1
 

@@ -23,8 +23,8 @@ N, M, TILE = 7, 5, 2
 @pytest.fixture(autouse=True, scope="module")
 def small_tiles() -> object:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan_module, "MAX_IMAGES", TILE)
-        patch.setattr(plan_module, "TILES_ON_A_SIDE", 1)
+        patch.setattr(plan_module, "_MAX_IMAGES", TILE)
+        patch.setattr(plan_module, "_TILES_ON_A_SIDE", 1)
         for module in (affinities_module, matcher_module):
             patch.setattr(module, "PRODUCT_BYTES", 0)
         yield

@@ -15,7 +15,7 @@ from semrsm_cli.config import BenchConfig
 from semrsm_cli.matching import Matching, Method, compile_all, match
 from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report.progress import log
-from semrsm_cli.rsm import Centered, mean
+from semrsm_cli.rsm import Centered, compute_center
 
 __all__ = ["ALIGNED", "Cell", "Contender", "align", "draw_pairs", "one_core", "time_methods", "warm_up"]
 
@@ -147,4 +147,4 @@ def align(
 
 def _centred(layer: Layer, config: BenchConfig) -> np.ndarray:
     """All images of a layer [n, s, c], less their mean."""
-    return Centered(layer.x, mean(layer.x, config.centering))[0 : layer.x.shape[0]]
+    return Centered(layer.x, compute_center(layer.x, config.centering))[0 : layer.x.shape[0]]

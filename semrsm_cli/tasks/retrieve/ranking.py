@@ -14,7 +14,7 @@ from semrsm_cli.models import Network
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store
 from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report.folder import RunFolder
-from semrsm_cli.rsm import Centered, Centering, Gram, Invariance, Kernel, kernel, mean
+from semrsm_cli.rsm import Centered, Centering, Gram, Invariance, Kernel, compute_center, kernel
 
 __all__ = ["Embedded", "Ranking", "rank"]
 
@@ -38,7 +38,7 @@ class Embedded:
             compared = Comparison.within(database, centering, name="retrieval")
         else:
             compared = Comparison.between(queries, database, centering, center_of=database, name="retrieval")
-        center = mean(database.x, centering)
+        center = compute_center(database.x, centering)
         return cls(network, Centered(queries.x, center), Centered(database.x, center), compared)
 
 
