@@ -1,4 +1,4 @@
-"""The `semrsm` command: one subcommand per task.
+"""The `_semrsm` command: one subcommand per task.
 
 Typer owns the flags and the help, Hydra owns the `key=value` overrides.
 """
@@ -13,9 +13,9 @@ from semrsm_cli.errors import SemrsmError
 
 __all__ = ["app", "main"]
 
-INTERRUPTED = 130
+_INTERRUPTED = 130
 
-TASKS = {
+_TASKS = {
     "translate": "Show how RSMs react when the same content stands elsewhere (Figures 2 and 7).",
     "retrieve": "Find the most similar images, and score what they show (Tables 2 and 3).",
     "correlate": "Tell whether similar representations mean similar predictions (Tables 1 and 4).",
@@ -27,18 +27,18 @@ TASKS = {
     "extract": "Fill the store with the representations of a model's layers.",
 }
 
-Overrides = Annotated[
+_Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="KEY=VALUE", help="Settings (seed=3) and config groups (model=resnet18)."),
 ]
-Multirun = Annotated[bool, typer.Option("--multirun", "-m", help="Sweep over values such as seed=1,2,3.")]
-Show = Annotated[
+_Multirun = Annotated[bool, typer.Option("--multirun", "-m", help="Sweep over values such as seed=1,2,3.")]
+_Show = Annotated[
     Literal["job", "hydra", "all"] | None, typer.Option("--cfg", "-c", help="Print the composed config and stop.")
 ]
-ConfigDir = Annotated[str | None, typer.Option("--config-dir", help="Folder with config groups of your own.")]
+_ConfigDir = Annotated[str | None, typer.Option("--config-dir", help="Folder with config groups of your own.")]
 
 
-class TaskCommand(TyperCommand):
+class _TaskCommand(TyperCommand):
     """A subcommand whose --help also lists the config groups and the default config."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -52,7 +52,7 @@ class TaskCommand(TyperCommand):
 app = typer.Typer(name="semrsm", no_args_is_help=True, pretty_exceptions_enable=False)
 
 
-def show_version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:
     """Print the version and stop."""
     if wanted:
         typer.echo(f"semrsm {__version__}")
@@ -60,20 +60,20 @@ def show_version(wanted: bool) -> None:
 
 
 @app.callback()
-def semrsm(
+def _semrsm(
     version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and stop.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
     """How similar are two images, layers or networks? Semantic RSMs, free of spatial alignment."""
 
 
-def add_task(name: str, summary: str) -> None:
+def _add_task(name: str, summary: str) -> None:
     """Register `semrsm NAME`, which runs `semrsm_cli.tasks.NAME`."""
 
-    @app.command(name, help=summary, cls=TaskCommand)
+    @app.command(name, help=summary, cls=_TaskCommand)
     def command(
-        overrides: Overrides = None, multirun: Multirun = False, cfg: Show = None, config_dir: ConfigDir = None
+        overrides: _Overrides = None, multirun: _Multirun = False, cfg: _Show = None, config_dir: _ConfigDir = None
     ) -> None:
         from semrsm_cli.launch import launch  # Hydra and torch load only when a task runs
 
@@ -89,11 +89,11 @@ def add_task(name: str, summary: str) -> None:
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             typer.echo(f"semrsm {name}: interrupted; run it again to go on from what is in the store", err=True)
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(_INTERRUPTED) from None
 
 
-for name, summary in TASKS.items():
-    add_task(name, summary)
+for name, summary in _TASKS.items():
+    _add_task(name, summary)
 
 
 def main() -> None:

@@ -32,13 +32,13 @@ from semrsm_cli.store import cache_folder
 
 __all__ = ["describe_config", "launch"]
 
-HYDRA_VERSION_BASE = "1.3"
-NO_RIGHT = (errno.EACCES, errno.EPERM)
-NO_WRITING = (errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-UNKNOWN = re.compile(r"Could not override '([\w.]+)'")
+_HYDRA_VERSION_BASE = "1.3"
+_NO_RIGHT = (errno.EACCES, errno.EPERM)
+_NO_WRITING = (errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_UNKNOWN = re.compile(r"Could not override '([\w.]+)'")
 
 
-def conf_folder() -> str:
+def _conf_folder() -> str:
     """Where the YAML files lie: inside the wheel, or beside the package in a checkout."""
     package = Path(__file__).resolve().parent
     inside = package / "conf"
@@ -53,20 +53,20 @@ def launch(name: str, argv: list[str]) -> None:
     """
     register_schemas()
     failures: list[SemrsmError] = []
-    main = hydra.main(conf_folder(), config_name=name, version_base=HYDRA_VERSION_BASE)(job(name, failures))
-    arguments = [as_list(name, argument) for argument in argv]
-    with hydra_process([f"semrsm {name}", *arguments, f"hydra.job.name={name}"]):
+    main = hydra.main(_conf_folder(), config_name=name, version_base=_HYDRA_VERSION_BASE)(_job(name, failures))
+    arguments = [_as_list(name, argument) for argument in argv]
+    with _hydra_process([f"semrsm {name}", *arguments, f"hydra.job.name={name}"]):
         try:
-            with explain_disk_errors():
+            with _explain_disk_errors():
                 main()
         except (CompactHydraException, OmegaConfBaseException) as error:
-            raise ConfigError(one_line(error) + suggest_setting(name, error)) from error
+            raise ConfigError(_one_line(error) + _suggest_setting(name, error)) from error
     if failures:
         raise failures[0]
 
 
 @contextmanager
-def hydra_process(argv: list[str]) -> Iterator[None]:
+def _hydra_process(argv: list[str]) -> Iterator[None]:
     """Give hydra.main its command line, and let it raise errors instead of printing them."""
     old_argv, old_full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = argv
@@ -81,7 +81,7 @@ def hydra_process(argv: list[str]) -> Iterator[None]:
             os.environ["HYDRA_FULL_ERROR"] = old_full_error
 
 
-def job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]:
+def _job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]:
     """Task `name` as Hydra calls it.
 
     A single run hands an error over through `failures`, since Hydra prints a line of its own for one that it sees;
@@ -96,8 +96,8 @@ def job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]:
         folder = RunFolder(Path(hydra_config.runtime.output_dir), command=command)
         try:
             folder.settings = OmegaConf.to_yaml(settings)
-            with explain_disk_errors():
-                run_task(task, settings, folder)
+            with _explain_disk_errors():
+                _run_task(task, settings, folder)
         except SemrsmError as error:
             if hydra_config.mode != RunMode.RUN:
                 raise
@@ -109,15 +109,15 @@ def job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]:
 
 
 @contextmanager
-def explain_disk_errors() -> Iterator[None]:
+def _explain_disk_errors() -> Iterator[None]:
     """Say on one line what a run may not read, or where it cannot write."""
     try:
         yield
     except OSError as error:
         full = "Not enough free space" in str(error)  # NumPy's own error has no number
-        if not full and error.errno not in NO_RIGHT + NO_WRITING:
+        if not full and error.errno not in _NO_RIGHT + _NO_WRITING:
             raise
-        what = "read or write" if error.errno in NO_RIGHT else "write"
+        what = "read or write" if error.errno in _NO_RIGHT else "write"
         name = f" {error.filename}" if error.filename else ""
         raise SemrsmError(
             f"cannot {what}{name}: {error.strerror or error}; what is given needs your right to read, run folder and "
@@ -126,21 +126,21 @@ def explain_disk_errors() -> Iterator[None]:
         ) from error
 
 
-def run_task(task: Callable[..., Any], settings: DictConfig, folder: RunFolder) -> None:
+def _run_task(task: Callable[..., Any], settings: DictConfig, folder: RunFolder) -> None:
     """Check the settings, run the task, close its folder, and print its table and where everything lies."""
-    if missing := missing_key(settings):
+    if missing := _missing_key(settings):
         raise ConfigError(f"{missing} has no default; give {missing}=VALUE")
-    check_settings(settings)
+    _check_settings(settings)
     table = task(OmegaConf.to_object(settings), folder)
     folder.finish()
     sys.stdout.write(to_terminal(table) + "\n" + folder.listing() + "\n")
 
 
-def check_settings(settings: DictConfig, prefix: str = "") -> None:
+def _check_settings(settings: DictConfig, prefix: str = "") -> None:
     """Raise ConfigError where a group of settings does not hold, inner groups first; the message has the whole name."""
     for name in map(str, settings):
         if not OmegaConf.is_missing(settings, name) and is_structured(settings, name):
-            check_settings(settings[name], f"{prefix}{name}.")
+            _check_settings(settings[name], f"{prefix}{name}.")
     schema = OmegaConf.get_type(settings)
     unknown = [name for name in map(str, settings) if name not in get_type_hints(schema)]
     if unknown:
@@ -148,15 +148,15 @@ def check_settings(settings: DictConfig, prefix: str = "") -> None:
     try:
         OmegaConf.to_object(settings)
     except OmegaConfBaseException as error:
-        raise ConfigError(one_line(error)) from error
+        raise ConfigError(_one_line(error)) from error
     except ValueError as error:
         raise ConfigError(f"{prefix}{error}") from error
 
 
-def as_list(task: str, argument: str) -> str:
+def _as_list(task: str, argument: str) -> str:
     """`x=FILE` as `x=[FILE]` where a task's setting is a list: one value, also of a sweep, need not be bracketed."""
     key, equals, value = argument.partition("=")
-    if not equals or value in ("", "null") or not is_list(TASKS[task], key.lstrip("+")):
+    if not equals or value in ("", "null") or not _is_list(TASKS[task], key.lstrip("+")):
         return argument
     try:
         override = OverridesParser.create().parse_override(argument)
@@ -166,38 +166,38 @@ def as_list(task: str, argument: str) -> str:
     return f"{key}={','.join(one if one[0] in '[$' else f'[{one}]' for one in values)}"
 
 
-def is_list(schema: type, key: str) -> bool:
+def _is_list(schema: type, key: str) -> bool:
     """Whether a setting, such as `model.layers`, is a list."""
     first, _, rest = key.partition(".")
     hint = get_type_hints(schema).get(first)
     kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     if rest:
-        return any(isinstance(kind, type) and is_list(kind, rest) for kind in kinds)
+        return any(isinstance(kind, type) and _is_list(kind, rest) for kind in kinds)
     return any(get_origin(kind) is list for kind in kinds)
 
 
 def describe_config(name: str) -> str:
     """List the config groups with their options, then the default config of task `name`."""
     register_schemas()
-    with hydra.initialize_config_dir(conf_folder(), version_base=HYDRA_VERSION_BASE):
+    with hydra.initialize_config_dir(_conf_folder(), version_base=_HYDRA_VERSION_BASE):
         loader = GlobalHydra.instance().config_loader()
         config = hydra.compose(name)
         groups = [group for group in loader.list_groups("") if group in config or group == "experiment"]
-        options = {group: group_options(loader.get_group_options(group), group, name) for group in groups}
+        options = {group: _group_options(loader.get_group_options(group), group, name) for group in groups}
     return settings_help({group: names for group, names in options.items() if names}, config)
 
 
-def group_options(names: list[str], group: str, task: str) -> list[str]:
+def _group_options(names: list[str], group: str, task: str) -> list[str]:
     """The options of a group that a user may choose for a task."""
     return [name for name in names if group != "experiment" or name.startswith(f"{task}_")]
 
 
-def suggest_setting(name: str, error: BaseException) -> str:
+def _suggest_setting(name: str, error: BaseException) -> str:
     """For a setting that task `name` does not know: those that may be meant."""
-    unknown = UNKNOWN.match(str(error))
+    unknown = _UNKNOWN.match(str(error))
     if not unknown:
         return ""
-    with hydra.initialize_config_dir(conf_folder(), version_base=HYDRA_VERSION_BASE):
+    with hydra.initialize_config_dir(_conf_folder(), version_base=_HYDRA_VERSION_BASE):
         config = hydra.compose(name)
     known = [key for key, _, _ in settings(config)]
     last = unknown[1].rpartition(".")[2]
@@ -208,7 +208,7 @@ def suggest_setting(name: str, error: BaseException) -> str:
     return f"; do you mean {' or '.join(near)}?" if near else f"; `semrsm {name} --help` lists all settings"
 
 
-def missing_key(settings: DictConfig) -> str | None:
+def _missing_key(settings: DictConfig) -> str | None:
     """The first setting that has no value, if there is one."""
     try:
         return min(OmegaConf.missing_keys(settings), default=None)
@@ -216,7 +216,7 @@ def missing_key(settings: DictConfig) -> str | None:
         return str(error).splitlines()[0].rpartition(" ")[2]
 
 
-def one_line(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     """Hydra's message and its cause on one line, without the hints that do not hold here."""
     if isinstance(error, MissingConfigException) and error.options:
         return f"no config {error.missing_cfg_file!r}, choose from {', '.join(error.options)}"

@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from semrsm_cli import __version__
-from semrsm_cli.cli import TASKS
+from semrsm_cli.cli import _TASKS
 from semrsm_cli.config.renamed import RENAMED
-from semrsm_cli.config.schemas import TASKS as SCHEMAS
+from semrsm_cli.config.schemas import _TASKS as SCHEMAS
 from semrsm_cli.config.schemas import register_schemas
-from semrsm_cli.launch import as_list, is_list
+from semrsm_cli.launch import _as_list, _is_list
 from tests.command import Command, refuse, succeed
 
 Calls = list[tuple[Any, Path]]
@@ -28,7 +28,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> "Calls":
         calls.append((settings, folder.path))
         return pd.DataFrame({"done": [1]})
 
-    for name in TASKS:
+    for name in _TASKS:
         monkeypatch.setattr(f"semrsm_cli.tasks.{name}.{name}", task)
     return calls
 
@@ -38,7 +38,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> "Calls":
 
 def test_help_names_every_task(semrsm: Command) -> None:
     result = succeed(semrsm("--help"))
-    assert all(task in result.output for task in TASKS)
+    assert all(task in result.output for task in _TASKS)
     assert max(map(len, result.output.splitlines())) <= 80
 
 
@@ -47,7 +47,7 @@ def test_version(semrsm: Command) -> None:
 
 
 def test_task_help_shows_groups_and_defaults(semrsm: Command) -> None:
-    for task in TASKS:
+    for task in _TASKS:
         output = succeed(semrsm(task, "--help")).output
         assert "Config groups" in output, task
         if task != "report":  # draws nothing
@@ -77,7 +77,7 @@ def test_cfg_prints_the_composed_config(semrsm: Command) -> None:
 
 
 def test_a_run_lies_in_the_folder_of_its_task(semrsm: Command, pretend: Calls) -> None:
-    for task in TASKS:
+    for task in _TASKS:
         for mode in ((), ("--multirun",)):
             pretend.clear()
             succeed(semrsm(task, *mode))
@@ -160,13 +160,13 @@ def test_one_value_for_a_list_in_a_sweep(semrsm: Command, pretend: Calls) -> Non
 def test_what_is_no_single_value_of_a_list_stays_as_it_was_typed() -> None:
     register_schemas()
     for argument in ("seed=1", "x=", "x=null", "x=[a]", "x=${y}", "x", "x=a=b", "--multirun", "model=x", "+foo=1"):
-        assert as_list("cka", argument) == argument
+        assert _as_list("cka", argument) == argument
     for argument in ("x=[a,b],[c]", "x=[[a]]"):
-        assert as_list("cka", argument) == argument
+        assert _as_list("cka", argument) == argument
     for argument in ("x=a,b", "x=choice(a,b)", "x=[a],b"):
-        assert as_list("cka", argument) == "x=[a],[b]", argument
-    assert as_list("cka", "+model_b.layers=all") == "+model_b.layers=[all]"
-    assert not is_list(SCHEMAS["cka"], "model.layers.more")
+        assert _as_list("cka", argument) == "x=[a],[b]", argument
+    assert _as_list("cka", "+model_b.layers=all") == "+model_b.layers=[all]"
+    assert not _is_list(SCHEMAS["cka"], "model.layers.more")
 
 
 # Settings that are wrong

@@ -15,11 +15,11 @@ from omegaconf import OmegaConf
 
 import semrsm_cli
 from semrsm_cli import config
-from semrsm_cli.cli import TASKS
+from semrsm_cli.cli import _TASKS
 from semrsm_cli.config.schemas import register_schemas
 from semrsm_cli.config_help import field_docstrings
 from semrsm_cli.data import DATASETS
-from semrsm_cli.launch import HYDRA_VERSION_BASE, conf_folder
+from semrsm_cli.launch import _HYDRA_VERSION_BASE, _conf_folder
 from semrsm_cli.models.recipe import Architecture, Recipe
 from semrsm_cli.rsm import Matcher
 
@@ -28,7 +28,7 @@ SCHEMAS = [getattr(config, name) for name in config.__all__] + [Matcher, Recipe,
 
 
 def options(group: str) -> list[str]:
-    return sorted(path.stem for path in (Path(conf_folder()) / group).glob("*.yaml"))
+    return sorted(path.stem for path in (Path(_conf_folder()) / group).glob("*.yaml"))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -37,7 +37,7 @@ def schemas() -> None:
 
 
 def compose(task: str, *overrides: str) -> Any:
-    with hydra.initialize_config_dir(conf_folder(), version_base=HYDRA_VERSION_BASE):
+    with hydra.initialize_config_dir(_conf_folder(), version_base=_HYDRA_VERSION_BASE):
         return OmegaConf.to_object(hydra.compose(task, overrides=list(overrides)))
 
 
@@ -45,7 +45,7 @@ def compose(task: str, *overrides: str) -> Any:
 
 
 def test_defaults_compose() -> None:
-    for task in TASKS:
+    for task in _TASKS:
         assert type(compose(task)).__name__.lower() == f"{task}config"
 
 
@@ -65,7 +65,7 @@ def test_every_option_composes(group: str) -> None:
 def test_every_experiment_composes_and_says_how_it_is_run(experiment: str) -> None:
     task = experiment.split("_")[0]
     compose(task, f"experiment={experiment}")
-    text = (Path(conf_folder()) / "experiment" / f"{experiment}.yaml").read_text()
+    text = (Path(_conf_folder()) / "experiment" / f"{experiment}.yaml").read_text()
     assert f"semrsm {task} experiment={experiment}" in text
 
 

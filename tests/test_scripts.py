@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from semrsm_cli.cli import TASKS
-from semrsm_cli.launch import conf_folder
+from semrsm_cli.cli import _TASKS
+from semrsm_cli.launch import _conf_folder
 
-SCRIPT = Path(conf_folder()).parent / "scripts" / "reproduce_paper.sh"
+SCRIPT = Path(_conf_folder()).parent / "scripts" / "reproduce_paper.sh"
 pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="the scripts lie in a checkout only")
 
 PRETENDED = """#!/usr/bin/env bash
@@ -34,10 +34,10 @@ def reproduce(folder: Path, *names: str, **variables: str) -> tuple[subprocess.C
 
 def test_every_experiment_is_run_and_every_run_exists(tmp_path: Path) -> None:
     _, calls = reproduce(tmp_path)
-    assert {call.split()[0] for call in calls} <= set(TASKS)
+    assert {call.split()[0] for call in calls} <= set(_TASKS)
     named = {name for call in calls for name in re.findall(r"experiment=(\w+)", call)}
     in_small = {"cka_trained"}  # what Figures 15 to 17 show, on networks trained in a minute
-    assert named | in_small == {path.stem for path in (Path(conf_folder()) / "experiment").glob("*.yaml")}
+    assert named | in_small == {path.stem for path in (Path(_conf_folder()) / "experiment").glob("*.yaml")}
     assert calls[-1] == "report runs=outputs/paper hydra.run.dir=outputs/paper/report"
 
 

@@ -36,14 +36,14 @@ def register_schemas() -> None:
 def editable(schema: type) -> DictConfig:
     """A config of a frozen dataclass that overrides can still be merged into."""
     config: DictConfig = OmegaConf.structured(schema)
-    unlock(config)
+    _unlock(config)
     return config
 
 
-def unlock(config: Any) -> None:
+def _unlock(config: Any) -> None:
     """Take the read-only flags away that OmegaConf gives frozen dataclasses."""
     if not isinstance(config, DictConfig):
         return
     OmegaConf.set_readonly(config, None)
     for key in () if config._is_missing() or config._is_none() else config:
-        unlock(config._get_node(key))
+        _unlock(config._get_node(key))

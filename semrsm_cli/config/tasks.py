@@ -39,7 +39,7 @@ _TIMED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskConfig(Settings):
+class _TaskConfig(Settings):
     """What all tasks share."""
 
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
@@ -53,7 +53,7 @@ class TaskConfig(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkConfig(TaskConfig):
+class _NetworkConfig(_TaskConfig):
     """What the tasks share that show images to a network."""
 
     model: ModelConfig = MISSING
@@ -63,7 +63,7 @@ class NetworkConfig(TaskConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtractConfig(NetworkConfig):
+class ExtractConfig(_NetworkConfig):
     """Settings of `semrsm extract`."""
 
     n_images: int | None = None
@@ -97,7 +97,7 @@ class RsmConfig(ExtractConfig, MatchedConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslateConfig(NetworkConfig, MatchedConfig):
+class TranslateConfig(_NetworkConfig, MatchedConfig):
     """Settings of `semrsm translate`."""
 
     kernel: KernelConfig = MISSING
@@ -119,7 +119,7 @@ class TranslateConfig(NetworkConfig, MatchedConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchConfig(NetworkConfig):
+class BenchConfig(_NetworkConfig):
     """Settings of `semrsm bench`."""
 
     size: int | None = 512
@@ -158,7 +158,7 @@ class BenchConfig(NetworkConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrieveConfig(NetworkConfig, MatchedConfig, KernelsConfig, InvariancesConfig):
+class RetrieveConfig(_NetworkConfig, MatchedConfig, KernelsConfig, InvariancesConfig):
     """Settings of `semrsm retrieve`; the network has one layer, the mean that centres is the database's."""
 
     n_resamples: int = 10_000
@@ -260,7 +260,7 @@ class ReportConfig(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(TaskConfig):
+class TrainConfig(_TaskConfig):
     """Settings of `semrsm train`."""
 
     dataset: Dataset = MISSING

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semrsm_cli.compiled import compiled
+from semrsm_cli.jit import compiled
 from semrsm_cli.matching.affinities import Affinities
 from semrsm_cli.matching.auction import Rows, round_up, row_length, scan_row
 from semrsm_cli.matching.lanes import LANES

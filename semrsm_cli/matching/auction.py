@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from semrsm_cli.compiled import compiled
+from semrsm_cli.jit import compiled
 from semrsm_cli.matching.lanes import LANES
 from semrsm_cli.matching.scans import BLOCK, lowest_bit, multiply, two_best, two_best_remembered
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semrsm_cli.compiled import compiled
+from semrsm_cli.jit import compiled
 from semrsm_cli.matching.affinities import Affinities
 from semrsm_cli.matching.auction import MAX_UNCACHED_ROW, Rows, round_up, solve
 from semrsm_cli.matching.lanes import LANES

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from semrsm_cli.compiled import compiled
+from semrsm_cli.jit import compiled
 from semrsm_cli.matching.lanes import (
     LANES,
     add_integers,

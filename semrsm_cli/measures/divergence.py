@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from semrsm_cli.compiled import compiled
+from semrsm_cli.jit import compiled
 from semrsm_cli.rsm.threads import available_cores
 
 __all__ = ["jensen_shannon", "softmax"]

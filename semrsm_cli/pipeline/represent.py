@@ -16,7 +16,7 @@ from semrsm_cli.models import Network, capture, resolve_layers
 from semrsm_cli.report.progress import tracked
 from semrsm_cli.store import Precision, Representation, Writer
 
-__all__ = ["Extracted", "represent"]
+__all__ = ["Extracted", "Prepare", "represent"]
 
 _LOGITS = "logits"
 

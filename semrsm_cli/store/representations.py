@@ -21,8 +21,8 @@ from semrsm_cli.store.keys import cache_folder, digest
 
 __all__ = ["Precision", "Representation", "Writer", "stored"]
 
-ARRAY = "concept_vectors"
-EVERY_CHUNK: Any = {"write_empty_chunks": True}  # a chunk of zeros, too, has to be seen as finished
+_ARRAY = "concept_vectors"
+_EVERY_CHUNK: Any = {"write_empty_chunks": True}  # a chunk of zeros, too, has to be seen as finished
 
 
 class Precision(StrEnum):
@@ -103,7 +103,7 @@ class Writer:
 
     def has(self, i: int) -> bool:
         """Whether chunk `i` is on disk; its file was moved there whole."""
-        return (self.path / ARRAY / "c" / str(i) / "0" / "0").exists()
+        return (self.path / _ARRAY / "c" / str(i) / "0" / "0").exists()
 
     def write(self, i: int, values: np.ndarray, grid: tuple[int, int] | None) -> None:
         """Store chunk `i`; the first one makes the array."""
@@ -121,22 +121,22 @@ class Writer:
         return Representation(array, self.ids, tuple(grid) if grid else None, self.key)
 
     def _made(self) -> bool:
-        return (self.path / ARRAY / "zarr.json").exists()
+        return (self.path / _ARRAY / "zarr.json").exists()
 
     def _open(self) -> "zarr.Array[Any]":
-        return zarr.open_array(self.path / ARRAY, mode="r+", zarr_format=3).with_config(EVERY_CHUNK)
+        return zarr.open_array(self.path / _ARRAY, mode="r+", zarr_format=3).with_config(_EVERY_CHUNK)
 
     def _create(self, position_shape: tuple[int, ...], grid: tuple[int, int] | None) -> "zarr.Array[Any]":
         group = zarr.open_group(self.path, mode="a", zarr_format=3, attributes={"settings": self.settings})
         with atomic(self.path / "ids.csv") as path:
-            path.write_text(ids_as_csv(self.ids), encoding="utf-8")
+            path.write_text(_ids_as_csv(self.ids), encoding="utf-8")
         return group.create_array(
-            ARRAY,
+            _ARRAY,
             shape=(len(self.ids), *position_shape),
             chunks=(self.chunk, *position_shape),
             dtype=str(self.precision),
             compressors=None,  # features hardly shrink, and reading stays a plain copy
-            config=EVERY_CHUNK,
+            config=_EVERY_CHUNK,
             attributes={"grid": list(grid) if grid else None},
         )
 
@@ -162,7 +162,7 @@ def stored(key: str, root: Path | None = None) -> tuple[str, Representation]:
     return str(settings["layer"]), writer.finished()
 
 
-def ids_as_csv(ids: Sequence[str]) -> str:
+def _ids_as_csv(ids: Sequence[str]) -> str:
     """The table of sample ids."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

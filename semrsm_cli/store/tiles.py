@@ -13,7 +13,7 @@ from semrsm_cli.store.locks import locked
 
 __all__ = ["TileFolder"]
 
-EVERY_CHUNK: Any = {"write_empty_chunks": True}  # a tile of zeros, too, has to be seen as finished
+_EVERY_CHUNK: Any = {"write_empty_chunks": True}  # a tile of zeros, too, has to be seen as finished
 
 
 class TileFolder:
@@ -50,7 +50,7 @@ class TileFolder:
     def _array(self, name: str, shape: tuple[int, int], tile_size: int) -> "zarr.Array[Any]":
         path = self.path / name
         if (path / "zarr.json").exists():
-            return zarr.open_array(path, mode="r+", zarr_format=3).with_config(EVERY_CHUNK)
+            return zarr.open_array(path, mode="r+", zarr_format=3).with_config(_EVERY_CHUNK)
         path.mkdir(parents=True, exist_ok=True)
         return zarr.create_array(
             path,
@@ -58,7 +58,7 @@ class TileFolder:
             chunks=(min(tile_size, shape[0]), min(tile_size, shape[1])),  # a chunk takes its whole room on disk
             dtype="float64",
             compressors=None,  # products hardly shrink, and reading stays a plain copy
-            config=EVERY_CHUNK,
+            config=_EVERY_CHUNK,
         )
 
     def _chunks(self, tile: Tile) -> list[Path]:

@@ -23,8 +23,8 @@ def report(config: ReportConfig, folder: RunFolder) -> pd.DataFrame:
     """Join all runs, lay their tables out, and draw the models side by side; one row a table."""
     runs = find_runs([Path(place).expanduser() for place in config.runs])
     tables = {name: join_runs(runs, name) for name in TABLES}
-    retrievals = sets_of(tables["retrieval"][0])
-    neighbours = {name: neighbours_of(rows) for name, rows in retrievals.items()}
+    retrievals = _sets_of(tables["retrieval"][0])
+    neighbours = {name: _neighbours_of(rows) for name, rows in retrievals.items()}
     if config.query is not None and not any(config.query in common_queries(of_set) for of_set in neighbours.values()):
         raise SemrsmError(
             f"no runs kept thumbnails of the query {config.query}; tables/thumbnails.csv of a run names those that it "
@@ -34,14 +34,14 @@ def report(config: ReportConfig, folder: RunFolder) -> pd.DataFrame:
     summary = []
     for name, (rows, n_older) in tables.items():
         if not rows.empty:
-            summary += write_tables(folder, name, rows, n_older)
+            summary += _write_tables(folder, name, rows, n_older)
     for name, rows in retrievals.items():
-        draw_scores(folder, name, rows)
-        draw_neighbours(folder, name, neighbours[name], config)
+        _draw_scores(folder, name, rows)
+        _draw_neighbours(folder, name, neighbours[name], config)
     return pd.DataFrame(summary).dropna(axis="columns", how="all")
 
 
-def write_tables(folder: RunFolder, name: str, rows: pd.DataFrame, n_older: int) -> list[dict[str, object]]:
+def _write_tables(folder: RunFolder, name: str, rows: pd.DataFrame, n_older: int) -> list[dict[str, object]]:
     """The joined rows and their layouts; a summary of each."""
     if n_older:
         log(f"{name}: {n_older} rows are left out, since newer runs have the same")
@@ -52,7 +52,7 @@ def write_tables(folder: RunFolder, name: str, rows: pd.DataFrame, n_older: int)
     return [layout.summary() for layout in layouts] or [{"table": f"joined_{name}", "lines": len(rows)}]
 
 
-def sets_of(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _sets_of(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The rows of each set and size of the database."""
     if rows.empty:
         return {}
@@ -60,21 +60,21 @@ def sets_of(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {f"{dataset}_{n_database}": of_set for (dataset, n_database), of_set in groups}
 
 
-def neighbours_of(rows: pd.DataFrame) -> list[Neighbours]:
+def _neighbours_of(rows: pd.DataFrame) -> list[Neighbours]:
     """What the newest run of each model found."""
     newest = rows.drop_duplicates("model", keep="last")
     models = [read_neighbours(Path(run), model) for run, model in zip(newest["run"], newest["model"], strict=True)]
     return [one for one in models if one is not None]
 
 
-def draw_scores(folder: RunFolder, name: str, rows: pd.DataFrame) -> None:
+def _draw_scores(folder: RunFolder, name: str, rows: pd.DataFrame) -> None:
     """The scores of all models (Figure 3)."""
     for metric, scored in rows[rows["at_1"].notna()].groupby("metric", sort=False):
         several = f"_{metric}" if rows["metric"].nunique() > 1 else ""
-        folder.figure(f"scores_{name}{several}", models_scores_figure(over_seeds(scored), metric=str(metric)))
+        folder.figure(f"scores_{name}{several}", models_scores_figure(_over_seeds(scored), metric=str(metric)))
 
 
-def over_seeds(scored: pd.DataFrame) -> pd.DataFrame:
+def _over_seeds(scored: pd.DataFrame) -> pd.DataFrame:
     """One row for each model, kernel and invariance; means over seeds have no interval."""
     keys = ["model", "kernel", "invariance"]
     groups = scored.groupby(keys, sort=False)
@@ -83,7 +83,7 @@ def over_seeds(scored: pd.DataFrame) -> pd.DataFrame:
     return in_paper_order(means.reset_index(), number=2)
 
 
-def draw_neighbours(folder: RunFolder, name: str, models: Sequence[Neighbours], config: ReportConfig) -> None:
+def _draw_neighbours(folder: RunFolder, name: str, models: Sequence[Neighbours], config: ReportConfig) -> None:
     """The neighbours of the query asked for, or of those that tell most, under all models (Figures 13 and 14)."""
     queries = common_queries(models)
     if config.query is None:
@@ -91,14 +91,14 @@ def draw_neighbours(folder: RunFolder, name: str, models: Sequence[Neighbours], 
     else:
         shown = [config.query] if config.query in queries else []
     for number, query in enumerate(shown, start=1):
-        pictures = {one.model: pictures_of(one, query) for one in models}
+        pictures = {one.model: _pictures_of(one, query) for one in models}
         figure = models_neighbours_figure(models[0].picture(query), models[0].objects[query], pictures)
         folder.figure(f"neighbours_{name}_{number}", figure)
         table = pd.concat([one.table[one.table["query"] == query].assign(model=one.model) for one in models])
         folder.data(f"neighbours_{name}_{number}", table)
 
 
-def pictures_of(one: Neighbours, query: str) -> dict[str, list[Picture]]:
+def _pictures_of(one: Neighbours, query: str) -> dict[str, list[Picture]]:
     """The pictures of a query's neighbours under each invariance."""
     return {
         str(invariance): [

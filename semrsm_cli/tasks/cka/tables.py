@@ -21,11 +21,11 @@ __all__ = [
     "mean_table",
 ]
 
-Invariances = tuple[Invariance, Invariance]
+_Invariances = tuple[Invariance, Invariance]
 INVARIANCES = (Invariance.none, Invariance.permutation)
-BETWEEN_NETWORKS: tuple[Invariances, ...] = tuple((invariance, invariance) for invariance in INVARIANCES)
+BETWEEN_NETWORKS: tuple[_Invariances, ...] = tuple((invariance, invariance) for invariance in INVARIANCES)
 """What is compared between two networks."""
-WITHIN_NETWORK: tuple[Invariances, ...] = (*BETWEEN_NETWORKS, (Invariance.permutation, Invariance.none))
+WITHIN_NETWORK: tuple[_Invariances, ...] = (*BETWEEN_NETWORKS, (Invariance.permutation, Invariance.none))
 """What is compared within a network: there both RSMs of a layer come from the same representations."""
 
 
@@ -36,7 +36,7 @@ class Compared:
     a: Source
     b: Source
     kernel: Kernel
-    values: dict[Invariances, np.ndarray]
+    values: dict[_Invariances, np.ndarray]
 
 
 def cka_table(compared: Sequence[Compared], estimator: str) -> pd.DataFrame:

@@ -10,10 +10,10 @@ import numba
 import numpy as np
 import pytest
 
-from semrsm_cli.compiled import compiled
+from semrsm_cli.jit import compiled
 
 CALLED = """
-from semrsm_cli.compiled import compiled
+from semrsm_cli.jit import compiled
 
 @compiled()
 def step():
@@ -21,7 +21,7 @@ def step():
 """
 CALLER = """
 from called import step
-from semrsm_cli.compiled import compiled
+from semrsm_cli.jit import compiled
 
 @compiled()
 def successor(x):

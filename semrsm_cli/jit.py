@@ -21,7 +21,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any
 
     def compile_later(function: Callable[..., Any]) -> Callable[..., Any]:
         # numba looks for edits in the function's own file only; but the code's file is named after the function
-        function.__qualname__ += f"_{digest_of_sources(Path(function.__code__.co_filename).parent)}"
+        function.__qualname__ += f"_{_digest_of_sources(Path(function.__code__.co_filename).parent)}"
         try:
             kept: Callable[..., Any] = numba.njit(cache=True, **options)(function)
         except RuntimeError:  # no folder to keep code in
@@ -32,7 +32,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any
 
 
 @cache
-def digest_of_sources(folder: Path) -> str:
+def _digest_of_sources(folder: Path) -> str:
     """Hash of all modules in a folder, of their names too."""
     digest = hashlib.blake2b(digest_size=8)
     for path in sorted(folder.glob("*.py")):
