@@ -11,11 +11,11 @@ from typer.core import TyperCommand
 from semrsm_cli import __version__
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["app", "main"]
+__all__ = ["TASKS", "app", "main"]
 
 _INTERRUPTED = 130
 
-_TASKS = {
+TASKS = {
     "translate": "Show how RSMs react when the same content stands elsewhere (Figures 2 and 7).",
     "retrieve": "Find the most similar images, and score what they show (Tables 2 and 3).",
     "correlate": "Tell whether similar representations mean similar predictions (Tables 1 and 4).",
@@ -92,7 +92,7 @@ def _add_task(name: str, summary: str) -> None:
             raise typer.Exit(_INTERRUPTED) from None
 
 
-for name, summary in _TASKS.items():
+for name, summary in TASKS.items():
     _add_task(name, summary)
 
 

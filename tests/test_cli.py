@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from semrsm_cli import __version__
-from semrsm_cli.cli import _TASKS
+from semrsm_cli.cli import TASKS
 from semrsm_cli.config.renamed import RENAMED
-from semrsm_cli.config.schemas import _TASKS as SCHEMAS
+from semrsm_cli.config.schemas import TASKS as SCHEMAS
 from semrsm_cli.config.schemas import register_schemas
 from semrsm_cli.launch import _as_list, _is_list
 from tests.command import Command, refuse, succeed
@@ -28,7 +28,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> "Calls":
         calls.append((settings, folder.path))
         return pd.DataFrame({"done": [1]})
 
-    for name in _TASKS:
+    for name in TASKS:
         monkeypatch.setattr(f"semrsm_cli.tasks.{name}.{name}", task)
     return calls
 
@@ -38,7 +38,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> "Calls":
 
 def test_help_names_every_task(semrsm: Command) -> None:
     result = succeed(semrsm("--help"))
-    assert all(task in result.output for task in _TASKS)
+    assert all(task in result.output for task in TASKS)
     assert max(map(len, result.output.splitlines())) <= 80
 
 
@@ -47,7 +47,7 @@ def test_version(semrsm: Command) -> None:
 
 
 def test_task_help_shows_groups_and_defaults(semrsm: Command) -> None:
-    for task in _TASKS:
+    for task in TASKS:
         output = succeed(semrsm(task, "--help")).output
         assert "Config groups" in output, task
         if task != "report":  # draws nothing
@@ -77,7 +77,7 @@ def test_cfg_prints_the_composed_config(semrsm: Command) -> None:
 
 
 def test_a_run_lies_in_the_folder_of_its_task(semrsm: Command, pretend: Calls) -> None:
-    for task in _TASKS:
+    for task in TASKS:
         for mode in ((), ("--multirun",)):
             pretend.clear()
             succeed(semrsm(task, *mode))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semrsm_cli.cli import _TASKS
+from semrsm_cli.cli import TASKS
 
 ROOT = Path(__file__).parents[1]
 specification = spec_from_file_location("compare_checkouts", ROOT / "scripts" / "compare_checkouts.py")
@@ -16,7 +16,7 @@ specification.loader.exec_module(script)
 
 
 def test_every_subcommand_and_every_experiment_is_run():
-    assert {name.split("/")[0] for name in script.RUNS} == set(_TASKS)
+    assert {name.split("/")[0] for name in script.RUNS} == set(TASKS)
     settings = " ".join(script.RUNS.values()).split()
     experiments = {path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")}
     wanted = {name for name in experiments if not name.startswith("train_")}  # run by their recipes

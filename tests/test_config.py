@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 import semrsm_cli
 from semrsm_cli import config
-from semrsm_cli.cli import _TASKS
+from semrsm_cli.cli import TASKS
 from semrsm_cli.config.schemas import register_schemas
 from semrsm_cli.config_help import field_docstrings
 from semrsm_cli.data import DATASETS
@@ -45,7 +45,7 @@ def compose(task: str, *overrides: str) -> Any:
 
 
 def test_defaults_compose() -> None:
-    for task in _TASKS:
+    for task in TASKS:
         assert type(compose(task)).__name__.lower() == f"{task}config"
 
 

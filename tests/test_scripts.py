@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from semrsm_cli.cli import _TASKS
+from semrsm_cli.cli import TASKS
 from semrsm_cli.launch import _conf_folder
 
 SCRIPT = Path(_conf_folder()).parent / "scripts" / "reproduce_paper.sh"
@@ -34,7 +34,7 @@ def reproduce(folder: Path, *names: str, **variables: str) -> tuple[subprocess.C
 
 def test_every_experiment_is_run_and_every_run_exists(tmp_path: Path) -> None:
     _, calls = reproduce(tmp_path)
-    assert {call.split()[0] for call in calls} <= set(_TASKS)
+    assert {call.split()[0] for call in calls} <= set(TASKS)
     named = {name for call in calls for name in re.findall(r"experiment=(\w+)", call)}
     in_small = {"cka_trained"}  # what Figures 15 to 17 show, on networks trained in a minute
     assert named | in_small == {path.stem for path in (Path(_conf_folder()) / "experiment").glob("*.yaml")}
