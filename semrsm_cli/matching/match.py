@@ -184,7 +184,7 @@ def check_settings(tolerance: float, batch: int, n_exact: int) -> None:
     if not 0 <= tolerance < 1:
         raise ValueError(f"tolerance must be at least 0 and below 1, got {tolerance}; try 1e-4")
     for name, number in (("batch", batch), ("n_exact", n_exact)):
-        if number < 1:
+        if not number >= 1:  # nan, too
             raise ValueError(f"{name} must be at least 1, got {number}")
 
 
