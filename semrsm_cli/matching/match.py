@@ -106,7 +106,7 @@ def match(
     """
     name = Method(method)
     check_settings(tolerance, batch, n_exact)
-    given = None if affinity is None else _checked(affinity, "affinity")
+    given = None if affinity is None else _check_array(affinity, "affinity")
     left, right = _vectors(name, given, x, y)
     col_of_row = np.empty((1, 1, len(left)), np.int64)
     inner, bound = match_tile(
@@ -170,7 +170,7 @@ def _vectors(
             raise ValueError("there is nothing to match: give an affinity [s, s], or x and y [s, c]")
         left = right = np.empty((len(affinity), 0), affinity.dtype)
     else:
-        left, right = _checked(x, "x"), _checked(y, "y")
+        left, right = _check_array(x, "x"), _check_array(y, "y")
         left, right = (v.astype(np.result_type(left, right), copy=False) for v in (left, right))
         if left.shape != right.shape:
             raise ValueError(f"x and y must have the same positions and channels, got {left.shape} and {right.shape}")
@@ -188,7 +188,7 @@ def check_settings(tolerance: float, batch: int, n_exact: int) -> None:
             raise ValueError(f"{name} must be at least 1, got {number}")
 
 
-def _checked(array: ArrayLike, name: str) -> NDArray[Any]:
+def _check_array(array: ArrayLike, name: str) -> NDArray[Any]:
     """A two-dimensional, finite, not empty array of float32 or, for float64 and integers, float64."""
     a = np.asarray(array)
     a = a.astype(np.float64 if a.dtype == np.float64 or a.dtype.kind in "iub" else np.float32, copy=False)

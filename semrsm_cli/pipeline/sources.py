@@ -79,7 +79,7 @@ def read_layer(location: str) -> Layer:
         SemrsmError: There is none, or the file holds several and none is named.
     """
     if _KEY.fullmatch(location):
-        name, stored = store.stored(location)
+        name, stored = store.open_stored(location)
         return Layer(name, stored, stored.key, stored.grid)
     array = read_array(location)
     return Layer(Path(location.split("#")[0]).stem, array, _key_of(array))
@@ -117,7 +117,7 @@ def require_same_images(a: Source, b: Source) -> None:
 def _layers_in(location: str) -> list[Source]:
     """Every layer under a key or in a file, each with the ids of its images."""
     if _KEY.fullmatch(location):
-        name, stored = store.stored(location)
+        name, stored = store.open_stored(location)
         return [Source(f"{location} ({name})", (Layer(name, stored, stored.key, stored.grid),), stored.ids)]
     given = read_layers(location)
     return [Source(location, (Layer(name, array, _key_of(array)),), given.ids) for name, array in given.arrays.items()]

@@ -2,7 +2,7 @@
 
 from semrsm_cli.store.keys import cache_folder, digest
 from semrsm_cli.store.locks import locked
-from semrsm_cli.store.representations import Precision, Representation, Writer, stored
+from semrsm_cli.store.representations import Precision, Representation, Writer, open_stored
 from semrsm_cli.store.scratch import PairsOnDisk
 from semrsm_cli.store.tiles import TileFolder
 
@@ -15,5 +15,5 @@ __all__ = [
     "cache_folder",
     "digest",
     "locked",
-    "stored",
+    "open_stored",
 ]

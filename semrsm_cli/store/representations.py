@@ -19,7 +19,7 @@ from semrsm_cli.errors import SemrsmError
 from semrsm_cli.files import atomic
 from semrsm_cli.store.keys import cache_folder, digest
 
-__all__ = ["Precision", "Representation", "Writer", "stored"]
+__all__ = ["Precision", "Representation", "Writer", "open_stored"]
 
 _ARRAY = "concept_vectors"
 _EVERY_CHUNK: Any = {"write_empty_chunks": True}  # a chunk of zeros, too, has to be seen as finished
@@ -141,7 +141,7 @@ class Writer:
         )
 
 
-def stored(key: str, root: Path | None = None) -> tuple[str, Representation]:
+def open_stored(key: str, root: Path | None = None) -> tuple[str, Representation]:
     """The representation under a key that `semrsm extract` printed, and its layer's name.
 
     Raises:

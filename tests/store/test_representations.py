@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from semrsm_cli.errors import SemrsmError
-from semrsm_cli.store import Precision, Representation, Writer, stored
+from semrsm_cli.store import Precision, Representation, Writer, open_stored
 
 IDS = [f"image {i}" for i in range(7)]
 
@@ -95,10 +95,10 @@ def test_a_key_finds_the_layer_again(tmp_path: Path, rng: np.random.Generator) -
     target = writer(tmp_path)
     fill(target, values, range(2))
     with pytest.raises(SemrsmError, match=f"{target.key} is not complete; run the same"):
-        stored(target.key, tmp_path)
+        open_stored(target.key, tmp_path)
     fill(target, values, range(2, 3))
-    layer, found = stored(target.key, tmp_path)
+    layer, found = open_stored(target.key, tmp_path)
     assert (layer, found.key, found.ids, found.grid) == ("a", target.key, tuple(IDS), (2, 2))
     np.testing.assert_array_equal(found, values)
     with pytest.raises(SemrsmError, match="the store holds no representation 0000"):
-        stored("0" * 32, tmp_path)
+        open_stored("0" * 32, tmp_path)

@@ -107,7 +107,7 @@ def _match_by(
 def time_methods(layer: Layer, config: BenchConfig, pairs: list[tuple[int, int]]) -> dict[Contender, Cell]:
     """Time all contenders at one layer, pair by pair in turn, until each has used up its time."""
     positions = layer.x.shape[1]
-    maps = _centred(layer, config)
+    maps = _center_maps(layer, config)
     cells = {contender: Cell() for contender in _contenders(config, positions)}
     log(f"timing {len(cells)} methods at s = {positions}")
     for i, j in pairs:
@@ -135,7 +135,7 @@ def align(
         if name in timed:
             aligned[name] = timed[name]
         else:
-            maps = _centred(layer, config)
+            maps = _center_maps(layer, config)
             cells: dict[Contender, Cell] = defaultdict(Cell)
             for i, j in pairs:
                 affinity = maps[i] @ maps[j].T
@@ -145,6 +145,6 @@ def align(
     return aligned
 
 
-def _centred(layer: Layer, config: BenchConfig) -> np.ndarray:
+def _center_maps(layer: Layer, config: BenchConfig) -> np.ndarray:
     """All images of a layer [n, s, c], less their mean."""
     return Centered(layer.x, compute_center(layer.x, config.centering))[0 : layer.x.shape[0]]
