@@ -1,6 +1,7 @@
 """Images through a network into the store; what is there already is not computed again."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,16 +56,21 @@ def represent(
         "dataset": images.name,
         "content": images.fingerprint(),
     }
-    with store.locked(store.digest(settings | {"layers": layers, "ids": images.ids})):
-        names = [*layers, _LOGITS] if network.n_classes else layers
-        writers = {
-            name: Writer(
-                settings | {"layer": name}, images.ids, chunk=runtime.batch_size, precision=_precision(name, runtime)
-            )
-            for name in names
-        }
-        _fill(writers, network, images, prepare or network.preprocess, model, runtime)
-        stored = {name: writer.finished() for name, writer in writers.items()}
+    names = [*layers, _LOGITS] if network.n_classes else layers
+    writers = {
+        name: Writer(
+            settings | {"layer": name}, images.ids, chunk=runtime.batch_size, precision=_precision(name, runtime)
+        )
+        for name in names
+    }
+    if any(writer.missing() for writer in writers.values()):  # else nothing is written: the store may be read-only
+        with ExitStack() as locks:
+            for key in sorted(writer.key for writer in writers.values()):  # in one order, or two runs wait forever
+                locks.enter_context(store.locked(key))
+            for writer in writers.values():
+                writer.clear_partial()
+            _fill(writers, network, images, prepare or network.preprocess, model, runtime)
+    stored = {name: writer.finished() for name, writer in writers.items()}
     logits = stored.pop(_LOGITS, None)
     return Extracted(stored, None if logits is None else logits[:][:, 0])
 
@@ -84,17 +90,17 @@ def _fill(
 ) -> None:
     """Compute the chunks that are missing; one forward pass serves all layers."""
     n_chunks = next(iter(writers.values())).n_chunks
-    missing = [i for i in range(n_chunks) if not all(writer.has(i) for writer in writers.values())]
+    lacking = {name: set(writer.missing()) for name, writer in writers.items()}
+    missing = sorted(set().union(*lacking.values()))
     layers = [name for name in writers if name != _LOGITS]
-    if not missing:
-        return
     batches = _batches(images, prepare, missing, runtime)
     with tracked(f"extract {network.label}", n_chunks, done=n_chunks - len(missing)) as advance:
         for i, batch in zip(missing, batches, strict=True):
             captured = capture(network, batch.to(runtime.device), layers, cls_token=model.cls_token)
             for name in layers:
-                writers[name].write(i, captured.representations[name], captured.cnn_grids[name])
-            if _LOGITS in writers and captured.logits is not None:
+                if i in lacking[name]:
+                    writers[name].write(i, captured.representations[name], captured.cnn_grids[name])
+            if captured.logits is not None and i in lacking.get(_LOGITS, ()):
                 writers[_LOGITS].write(i, captured.logits[:, None, :], None)
             advance(1)
 

@@ -9,7 +9,10 @@ from typing import Any
 
 import platformdirs
 
-__all__ = ["cache_folder", "digest"]
+__all__ = ["FORMAT", "cache_folder", "digest"]
+
+FORMAT = 2
+"""Of what the store holds, in every key: raised when files of an older one are not to be read."""
 
 
 def cache_folder() -> Path:

@@ -17,12 +17,12 @@ import zarr
 
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.files import atomic
-from semrsm_cli.store.keys import cache_folder, digest
+from semrsm_cli.store.arrays import CheckedArray
+from semrsm_cli.store.keys import FORMAT, cache_folder, digest
 
 __all__ = ["Precision", "Representation", "Writer", "open_stored"]
 
 _ARRAY = "concept_vectors"
-_EVERY_CHUNK: Any = {"write_empty_chunks": True}  # a chunk of zeros, too, has to be seen as finished
 
 
 class Precision(StrEnum):
@@ -77,7 +77,7 @@ class Writer:
     """Fills one representation, chunk by chunk, and goes on where an earlier run stopped.
 
     Chunk i holds the rows [i * chunk, (i + 1) * chunk). `settings` are the key: model, weights, preprocessing, layer,
-    data, ids, type, and the chunk's length.
+    data, ids, type, and the chunk's length. Only who holds the lock of `key` may write.
     """
 
     def __init__(
@@ -89,55 +89,77 @@ class Writer:
         precision: Precision,
         root: Path | None = None,
     ) -> None:
-        self.settings = dict(settings) | {"ids": digest(list(ids)), "chunk": chunk, "precision": str(precision)}
+        self.settings = dict(settings) | {
+            "ids": digest(list(ids)),
+            "chunk": chunk,
+            "precision": str(precision),
+            "format": FORMAT,
+        }
         self.ids, self.chunk, self.precision = tuple(ids), chunk, precision
         self.key = digest(self.settings)
         self.path = (root or cache_folder()) / "representations" / self.key
-        for leftover in self.path.rglob("*.partial"):  # of a run that was killed while it wrote
-            leftover.unlink()
+        self._array = self._find()
 
     @property
     def n_chunks(self) -> int:
         """How many chunks the representation has when complete."""
         return -(-len(self.ids) // self.chunk)
 
-    def has(self, i: int) -> bool:
-        """Whether chunk `i` is on disk; its file was moved there whole."""
-        return (self.path / _ARRAY / "c" / str(i) / "0" / "0").exists()
+    def missing(self) -> list[int]:
+        """The chunks that are not on disk as they were written; this reads them all."""
+        self._array = self._array or self._find()
+        if self._array is None:
+            return list(range(self.n_chunks))
+        return [i for i in range(self.n_chunks) if self._array.read(i, 0, 0) is None]
 
     def write(self, i: int, values: np.ndarray, grid: tuple[int, int] | None) -> None:
-        """Store chunk `i`; the first one makes the array."""
-        array = self._open() if self._made() else self._create(values.shape[1:], grid)
-        start = i * self.chunk
-        array[start : start + len(values)] = values.astype(self.precision)
+        """Store chunk `i`; the first one makes the array.
+
+        Raises:
+            SemrsmError: A value does not fit the type.
+        """
+        with np.errstate(over="ignore"):
+            stored = values.astype(self.precision)
+        finite = np.isfinite(stored).reshape(len(stored), -1).all(axis=1)
+        if not finite.all():
+            image = self.ids[i * self.chunk + int(np.argmin(finite))]
+            raise SemrsmError(
+                f"layer {self.settings.get('layer')} of image {image} is not finite in {self.precision}; set "
+                "runtime.precision=float32"
+            )
+        if self._array is None or self._array.shape[1:] != values.shape[1:]:
+            self._array = self._create(values.shape[1:], grid)
+        self._array.write(stored, i, 0, 0)
+
+    def clear_partial(self) -> None:
+        """Remove what a run that was killed had begun to write; nobody else may be writing."""
+        for leftover in self.path.rglob("*.partial"):
+            leftover.unlink()
 
     def finished(self) -> Representation:
-        """The complete representation."""
-        missing = [i for i in range(self.n_chunks) if not self.has(i)]
-        if missing:
-            raise RuntimeError(f"{self.path} lacks {len(missing)} of {self.n_chunks} chunks")
-        array = self._open()
-        grid: Any = array.attrs.get("grid")
-        return Representation(array, self.ids, tuple(grid) if grid else None, self.key)
+        """The complete representation; `missing` tells whether its chunks are as they were written."""
+        lacking = [i for i in range(self.n_chunks) if self._array is None or not self._array.has(i, 0, 0)]
+        if self._array is None or lacking:
+            raise RuntimeError(f"{self.path} lacks {len(lacking)} of {self.n_chunks} chunks")
+        grid: Any = self._array.array.attrs.get("grid")
+        return Representation(self._array.array, self.ids, tuple(grid) if grid else None, self.key)
 
-    def _made(self) -> bool:
-        return (self.path / _ARRAY / "zarr.json").exists()
+    def _find(self) -> CheckedArray | None:
+        """What an earlier run made, if it is of these images."""
+        array = CheckedArray.find(self.path / _ARRAY)
+        fits = array is not None and (array.shape[0], array.array.chunks[0]) == (len(self.ids), self.chunk)
+        return array if fits else None
 
-    def _open(self) -> "zarr.Array[Any]":
-        return zarr.open_array(self.path / _ARRAY, mode="r+", zarr_format=3).with_config(_EVERY_CHUNK)
-
-    def _create(self, position_shape: tuple[int, ...], grid: tuple[int, int] | None) -> "zarr.Array[Any]":
-        group = zarr.open_group(self.path, mode="a", zarr_format=3, attributes={"settings": self.settings})
+    def _create(self, position_shape: tuple[int, ...], grid: tuple[int, int] | None) -> CheckedArray:
+        zarr.open_group(self.path, mode="w", zarr_format=3, attributes={"settings": self.settings})
         with atomic(self.path / "ids.csv") as path:
             path.write_text(_ids_as_csv(self.ids), encoding="utf-8")
-        return group.create_array(
-            _ARRAY,
+        return CheckedArray.create(
+            self.path / _ARRAY,
             shape=(len(self.ids), *position_shape),
             chunks=(self.chunk, *position_shape),
             dtype=str(self.precision),
-            compressors=None,  # features hardly shrink, and reading stays a plain copy
-            config=_EVERY_CHUNK,
-            attributes={"grid": list(grid) if grid else None},
+            attributes={"grid": list(grid) if grid else None, "settings": self.settings},
         )
 
 
@@ -148,16 +170,17 @@ def open_stored(key: str, root: Path | None = None) -> tuple[str, Representation
         SemrsmError: There is none, or it is not complete.
     """
     path = (root or cache_folder()) / "representations" / key
+    array = CheckedArray.find(path / _ARRAY)
+    if array is None:
+        raise SemrsmError(f"the store holds no representation {key}; `semrsm extract` prints the keys it has")
+    settings: Any = array.array.attrs["settings"]
     try:
-        settings: Any = zarr.open_group(path, mode="r").attrs["settings"]
         with (path / "ids.csv").open(newline="", encoding="utf-8") as file:
             ids = [row["id"] for row in csv.DictReader(file)]
-    except (OSError, KeyError) as error:
-        raise SemrsmError(
-            f"the store holds no representation {key}; `semrsm extract` prints the keys it has"
-        ) from error
+    except (OSError, ValueError, KeyError):
+        ids = []  # of other images, as the key will tell
     writer = Writer(settings, ids, chunk=settings["chunk"], precision=Precision(settings["precision"]), root=root)
-    if writer.key != key or not all(writer.has(i) for i in range(writer.n_chunks)):
+    if writer.key != key or writer.missing():
         raise SemrsmError(f"the representation {key} is not complete; run the same `semrsm extract` again")
     return str(settings["layer"]), writer.finished()
 

@@ -60,6 +60,26 @@ def test_second_run_takes_its_tiles_from_the_store(semrsm: Command, x: np.ndarra
     np.testing.assert_array_equal(np.load("first/arrays/mine.npy"), np.load("second/arrays/mine.npy"))
 
 
+def test_damage_in_the_store_is_said_and_changes_nothing(
+    semrsm: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SEMRSM_CACHE", str(tmp_path / "store"))
+    arguments = ("rsm", "model.layers=[blocks.5]", "n_images=6")
+    succeed(semrsm(*arguments, "hydra.run.dir=first"))
+    for number, part in enumerate(("representations", "tiles")):
+        chunk = next(path for path in (tmp_path / "store" / part).rglob("c/0/0*") if path.is_file() or part != "tiles")
+        chunk = chunk / "0" if chunk.is_dir() else chunk
+        content = bytearray(chunk.read_bytes())
+        content[9] ^= 1
+        chunk.write_bytes(content)
+        result = succeed(semrsm(*arguments, f"hydra.run.dir=again_{number}"))
+        said = [line for line in result.stderr.splitlines() if "is damaged" in line]
+        assert said, part
+        assert set(said) == {f"{chunk} is damaged and is computed anew"}, part
+        arrays = [np.load(f"{run}/arrays/blocks.5.npy") for run in ("first", f"again_{number}")]
+        np.testing.assert_array_equal(*arrays, err_msg=part)
+
+
 def test_pooled_is_the_rsm_of_the_mean_vectors(semrsm: Command, x: np.ndarray) -> None:
     np.save("x.npy", x)
     np.save("mean.npy", x.mean(axis=1, keepdims=True))
@@ -139,6 +159,6 @@ def test_killed_rsm_computes_only_the_missing_tiles(tmp_path: Path, rng: np.rand
     ran_through(killed, *arguments)
     again = tiles(killed)
     assert len(again) == total
-    assert {path: again[path] for path in kept} == kept
+    assert sum(again[path] != when for path, when in kept.items()) <= 1  # the one that was not in the list yet
     result = "run/arrays/x.npy"
     assert (killed / result).read_bytes() == (tmp_path / "whole" / result).read_bytes()
