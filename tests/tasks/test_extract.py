@@ -63,6 +63,22 @@ def test_killed_half_way_ends_with_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_runs_at_once_that_share_layers_leave_what_one_leaves(tmp_path: Path) -> None:
+    arguments = (*SMALL, "dataset.regions=20", "runtime.batch_size=10")
+    ran_through(tmp_path / "one", "extract", *arguments, "model.layers=all")
+    layers = ("all", "[layer1.0,layer2.0]", "[layer2.0,layer3.0]", "all")
+    runs = [
+        started(tmp_path / "several", "extract", *arguments, f"model.layers={some}", f"hydra.run.dir=run_{number}")
+        for number, some in enumerate(layers)
+    ]
+    for run in runs:
+        _, complaint = run.communicate(timeout=280)
+        assert run.returncode == 0, complaint
+        assert "damaged" not in complaint
+    assert content(tmp_path / "several") == content(tmp_path / "one")
+
+
+@pytest.mark.slow
 def test_memory_stays_flat(tmp_path: Path) -> None:
     peaks = []
     for n in (100, 2000):
