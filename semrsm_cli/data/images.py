@@ -186,9 +186,7 @@ def opened(source: Path | str | BinaryIO, name: str) -> Iterator[Image.Image]:
     except SemrsmError:
         raise
     except UnidentifiedImageError as error:
-        raise SemrsmError(
-            f"{name} is no image of a format that is read ({', '.join(_formats())}); {_REMEDY}"
-        ) from error
+        raise SemrsmError(f"{name} is no image; {_REMEDY} (read are {', '.join(_formats())})") from error
     except Exception as error:  # decoders raise what they like on broken files: RuntimeError, NotImplementedError, ...
         raise SemrsmError(f"{name} cannot be read: {_reason(error)}; {_REMEDY}") from error
 

@@ -69,7 +69,7 @@ DDS = (
     + b"ZZZZ"
     + bytes(64)
 )
-NO_IMAGE = r"is no image of a format that is read \(JPEG, PNG, .*\); remove it, or set dataset.on_error=skip"
+NO_IMAGE = r"is no image; remove it, or set dataset.on_error=skip \(read are JPEG, PNG, .*\)"
 
 IMAGES: list[Case] = [
     ("EPS named .png", image_of("x.png", write(POSTSCRIPT)), NO_IMAGE),
