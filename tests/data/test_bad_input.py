@@ -17,7 +17,7 @@ from tests.data.bad_images import IMAGES
 from tests.data.bad_tables import ANNOTATED, LABELS
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning", "ignore::UserWarning")  # as users have it
 @pytest.mark.parametrize("kind", ["arrays", "images", "annotations", "labels"])
 def test_what_cannot_be_read_is_answered_in_one_line(kind, tmp_path, subtests):
     cases = {"arrays": ARRAYS, "images": IMAGES, "annotations": ANNOTATED, "labels": LABELS}[kind]

@@ -22,6 +22,8 @@ from semrsm_cli.data.images import open_image
 from semrsm_cli.errors import SemrsmError
 from tests.data import egoobjects_files as files
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # as users have it; Pillow warns before it goes on
+
 EXAMPLES = int(os.environ.get("SEMRSM_FUZZ_EXAMPLES", "60"))
 """Inputs of each test; set it to some thousands for a thorough run."""
 
