@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from semrsm_cli.data import EgoObjects, Folder
+from semrsm_cli.data import EgoObjects, Folder, TinyImageNet
 from semrsm_cli.data.annotations import ANNOTATIONS, METADATA
 from tests.data import egoobjects_files as files
 from tests.data.bad_input import Case, Read
@@ -114,6 +114,16 @@ def name_of_bytes(folder: Path) -> Read:
     return lambda: Folder(root=str(folder)).images(folder)
 
 
+def classes_of(content: bytes) -> Callable[[Path], Read]:
+    def prepare(folder: Path) -> Read:
+        for place in ("train/n1/images/a.png", "val/images/b.png"):
+            picture(folder / place)
+        (folder / "val/val_annotations.txt").write_bytes(content)
+        return lambda: TinyImageNet(root=str(folder)).training_set(folder, 0.1)
+
+    return prepare
+
+
 HEAD = b"image,class,count"
 LABELS: list[Case] = [
     (
@@ -134,5 +144,11 @@ LABELS: list[Case] = [
         "name that is no UTF-8",
         name_of_bytes,
         r"1 names of images in .* are no UTF-8, the first is b'\\xff.png'; rename",
+    ),
+    ("Tiny-ImageNet in Latin-1", classes_of(b"b.png\t\xe9"), "val_annotations.txt cannot be read: .*utf-8"),
+    (
+        "Tiny-ImageNet without end",
+        classes_of(b'b.png\t"' + b"c" * 200_000),
+        "val_annotations.txt cannot be read: field",
     ),
 ]
