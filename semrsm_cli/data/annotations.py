@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from semrsm_cli.data.fields import CATEGORY, ID, PATH, SIDE, TEXT, require_records
 from semrsm_cli.errors import SemrsmError
 
 __all__ = [
@@ -46,6 +47,10 @@ CONDITIONS = {
 
 Record = dict[str, Any]
 
+_IMAGE = {"id": ID, "url": PATH, "width": SIDE, "height": SIDE, "group_id": ID, "video_id": ID, "subset": ID}
+_INSTANCE = {"image_id": ID, "category_id": CATEGORY, "_category_id": CATEGORY, "category_freeform": TEXT}
+_NAME = {"id": CATEGORY, "name": TEXT}
+
 # {group_id}_{video_id}_{frame_id}.jpg
 _FILE_NAME = re.compile(r"(?P<group>.+)_(?P<video>[^_]+)_[^_]+\.\w+")
 
@@ -54,24 +59,25 @@ def read_annotations(path: Path) -> tuple[list[Record], list[Record], dict[int, 
     """The images, the objects that have a category, and the names of categories that the file itself gives.
 
     Raises:
-        SemrsmError: The file cannot be read, or an image lacks its id, url, width or height.
+        SemrsmError: The file cannot be read, or a record is not what it must be: an image lacks its size, or its url
+            leads out of the folder of images.
     """
     content = _read_json(path, "images", "annotations")
-    for record in content["images"]:
-        lacking = [key for key in ("id", "url", "width", "height") if record.get(key) is None]
-        if lacking:
-            raise SemrsmError(f"{path} describes an image without {lacking[0]!r}: {json.dumps(record)[:100]}")
-    return content["images"], content["annotations"], _names_by_id(content.get("categories"))
+    require_records(content["images"], _IMAGE, path, "images", required=("id", "url", "width", "height"))
+    require_records(content["annotations"], _INSTANCE, path, "annotations")
+    return content["images"], content["annotations"], _names_by_id(content.get("categories") or [], path)
 
 
 def read_categories(path: Path) -> dict[int, str]:
     """The names of the categories that a metadata file lists, by id."""
-    return _names_by_id(_read_json(path, "categories")["categories"])
+    return _names_by_id(_read_json(path, "categories")["categories"], path)
 
 
 def read_official_categories(path: Path) -> set[int]:
     """The ids of the official detection categories (`cat_det_cats`)."""
-    return {category["id"] for category in _read_json(path, "cat_det_cats")["cat_det_cats"]}
+    categories = _read_json(path, "cat_det_cats")["cat_det_cats"]
+    require_records(categories, _NAME, path, "cat_det_cats", required=("id",))
+    return {category["id"] for category in categories}
 
 
 def _read_json(path: Path, *keys: str) -> Record:
@@ -86,17 +92,19 @@ def _read_json(path: Path, *keys: str) -> Record:
         raise SemrsmError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise SemrsmError(f"{path} is no complete JSON ({error}); fetch it again") from error
+    except RecursionError as error:
+        raise SemrsmError(f"{path} is nested too deeply to be EgoObjects' own; fetch it again") from error
     for key in keys:
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise SemrsmError(f"{path} holds no list of {key}; it must be laid out as EgoObjects' own files are")
     return content
 
 
-def _names_by_id(categories: Sequence[Record] | None) -> dict[int, str]:
-    """The names of categories by id."""
-    return {
-        category["id"]: category["name"] for category in categories or () if "id" in category and "name" in category
-    }
+def _names_by_id(categories: Any, source: Path) -> dict[int, str]:
+    """The names of categories by id, where both are given."""
+    require_records(categories, _NAME, source, "categories")
+    named = [(category.get("id"), category.get("name")) for category in categories]
+    return {number: name for number, name in named if number is not None and name is not None}
 
 
 def _category_of(instance: Record) -> int | None:

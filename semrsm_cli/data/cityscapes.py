@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from semrsm_cli.checks import require_at_least
 from semrsm_cli.data.dataset import RetrievalDataset
 from semrsm_cli.data.folders import image_paths
-from semrsm_cli.data.images import Files, Images, dataset_root, naming
+from semrsm_cli.data.images import Files, Images, dataset_root, opened
 from semrsm_cli.data.sets import LabelledImages, Metric
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.rsm.threads import available_cores
@@ -136,7 +135,7 @@ def _pixels_by_label(root: Path, image_id: str) -> npt.NDArray[np.int64]:
     path = root / image_id.replace("leftImg8bit/", "gtFine/", 1).replace(_PICTURE, _LABELS)
     if not path.is_file():
         raise SemrsmError(f"{path} is missing; unpack gtFine_trainvaltest.zip in {root}")
-    with naming(str(path)), Image.open(path) as labels:
+    with opened(path, str(path)) as labels:
         if labels.mode not in {"L", "P"}:
             raise SemrsmError(
                 f"{path} holds {labels.mode} colours, not label ids; unpack gtFine_trainvaltest.zip again"

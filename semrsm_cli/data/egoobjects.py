@@ -87,7 +87,7 @@ class _Frames:
         url = self.urls[image_id]
         names = (url, url.rsplit("/", 1)[-1])
         places = [self.root / folder / name for folder in _IMAGE_FOLDERS for name in names]
-        return next((place for place in places if place.is_file()), places[0])
+        return next((place for place in places if _is_there(place)), places[0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,9 +209,17 @@ def _unique_ids(records: Sequence[Record], source: Path) -> tuple[str, ...]:
 def _require_files(*sides: Images) -> None:
     """Raise SemrsmError if images that were drawn are not on the disk."""
     paths = [images.reader.path(i) for images in sides for i in images.ids if isinstance(images.reader, _Frames)]
-    missing = [path for path in paths if not path.is_file()]
+    missing = [path for path in paths if not _is_there(path)]
     if missing:
         raise SemrsmError(
             f"{len(missing)} of the {len(paths)} images drawn are missing, the first is {missing[0]}; "
             "unpack all of EgoObjectsV1_images.zip, or set dataset.on_error=skip"
         )
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file; a name that is too long for the system is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False

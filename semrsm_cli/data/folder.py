@@ -16,6 +16,8 @@ from semrsm_cli.errors import SemrsmError
 
 __all__ = ["Folder", "label_images"]
 
+_MAX_DIGITS = 9  # of a count, so that no sum of them overflows 64 bits
+
 
 @dataclass(frozen=True, kw_only=True)
 class Folder(RetrievalDataset):
@@ -105,10 +107,12 @@ def _number(text: str, place: str) -> int:
     """A count of objects.
 
     Raises:
-        SemrsmError: It is no whole number from 0 on.
+        SemrsmError: It is no whole number from 0 on, or one that no image can show.
     """
     if not (text.isascii() and text.isdigit()):
-        raise SemrsmError(f"{place}: count must be a whole number from 0 on, got {text!r}")
+        raise SemrsmError(f"{place}: count must be a whole number from 0 on, got {text[:100]!r}")
+    if len(text.lstrip("0")) > _MAX_DIGITS:
+        raise SemrsmError(f"{place}: count must have at most {_MAX_DIGITS} digits, got {text[:100]!r}")
     return int(text)
 
 

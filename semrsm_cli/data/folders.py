@@ -54,13 +54,19 @@ def images_in(name: str, root: Path, below: Path | None = None, *, on_error: OnE
 
 
 def image_paths(root: Path) -> list[Path]:
-    """The image files in a folder and its subfolders, sorted by path.
+    """The image files in a folder and its subfolders, sorted by path; pipes, sockets and devices are passed over.
 
     Raises:
-        SemrsmError: There are none, or a folder cannot be read.
+        SemrsmError: There are none, a folder cannot be read, or a name is no UTF-8, so that no table could hold it.
     """
     paths = sorted(_visible_files(root), key=lambda path: path.as_posix())
-    images = [path for path in paths if path.suffix.lower() in SUFFIXES]
+    images = [path for path in paths if path.suffix.lower() in SUFFIXES and not _is_special(path)]
+    unwritable = [path for path in images if not _is_utf_8(path.relative_to(root).as_posix())]
+    if unwritable:
+        first = os.fsencode(unwritable[0].relative_to(root))
+        raise SemrsmError(
+            f"{len(unwritable)} names of images in {root} are no UTF-8, the first is {first!r}; rename them"
+        )
     if not images:
         content = f"none of its {len(paths)} files ends" if paths else "it holds no files; images end"
         raise SemrsmError(f"no images in {root}: {content} in {', '.join(suffix[1:] for suffix in SUFFIXES)}")
@@ -83,6 +89,20 @@ def _visible_files(root: Path) -> Iterator[Path]:
 def _is_visible(name: str) -> bool:
     """Whether a file or folder is meant to be seen."""
     return not name.startswith(".") and name != "__MACOSX"
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is neither a file nor a link to none, which is for the reader to name."""
+    return not path.is_file() and path.exists()
+
+
+def _is_utf_8(name: str) -> bool:
+    """Whether a name that the system gave can be written as text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse(error: OSError) -> None:

@@ -1,14 +1,14 @@
 """What a set of images is, and how a picture is read from its file."""
 
+import errno
 import hashlib
 import os
-import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -19,6 +19,7 @@ from semrsm_cli.errors import SemrsmError
 from semrsm_cli.rsm.threads import available_cores
 
 __all__ = [
+    "MAX_PIXELS",
     "Files",
     "Images",
     "OnError",
@@ -26,22 +27,17 @@ __all__ = [
     "dataset_root",
     "decode",
     "file_version_key",
-    "naming",
     "open_image",
+    "opened",
     "with_readable",
 ]
 
-# What Pillow's decoders raise on a broken file; an oversized picture is refused before it fills the memory.
-_BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
+MAX_PIXELS = 2**27
+"""Pixels of the largest picture that is read: half a GiB when decoded, and more than cameras' 12,000 x 9,000."""
+
+# Pillow goes by a file's content, whatever its name: another format could start a program, as EPS does Ghostscript.
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
+_REMEDY = "remove it, or set dataset.on_error=skip"
 
 
 class OnError(StrEnum):
@@ -172,28 +168,49 @@ def open_image(path: Path | str) -> Image.Image:
 
 def decode(source: Path | str | BinaryIO, name: str) -> Image.Image:
     """Read an image from a file or a stream; errors call it `name`."""
-    with naming(name), Image.open(source) as image:
+    with opened(source, name) as image:
         return _to_rgb(ImageOps.exif_transpose(image))
 
 
 @contextmanager
-def naming(name: str) -> Iterator[None]:
-    """Turn what Pillow raises on broken files into a SemrsmError that names the file."""
+def opened(source: Path | str | BinaryIO, name: str) -> Iterator[Image.Image]:
+    """Open an image whose pixels are not decoded yet; what goes wrong with it is a SemrsmError that calls it `name`."""
     try:
-        yield
+        if isinstance(source, Path | str):
+            _require_regular(Path(source))
+        with Image.open(source, formats=_formats()) as image:
+            if image.width * image.height > MAX_PIXELS:
+                size = f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}"
+                raise SemrsmError(f"{name} has {size}; scale it down, {_REMEDY}")
+            yield image
+    except SemrsmError:
+        raise
     except UnidentifiedImageError as error:
-        raise SemrsmError(f"{name} is no image; {_REMEDY}") from error
-    except _BROKEN as error:
+        raise SemrsmError(f"{name} is no image; {_REMEDY} (read are {', '.join(_formats())})") from error
+    except Exception as error:  # decoders raise what they like on broken files: RuntimeError, NotImplementedError, ...
         raise SemrsmError(f"{name} cannot be read: {_reason(error)}; {_REMEDY}") from error
 
 
-_REMEDY = "remove it, or set dataset.on_error=skip"
+@cache
+def _formats() -> tuple[str, ...]:
+    """The formats that are read and that the installed Pillow knows: AVIF came with 11.3."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _require_regular(path: Path) -> None:
+    """Raise OSError for what would never end or do more than be read: a pipe, a socket, a device; or a folder."""
+    if path.is_file() or not path.exists():
+        return
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    raise OSError("it is a pipe, a socket or a device, not a file")
 
 
 def _reason(error: Exception) -> str:
     """What an error says, on one line and without the file's name."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()) or type(error).__name__
+    return " ".join(text.split())[:200] or type(error).__name__
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -212,10 +229,14 @@ def _to_8_bit(grey: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: Values lie outside of that range, so that black and white are not known.
     """
-    white = 65535 if np.issubdtype(grey.dtype, np.integer) else 1
+    is_integer = np.issubdtype(grey.dtype, np.integer)
+    white = 65535 if is_integer else 1
     if not (grey.min() >= 0 and grey.max() <= white):
         raise ValueError(f"grey values must lie between 0 and {white}, got {grey.min()} to {grey.max()}")
-    return np.round(grey * (255 / white)).astype(np.uint8)
+    if is_integer:
+        grey = grey.astype(np.uint16, copy=False)
+        return (grey // 257).astype(np.uint8) + (grey % 257 > 128)  # 65,535 / 255 = 257; rounded, without floats
+    return np.round(grey * 255).astype(np.uint8)
 
 
 def file_version_key(path: Path) -> str:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import zarr
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
-from semrsm_cli.data.arrays import read_array
+from semrsm_cli.data.arrays import opened_npz, read_array
 from semrsm_cli.errors import SemrsmError
 
 __all__ = ["GivenLayers", "read_layers"]
@@ -49,9 +48,11 @@ def read_layers(name: str) -> GivenLayers:
 
 def _array_names(path: Path) -> list[str]:
     """Names of the arrays in a file; an empty one for a single array without a name, and where `read_array` objects."""
-    with suppress(OSError, ValueError, SafetensorError, zarr.errors.BaseZarrError):
+    if not (path.is_file() or path.is_dir()):
+        return [""]
+    with suppress(Exception):
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
+            with opened_npz(path) as arrays:
                 return [name for name in arrays if name != _IDS] or [""]
         if path.suffix == ".safetensors":
             with safe_open(path, framework="np") as tensors:
@@ -66,9 +67,9 @@ def _ids_within(path: Path) -> tuple[str, ...] | None:
     if path.suffix != ".npz":
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with opened_npz(path) as arrays:
             return tuple(map(str, arrays[_IDS].ravel())) if _IDS in arrays else None
-    except ValueError as error:  # strings as Python objects
+    except Exception as error:  # strings as Python objects, a damaged member of the archive
         raise SemrsmError(
             f"cannot read {_IDS} in {path}: {error}; keep them as strings, by np.array(ids, dtype=str)"
         ) from error
@@ -76,8 +77,11 @@ def _ids_within(path: Path) -> tuple[str, ...] | None:
 
 def _read_ids(path: Path) -> tuple[str, ...]:
     """The column `id` of a table."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        if "id" not in (rows.fieldnames or ()):
-            raise SemrsmError(f"{path} must have a column id, it has {', '.join(rows.fieldnames or ()) or 'none'}")
-        return tuple(row["id"] for row in rows)
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file, restval="")
+            if "id" not in (rows.fieldnames or ()):
+                raise SemrsmError(f"{path} must have a column id, it has {', '.join(rows.fieldnames or ()) or 'none'}")
+            return tuple(row["id"] for row in rows)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SemrsmError(f"{path} cannot be read as CSV: {getattr(error, 'strerror', None) or error}") from error

@@ -29,8 +29,11 @@ class TinyImageNet(SplitDataset):
         if below is None or not (below / _ANNOTATIONS).is_file():
             return super().classified_splits(root)
         annotations = below / _ANNOTATIONS
-        with annotations.open(encoding="utf-8") as file:
-            class_of = {row[0]: row[1] for row in csv.reader(file, delimiter="\t") if len(row) > 1}
+        try:
+            with annotations.open(encoding="utf-8") as file:
+                class_of = {row[0]: row[1] for row in csv.reader(file, delimiter="\t") if len(row) > 1}
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise SemrsmError(f"{annotations} cannot be read: {error}; unpack the data set again") from error
         images = images_in(self.name, root, below, on_error=self.on_error)
         unlabelled = [image_id for image_id in images.ids if PurePosixPath(image_id).name not in class_of]
         if unlabelled:

@@ -254,7 +254,7 @@ def test_missing_annotations_and_metadata(root, tmp_path, monkeypatch):
         ('{"images": [', "is no complete JSON"),
         ("[]", "holds no list of images"),
         ('{"images": []}', "holds no list of annotations"),
-        ('{"images": [{"id": 1, "url": "x.jpg", "width": 3}], "annotations": []}', "an image without 'height'"),
+        ('{"images": [{"id": 1, "url": "x.jpg", "width": 3}], "annotations": []}', r"images\[0\] is without 'height'"),
         ('{"images": [], "annotations": []}', "has no image of subset 'test', but no image at all"),
     ],
 )

@@ -40,14 +40,19 @@ def test_links_are_followed_and_circles_end(tmp_path):
     assert folder(root).ids == ("link/x.png", "y.png")
 
 
-def test_names_that_are_no_unicode(tmp_path):
+def test_pipes_are_passed_over(tmp_path):
+    picture(tmp_path / "x.png")
+    os.mkfifo(tmp_path / "y.png")
+    assert folder(tmp_path).ids == ("x.png",)
+
+
+def test_names_that_no_table_can_hold(tmp_path):
     try:
         picture(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")))
     except OSError:
         pytest.skip("the file system takes Unicode names only")
-    images = folder(tmp_path)
-    assert images[0].size == (8, 8)
-    assert images.fingerprint()
+    with pytest.raises(SemrsmError, match=r"1 names of images in .* are no UTF-8, the first is b'\\xff\.png'; rename"):
+        folder(tmp_path)
 
 
 def test_broken_files_are_named_or_skipped_and_counted(tmp_path):

@@ -1,4 +1,5 @@
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,23 @@ def test_16_bit_grey_is_scaled_by_its_full_range(tmp_path):
         for suffix in (".png", ".tif"):
             path = saved(tmp_path / f"x{suffix}", Image.fromarray(np.full((3, 5), value, np.uint16)))
             assert corner(path) == (grey, grey, grey), (value, suffix)
+
+
+def test_every_16_bit_value_is_rounded_as_floats_would_be(tmp_path):
+    values = np.arange(2**16, dtype=np.uint16).reshape(256, 256)
+    expected = np.round(values * (255 / 65535)).astype(np.uint8)
+    (tmp_path / "x.pgm").write_bytes(b"P5 256 256 65535\n" + values.astype(">u2").tobytes())
+    for path in (saved(tmp_path / "x.png", Image.fromarray(values)), tmp_path / "x.pgm"):
+        np.testing.assert_array_equal(np.asarray(open_image(path)), np.stack([expected] * 3, axis=-1))
+
+
+def test_16_bit_pictures_are_never_floats(tmp_path):
+    path = saved(tmp_path / "x.png", Image.fromarray(np.zeros((1000, 1000), np.uint16)))
+    tracemalloc.start()
+    open_image(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8e6  # one array of float64; integers take less
 
 
 def test_16_bit_pgm_in_mode_i(tmp_path):
@@ -216,6 +234,21 @@ def test_skip_leaves_broken_files_out_and_keeps_their_names(images):
     assert kept.skipped == ("1.png", "3.png")
     assert kept.select([0]).skipped == kept.skipped
     assert with_readable(images, OnError.stop) is images
+
+
+def test_skip_leaves_out_whatever_decoders_raise(images, monkeypatch):
+    for error in (
+        RuntimeError("Failed to decode image"),
+        NotImplementedError("Unimplemented pixel format"),
+        KeyError(9),
+    ):
+
+        def refuse(picture, error=error):
+            raise error
+
+        monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", refuse)
+        with pytest.raises(SemrsmError, match="none of the 5 files of five"):
+            with_readable(images, OnError.skip)
 
 
 def test_skip_that_leaves_nothing_is_an_error(images):
