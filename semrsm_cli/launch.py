@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +26,7 @@ from semrsm_cli.config.renamed import RENAMED
 from semrsm_cli.config.schemas import TASKS, register_schemas
 from semrsm_cli.config_help import is_structured, settings, settings_help
 from semrsm_cli.errors import ConfigError, SemrsmError
-from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.report.folder import RunFolder, file_name, new_folder
 from semrsm_cli.report.tables import to_terminal
 from semrsm_cli.store import cache_folder
 
@@ -36,6 +36,7 @@ _HYDRA_VERSION_BASE = "1.3"
 _NO_RIGHT = (errno.EACCES, errno.EPERM)
 _NO_WRITING = (errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _UNKNOWN = re.compile(r"Could not override '([\w.]+)'")
+_SWEEP_SETTINGS = "multirun.yaml"  # Hydra writes it before the first job
 
 
 def _conf_folder() -> str:
@@ -53,6 +54,7 @@ def launch(name: str, argv: list[str]) -> None:
     """
     register_schemas()
     failures: list[SemrsmError] = []
+    made = _register_resolvers()
     main = hydra.main(_conf_folder(), config_name=name, version_base=_HYDRA_VERSION_BASE)(_job(name, failures))
     arguments = [_as_list(name, argument) for argument in argv]
     with _hydra_process([f"semrsm {name}", *arguments, f"hydra.job.name={name}"]):
@@ -61,8 +63,33 @@ def launch(name: str, argv: list[str]) -> None:
                 main()
         except (CompactHydraException, OmegaConfBaseException) as error:
             raise ConfigError(_one_line(error) + _suggest_setting(name, error)) from error
+        finally:
+            for folder in made:
+                _remove_unused(folder)
     if failures:
         raise failures[0]
+
+
+def _register_resolvers() -> list[Path]:
+    """Tell OmegaConf the functions that conf/base.yaml calls; returns the list of the folders that they will make."""
+    made: list[Path] = []
+
+    def new(path: str) -> str:
+        with suppress(OSError):  # Hydra tries again, and its error is explained
+            path = new_folder(path)
+            made.append(Path(path))
+        return path
+
+    OmegaConf.register_new_resolver("new_folder", new, replace=True, use_cache=True)  # the same for all jobs
+    OmegaConf.register_new_resolver("file_name", file_name, replace=True)
+    return made
+
+
+def _remove_unused(folder: Path) -> None:
+    """Remove the folder of a run or sweep that wrote nothing."""
+    if [path.name for path in folder.glob("*")] == [_SWEEP_SETTINGS]:
+        (folder / _SWEEP_SETTINGS).unlink()
+    RunFolder(folder, command=[]).remove_if_empty()
 
 
 @contextmanager
@@ -88,12 +115,15 @@ def _job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]
     in a sweep that line names the bad job.
     """
     task = getattr(import_module(f"semrsm_cli.tasks.{name}"), name)
+    places: list[str] = []
 
     @functools.wraps(task)
     def run(settings: DictConfig) -> None:
         hydra_config = HydraConfig.get()
         command = [f"semrsm {name}", *hydra_config.overrides.task]
-        folder = RunFolder(Path(hydra_config.runtime.output_dir), command=command)
+        places.append(hydra_config.runtime.output_dir)
+        n = places.count(places[-1])  # of jobs that differ in nothing that names a folder
+        folder = RunFolder(Path(places[-1], f"job_{n}" if n > 1 else ""), command=command)
         try:
             folder.settings = OmegaConf.to_yaml(settings)
             with _explain_disk_errors():

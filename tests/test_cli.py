@@ -1,6 +1,7 @@
 """The command line: help, settings, errors, exit codes."""
 
 import errno
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,58 @@ def test_a_run_lies_in_the_folder_of_its_task(semrsm: Command, pretend: Calls) -
             ((settings, folder),) = pretend
             assert type(settings) is SCHEMAS[task], task
             assert folder.parent == Path.cwd() / "outputs" / task, (task, mode)
+
+
+def test_runs_in_the_same_second_have_folders_of_their_own(
+    semrsm: Command, pretend: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> "Clock":
+            return cls(2026, 1, 1)
+
+    monkeypatch.setattr("hydra.core.utils.datetime", Clock)
+    now = "2026-01-01_00-00-00"
+    for task, arguments, folders in (
+        ("rsm", (), [now, f"{now}_2", f"{now}_3"]),
+        ("cka", ("--multirun", "seed=0,1"), [f"{place}/seed={i}" for place in (now, f"{now}_2") for i in (0, 1)]),
+        ("extract", ("hydra.run.dir=outputs/extract/mine",), ["mine", "mine"]),
+        ("bench", ("--multirun", "seed=0", "hydra.sweep.dir=outputs/bench/mine"), ["mine/seed=0", "mine/seed=0"]),
+    ):
+        pretend.clear()
+        while len(pretend) < len(folders):
+            succeed(semrsm(task, *arguments))
+        assert [folder.relative_to(Path.cwd() / "outputs" / task).as_posix() for _, folder in pretend] == folders
+        assert all((folder / "run.json").is_file() for _, folder in pretend), task
+
+
+def test_jobs_of_a_sweep_stay_in_its_folder_and_apart(semrsm: Command, pretend: Calls) -> None:
+    for task, arguments, begins in (
+        ("rsm", ("seed=0,1", "kernel=rbf"), ["kernel=rbf,seed=0", "kernel=rbf,seed=1"]),
+        (
+            "rsm",
+            ("x=../../feat/a.npy", "kernel=linear,cosine"),
+            ["kernel=linear,x=.._.._feat_a.npy_", "kernel=cosine,x=.._.._feat_a.npy_"],
+        ),
+        ("rsm", ("x=/a/b.npy,/a_b.npy,../a/b.npy",), ["x=_a_b.npy_", "x=_a_b.npy_", "x=.._a_b.npy_"]),
+        ("cka", ("x=a/b.npz,a_b.npz",), ["x=[a_b.npz]_", "x=[a_b.npz]"]),
+        ("rsm", (f"x={'y' * 300}.npy",), ["x=yyyyy"]),
+    ):
+        pretend.clear()
+        succeed(semrsm(task, "--multirun", "hydra.sweep.dir=deep/er/sweep", *arguments))
+        assert {folder.parent for _, folder in pretend} == {Path.cwd() / "deep/er/sweep"}, arguments
+        names = [folder.name for _, folder in pretend]
+        assert len(set(names)) == len(begins), arguments
+        assert all(name.startswith(begin) for name, begin in zip(names, begins, strict=True)), names
+    pretend.clear()
+    succeed(semrsm("translate", "--multirun", "experiment=translate_fig2,translate_fig7", "hydra.sweep.dir=both"))
+    assert [folder.relative_to(Path.cwd()).as_posix() for _, folder in pretend] == ["both", "both/job_2"]
+
+
+def test_a_sweep_that_wrote_nothing_leaves_nothing(semrsm: Command) -> None:
+    for arguments in (("seed=1,x",), ("seed=-2,-1",), ("seed=0", "dataset=folder", "dataset.root=nowhere")):
+        assert semrsm("rsm", "--multirun", *arguments).exit_code in (1, 2), arguments
+        assert not Path("outputs").exists(), arguments
 
 
 def test_all_networks_are_trained_or_some_of_them(semrsm: Command, pretend: Calls) -> None:
