@@ -35,6 +35,7 @@ __all__ = ["describe_config", "launch"]
 _HYDRA_VERSION_BASE = "1.3"
 _NO_RIGHT = (errno.EACCES, errno.EPERM)
 _NO_WRITING = (errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NUMPYS_FULL_DISK = re.compile(r"Not enough free space|\d+ requested and \d+ written")  # an OSError without a number
 _UNKNOWN = re.compile(r"Could not override '([\w.]+)'")
 _SWEEP_SETTINGS = "multirun.yaml"  # Hydra writes it before the first job
 
@@ -144,7 +145,7 @@ def _explain_disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = "Not enough free space" in str(error)  # NumPy's own error has no number
+        full = _NUMPYS_FULL_DISK.search(str(error))
         if not full and error.errno not in _NO_RIGHT + _NO_WRITING:
             raise
         what = "read or write" if error.errno in _NO_RIGHT else "write"

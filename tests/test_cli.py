@@ -1,10 +1,12 @@
 """The command line: help, settings, errors, exit codes."""
 
 import errno
+import resource
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -14,7 +16,9 @@ from semrsm_cli.cli import TASKS
 from semrsm_cli.config.renamed import RENAMED
 from semrsm_cli.config.schemas import TASKS as SCHEMAS
 from semrsm_cli.config.schemas import register_schemas
-from semrsm_cli.launch import _as_list, _is_list
+from semrsm_cli.errors import SemrsmError
+from semrsm_cli.launch import _as_list, _explain_disk_errors, _is_list
+from semrsm_cli.report.folder import RunFolder
 from tests.command import Command, refuse, succeed
 
 Calls = list[tuple[Any, Path]]
@@ -321,13 +325,27 @@ def fail_with(patch: pytest.MonkeyPatch, error: BaseException) -> None:
 
 def test_full_or_forbidden_disk_is_one_line(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     numpys = "Not enough free space to write 80 bytes after offset 8"
+    half = "160000 requested and 131056 written"
     for error, complaint in (
         (OSError(errno.ENOSPC, "No space left on device"), "cannot write: No space left on device; "),
         (OSError(numpys), f"cannot write: {numpys}; "),
+        (OSError(half), f"cannot write: {half}; "),
         (PermissionError(errno.EACCES, "Permission denied", "val"), "cannot read or write val: Permission denied; "),
     ):
         fail_with(monkeypatch, error)
         refuse(semrsm, "translate", complaint=f"semrsm translate: {complaint}", exit_code=1)
+
+
+def test_an_array_that_the_disk_has_no_room_for_is_one_line(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    folder = RunFolder(tmp_path / "run", command=[])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 17, hard))
+    try:
+        with pytest.raises(SemrsmError, match=r"cannot write.*: .*hydra\.run\.dir=DIR"), _explain_disk_errors():
+            folder.array("rsm", np.zeros(20_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_bug_keeps_its_traceback(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
