@@ -4,6 +4,7 @@ import errno
 import functools
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +18,8 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import CompactHydraException, HydraException, MissingConfigException
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import CompactHydraException, HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
@@ -62,6 +64,8 @@ def launch(name: str, argv: list[str]) -> None:
         try:
             with _explain_disk_errors():
                 main()
+        except OverrideParseException as error:
+            raise ConfigError(_suggest_quotes(error, is_sweep="--multirun" in argv)) from error
         except (CompactHydraException, OmegaConfBaseException) as error:
             raise ConfigError(_one_line(error) + _suggest_setting(name, error)) from error
         finally:
@@ -221,6 +225,31 @@ def describe_config(name: str) -> str:
 def _group_options(names: list[str], group: str, task: str) -> list[str]:
     """The options of a group that a user may choose for a task."""
     return [name for name in names if group != "experiment" or name.startswith(f"{task}_")]
+
+
+def _suggest_quotes(error: OverrideParseException, *, is_sweep: bool) -> str:
+    """What is wrong with a setting that Hydra cannot read, and the quoted form that it can, ready for a shell."""
+    key, equals, value = error.override.partition("=")
+    start, end = ("[", "]") if value.startswith("[") and value.endswith("]") else ("", "")
+    items = value.removeprefix(start).removesuffix(end).split(",") if start or is_sweep else [value]
+    quoted = f"{key}{equals}{start}{','.join(_quote(item.strip()) for item in items)}{end}"
+    if value and _can_be_read(quoted):
+        return f"cannot read {error.override}; quote it: {shlex.quote(quoted)}"
+    return _one_line(error)
+
+
+def _quote(value: str) -> str:
+    """A value in the quotes of Hydra's grammar, unless it is fine as it is."""
+    return value if _can_be_read(f"key={value}") else QuotedString(value, Quote.double).with_quotes()
+
+
+def _can_be_read(override: str) -> bool:
+    """Whether an override follows Hydra's grammar."""
+    try:
+        OverridesParser.create().parse_override(override)
+    except HydraException:
+        return False
+    return True
 
 
 def _suggest_setting(name: str, error: BaseException) -> str:

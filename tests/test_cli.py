@@ -2,6 +2,8 @@
 
 import errno
 import resource
+import shlex
+import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -282,6 +284,30 @@ def test_an_old_name_is_answered_with_the_new_one(semrsm: Command) -> None:
         refuse(semrsm, task, f"{old}=1", complaint=f"; do you mean {new}?", exit_code=2)
     every = {name for names in RENAMED.values() for name in names}
     assert every == {new for _, new in asked.values()} | {"n_exact"}
+
+
+def test_a_value_that_cannot_be_read_is_answered_with_one_that_can(semrsm: Command, pretend: Calls) -> None:
+    for task, typed, advised, value in (
+        ("rsm", ["x=two.npz#u"], """'x="two.npz#u"'""", "two.npz#u"),
+        ("rsm", ["x=ä.npy"], """'x="ä.npy"'""", "ä.npy"),
+        ("rsm", ["x=a=b"], """'x="a=b"'""", "a=b"),
+        ("rsm", ["x=a(1)"], """'x="a(1)"'""", "a(1)"),
+        ("rsm", ["x=a'b"], None, "a'b"),
+        ("rsm", ['x=a"b'], None, 'a"b'),
+        ("rsm", ["x=a{b"], None, "a{b"),
+        ("rsm", ["+x=a#b"], """'+x="a#b"'""", "a#b"),
+        ("cka", ["x=two.npz#u"], """'x="two.npz#u"'""", ["two.npz#u"]),
+        ("cka", ["x=[a.npy, b#c.npy]"], """'x=[a.npy,"b#c.npy"]'""", ["a.npy", "b#c.npy"]),
+        ("rsm", ["--multirun", "x=a.npy,b#c.npy"], """'x=a.npy,"b#c.npy"'""", "b#c.npy"),
+    ):
+        complaint = f"cannot read {typed[-1]}; quote it: {advised or ''}"
+        said = refuse(semrsm, task, *typed, complaint=complaint, exit_code=2)
+        pretend.clear()
+        succeed(semrsm(task, *typed[:-1], *shlex.split(said.partition("quote it: ")[2])))
+        assert pretend[-1][0].x == value, typed
+        shutil.rmtree("outputs")
+    for typed in ("nokey", "ä=1", "x#y=1"):
+        assert "quote it" not in refuse(semrsm, "rsm", typed, complaint="", exit_code=2), typed
 
 
 def test_what_the_user_can_mend_is_one_line_and_exit_1(semrsm: Command) -> None:
