@@ -1,9 +1,12 @@
 """The command line: help, settings, errors, exit codes."""
 
 import errno
+import os
 import resource
 import shlex
 import shutil
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ import pytest
 import yaml
 
 from semrsm_cli import __version__
-from semrsm_cli.cli import TASKS
+from semrsm_cli.cli import TASKS, _Interrupt
 from semrsm_cli.config.renamed import RENAMED
 from semrsm_cli.config.schemas import TASKS as SCHEMAS
 from semrsm_cli.config.schemas import register_schemas
@@ -383,3 +386,62 @@ def test_a_bug_keeps_its_traceback(semrsm: Command, monkeypatch: pytest.MonkeyPa
 def test_interrupt_ends_with_130(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     fail_with(monkeypatch, KeyboardInterrupt())
     refuse(semrsm, "translate", complaint="run it again", exit_code=130)
+
+
+INTERRUPTED = {
+    "a library is loaded": """
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+""",
+    "many times": """
+def launch(*_):
+    atexit.register(press)
+    try:
+        press()
+    finally:
+        press(), press()
+""",
+    "as it ends": """
+def launch(*_):
+    atexit.register(press)
+""",
+}
+PRESSED = """
+import atexit, os, signal, sys, types
+def press():
+    os.kill(os.getpid(), signal.SIGINT)
+launch = None
+{moment}
+if launch:
+    sys.modules["semrsm_cli.launch"] = types.SimpleNamespace(launch=launch)
+from semrsm_cli.cli import main
+sys.argv = ["semrsm", "rsm"]
+main()
+"""
+
+
+def test_ctrl_c_at_any_moment_ends_with_130_and_no_traceback() -> None:
+    for name, moment in INTERRUPTED.items():
+        code = PRESSED.format(moment=moment)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 130, (name, done.stderr)
+        assert "Traceback" not in done.stderr, (name, done.stderr)
+        assert "Exception ignored" not in done.stderr, (name, done.stderr)
+
+
+def test_ctrl_c_while_tidying_up_counts_once_and_ends_the_run_when_that_takes_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    press = _Interrupt()
+    with pytest.raises(KeyboardInterrupt):
+        press()
+    press()
+    assert not ended
+    monkeypatch.setattr("semrsm_cli.cli._TIDYING_UP", -1.0)
+    press()
+    assert ended == [130]
