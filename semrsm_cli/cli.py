@@ -3,17 +3,26 @@
 Typer owns the flags and the help, Hydra owns the `key=value` overrides.
 """
 
+import atexit
+import math
+import os
+import signal
+import time
 from typing import Annotated, Any, Literal
 
-import typer
-from typer.core import TyperCommand
+try:
+    import typer
+    from typer.core import TyperCommand
 
-from semrsm_cli import __version__
-from semrsm_cli.errors import SemrsmError
+    from semrsm_cli import __version__
+    from semrsm_cli.errors import SemrsmError
+except KeyboardInterrupt:
+    raise SystemExit(130) from None  # as below
 
 __all__ = ["TASKS", "app", "main"]
 
 _INTERRUPTED = 130
+_TIDYING_UP = 5.0  # seconds that it may take
 
 TASKS = {
     "translate": "Show how RSMs react when the same content stands elsewhere (Figures 2 and 7).",
@@ -75,14 +84,14 @@ def _add_task(name: str, summary: str) -> None:
     def command(
         overrides: _Overrides = None, multirun: _Multirun = False, cfg: _Show = None, config_dir: _ConfigDir = None
     ) -> None:
-        from semrsm_cli.launch import launch  # Hydra and torch load only when a task runs
-
         if cfg and multirun:
             raise typer.BadParameter("--cfg and --multirun exclude each other")
         flags = ["--multirun"] if multirun else []
         flags += ["--cfg", cfg] if cfg else []
         flags += ["--config-dir", config_dir] if config_dir else []
         try:
+            from semrsm_cli.launch import launch  # Hydra and torch load only when a task runs
+
             launch(name, [*flags, *(overrides or [])])
         except SemrsmError as error:
             typer.echo(f"semrsm {name}: {error}", err=True)
@@ -97,5 +106,34 @@ for name, summary in TASKS.items():
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; Ctrl-C ends it with 130, however often and at whatever moment."""
+    interrupt = _Interrupt()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, as `&` wants
+        signal.signal(signal.SIGINT, interrupt)
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # Python's last steps would die of one more
+    try:
+        app()
+    except KeyboardInterrupt:
+        raise SystemExit(_INTERRUPTED) from None
+    finally:
+        interrupt.end_of_run()
+
+
+class _Interrupt:
+    """Ctrl-C: the first one ends the run, those that come while it tidies up are ignored, later ones end it at once."""
+
+    def __init__(self) -> None:
+        self._first = 0.0
+
+    def __call__(self, *_: object) -> None:
+        """Handle the signal."""
+        now = time.monotonic()
+        if not self._first:
+            self._first = now
+            raise KeyboardInterrupt
+        if now - self._first > _TIDYING_UP:
+            os._exit(_INTERRUPTED)
+
+    def end_of_run(self) -> None:
+        """From now on there is nothing to tidy up."""
+        self._first = self._first or -math.inf

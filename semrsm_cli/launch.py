@@ -4,9 +4,10 @@ import errno
 import functools
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +18,8 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import CompactHydraException, HydraException, MissingConfigException
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import CompactHydraException, HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
@@ -26,7 +28,7 @@ from semrsm_cli.config.renamed import RENAMED
 from semrsm_cli.config.schemas import TASKS, register_schemas
 from semrsm_cli.config_help import is_structured, settings, settings_help
 from semrsm_cli.errors import ConfigError, SemrsmError
-from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.report.folder import RunFolder, file_name, new_folder
 from semrsm_cli.report.tables import to_terminal
 from semrsm_cli.store import cache_folder
 
@@ -35,7 +37,9 @@ __all__ = ["describe_config", "launch"]
 _HYDRA_VERSION_BASE = "1.3"
 _NO_RIGHT = (errno.EACCES, errno.EPERM)
 _NO_WRITING = (errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NUMPYS_FULL_DISK = re.compile(r"Not enough free space|\d+ requested and \d+ written")  # an OSError without a number
 _UNKNOWN = re.compile(r"Could not override '([\w.]+)'")
+_SWEEP_SETTINGS = "multirun.yaml"  # Hydra writes it before the first job
 
 
 def _conf_folder() -> str:
@@ -53,16 +57,44 @@ def launch(name: str, argv: list[str]) -> None:
     """
     register_schemas()
     failures: list[SemrsmError] = []
+    made = _register_resolvers()
     main = hydra.main(_conf_folder(), config_name=name, version_base=_HYDRA_VERSION_BASE)(_job(name, failures))
     arguments = [_as_list(name, argument) for argument in argv]
     with _hydra_process([f"semrsm {name}", *arguments, f"hydra.job.name={name}"]):
         try:
             with _explain_disk_errors():
                 main()
+        except OverrideParseException as error:
+            raise ConfigError(_suggest_quotes(error, is_sweep="--multirun" in argv)) from error
         except (CompactHydraException, OmegaConfBaseException) as error:
             raise ConfigError(_one_line(error) + _suggest_setting(name, error)) from error
+        finally:
+            for folder in made:
+                _remove_unused(folder)
     if failures:
         raise failures[0]
+
+
+def _register_resolvers() -> list[Path]:
+    """Tell OmegaConf the functions that conf/base.yaml calls; returns the list of the folders that they will make."""
+    made: list[Path] = []
+
+    def new(path: str) -> str:
+        with suppress(OSError):  # Hydra tries again, and its error is explained
+            path = new_folder(path)
+            made.append(Path(path))
+        return path
+
+    OmegaConf.register_new_resolver("new_folder", new, replace=True, use_cache=True)  # the same for all jobs
+    OmegaConf.register_new_resolver("file_name", file_name, replace=True)
+    return made
+
+
+def _remove_unused(folder: Path) -> None:
+    """Remove the folder of a run or sweep that wrote nothing."""
+    if [path.name for path in folder.glob("*")] == [_SWEEP_SETTINGS]:
+        (folder / _SWEEP_SETTINGS).unlink()
+    RunFolder(folder, command=[]).remove_if_empty()
 
 
 @contextmanager
@@ -88,12 +120,15 @@ def _job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]
     in a sweep that line names the bad job.
     """
     task = getattr(import_module(f"semrsm_cli.tasks.{name}"), name)
+    places: list[str] = []
 
     @functools.wraps(task)
     def run(settings: DictConfig) -> None:
         hydra_config = HydraConfig.get()
         command = [f"semrsm {name}", *hydra_config.overrides.task]
-        folder = RunFolder(Path(hydra_config.runtime.output_dir), command=command)
+        places.append(hydra_config.runtime.output_dir)
+        n = places.count(places[-1])  # of jobs that differ in nothing that names a folder
+        folder = RunFolder(Path(places[-1], f"job_{n}" if n > 1 else ""), command=command)
         try:
             folder.settings = OmegaConf.to_yaml(settings)
             with _explain_disk_errors():
@@ -114,7 +149,7 @@ def _explain_disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = "Not enough free space" in str(error)  # NumPy's own error has no number
+        full = _NUMPYS_FULL_DISK.search(str(error))
         if not full and error.errno not in _NO_RIGHT + _NO_WRITING:
             raise
         what = "read or write" if error.errno in _NO_RIGHT else "write"
@@ -190,6 +225,31 @@ def describe_config(name: str) -> str:
 def _group_options(names: list[str], group: str, task: str) -> list[str]:
     """The options of a group that a user may choose for a task."""
     return [name for name in names if group != "experiment" or name.startswith(f"{task}_")]
+
+
+def _suggest_quotes(error: OverrideParseException, *, is_sweep: bool) -> str:
+    """What is wrong with a setting that Hydra cannot read, and the quoted form that it can, ready for a shell."""
+    key, equals, value = error.override.partition("=")
+    start, end = ("[", "]") if value.startswith("[") and value.endswith("]") else ("", "")
+    items = value.removeprefix(start).removesuffix(end).split(",") if start or is_sweep else [value]
+    quoted = f"{key}{equals}{start}{','.join(_quote(item.strip()) for item in items)}{end}"
+    if value and _can_be_read(quoted):
+        return f"cannot read {error.override}; quote it: {shlex.quote(quoted)}"
+    return _one_line(error)
+
+
+def _quote(value: str) -> str:
+    """A value in the quotes of Hydra's grammar, unless it is fine as it is."""
+    return value if _can_be_read(f"key={value}") else QuotedString(value, Quote.double).with_quotes()
+
+
+def _can_be_read(override: str) -> bool:
+    """Whether an override follows Hydra's grammar."""
+    try:
+        OverridesParser.create().parse_override(override)
+    except HydraException:
+        return False
+    return True
 
 
 def _suggest_setting(name: str, error: BaseException) -> str:

@@ -1,19 +1,29 @@
 """The command line: help, settings, errors, exit codes."""
 
 import errno
+import os
+import resource
+import shlex
+import shutil
+import subprocess
+import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from semrsm_cli import __version__
-from semrsm_cli.cli import TASKS
+from semrsm_cli.cli import TASKS, _Interrupt
 from semrsm_cli.config.renamed import RENAMED
 from semrsm_cli.config.schemas import TASKS as SCHEMAS
 from semrsm_cli.config.schemas import register_schemas
-from semrsm_cli.launch import _as_list, _is_list
+from semrsm_cli.errors import SemrsmError
+from semrsm_cli.launch import _as_list, _explain_disk_errors, _is_list
+from semrsm_cli.report.folder import RunFolder
 from tests.command import Command, refuse, succeed
 
 Calls = list[tuple[Any, Path]]
@@ -84,6 +94,58 @@ def test_a_run_lies_in_the_folder_of_its_task(semrsm: Command, pretend: Calls) -
             ((settings, folder),) = pretend
             assert type(settings) is SCHEMAS[task], task
             assert folder.parent == Path.cwd() / "outputs" / task, (task, mode)
+
+
+def test_runs_in_the_same_second_have_folders_of_their_own(
+    semrsm: Command, pretend: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> "Clock":
+            return cls(2026, 1, 1)
+
+    monkeypatch.setattr("hydra.core.utils.datetime", Clock)
+    now = "2026-01-01_00-00-00"
+    for task, arguments, folders in (
+        ("rsm", (), [now, f"{now}_2", f"{now}_3"]),
+        ("cka", ("--multirun", "seed=0,1"), [f"{place}/seed={i}" for place in (now, f"{now}_2") for i in (0, 1)]),
+        ("extract", ("hydra.run.dir=outputs/extract/mine",), ["mine", "mine"]),
+        ("bench", ("--multirun", "seed=0", "hydra.sweep.dir=outputs/bench/mine"), ["mine/seed=0", "mine/seed=0"]),
+    ):
+        pretend.clear()
+        while len(pretend) < len(folders):
+            succeed(semrsm(task, *arguments))
+        assert [folder.relative_to(Path.cwd() / "outputs" / task).as_posix() for _, folder in pretend] == folders
+        assert all((folder / "run.json").is_file() for _, folder in pretend), task
+
+
+def test_jobs_of_a_sweep_stay_in_its_folder_and_apart(semrsm: Command, pretend: Calls) -> None:
+    for task, arguments, begins in (
+        ("rsm", ("seed=0,1", "kernel=rbf"), ["kernel=rbf,seed=0", "kernel=rbf,seed=1"]),
+        (
+            "rsm",
+            ("x=../../feat/a.npy", "kernel=linear,cosine"),
+            ["kernel=linear,x=.._.._feat_a.npy_", "kernel=cosine,x=.._.._feat_a.npy_"],
+        ),
+        ("rsm", ("x=/a/b.npy,/a_b.npy,../a/b.npy",), ["x=_a_b.npy_", "x=_a_b.npy_", "x=.._a_b.npy_"]),
+        ("cka", ("x=a/b.npz,a_b.npz",), ["x=[a_b.npz]_", "x=[a_b.npz]"]),
+        ("rsm", (f"x={'y' * 300}.npy",), ["x=yyyyy"]),
+    ):
+        pretend.clear()
+        succeed(semrsm(task, "--multirun", "hydra.sweep.dir=deep/er/sweep", *arguments))
+        assert {folder.parent for _, folder in pretend} == {Path.cwd() / "deep/er/sweep"}, arguments
+        names = [folder.name for _, folder in pretend]
+        assert len(set(names)) == len(begins), arguments
+        assert all(name.startswith(begin) for name, begin in zip(names, begins, strict=True)), names
+    pretend.clear()
+    succeed(semrsm("translate", "--multirun", "experiment=translate_fig2,translate_fig7", "hydra.sweep.dir=both"))
+    assert [folder.relative_to(Path.cwd()).as_posix() for _, folder in pretend] == ["both", "both/job_2"]
+
+
+def test_a_sweep_that_wrote_nothing_leaves_nothing(semrsm: Command) -> None:
+    for arguments in (("seed=1,x",), ("seed=-2,-1",), ("seed=0", "dataset=folder", "dataset.root=nowhere")):
+        assert semrsm("rsm", "--multirun", *arguments).exit_code in (1, 2), arguments
+        assert not Path("outputs").exists(), arguments
 
 
 def test_all_networks_are_trained_or_some_of_them(semrsm: Command, pretend: Calls) -> None:
@@ -227,6 +289,30 @@ def test_an_old_name_is_answered_with_the_new_one(semrsm: Command) -> None:
     assert every == {new for _, new in asked.values()} | {"n_exact"}
 
 
+def test_a_value_that_cannot_be_read_is_answered_with_one_that_can(semrsm: Command, pretend: Calls) -> None:
+    for task, typed, advised, value in (
+        ("rsm", ["x=two.npz#u"], """'x="two.npz#u"'""", "two.npz#u"),
+        ("rsm", ["x=ä.npy"], """'x="ä.npy"'""", "ä.npy"),
+        ("rsm", ["x=a=b"], """'x="a=b"'""", "a=b"),
+        ("rsm", ["x=a(1)"], """'x="a(1)"'""", "a(1)"),
+        ("rsm", ["x=a'b"], None, "a'b"),
+        ("rsm", ['x=a"b'], None, 'a"b'),
+        ("rsm", ["x=a{b"], None, "a{b"),
+        ("rsm", ["+x=a#b"], """'+x="a#b"'""", "a#b"),
+        ("cka", ["x=two.npz#u"], """'x="two.npz#u"'""", ["two.npz#u"]),
+        ("cka", ["x=[a.npy, b#c.npy]"], """'x=[a.npy,"b#c.npy"]'""", ["a.npy", "b#c.npy"]),
+        ("rsm", ["--multirun", "x=a.npy,b#c.npy"], """'x=a.npy,"b#c.npy"'""", "b#c.npy"),
+    ):
+        complaint = f"cannot read {typed[-1]}; quote it: {advised or ''}"
+        said = refuse(semrsm, task, *typed, complaint=complaint, exit_code=2)
+        pretend.clear()
+        succeed(semrsm(task, *typed[:-1], *shlex.split(said.partition("quote it: ")[2])))
+        assert pretend[-1][0].x == value, typed
+        shutil.rmtree("outputs")
+    for typed in ("nokey", "ä=1", "x#y=1"):
+        assert "quote it" not in refuse(semrsm, "rsm", typed, complaint="", exit_code=2), typed
+
+
 def test_what_the_user_can_mend_is_one_line_and_exit_1(semrsm: Command) -> None:
     for arguments, complaint in (
         (["dataset=folder"], "dataset.root"),
@@ -268,13 +354,27 @@ def fail_with(patch: pytest.MonkeyPatch, error: BaseException) -> None:
 
 def test_full_or_forbidden_disk_is_one_line(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     numpys = "Not enough free space to write 80 bytes after offset 8"
+    half = "160000 requested and 131056 written"
     for error, complaint in (
         (OSError(errno.ENOSPC, "No space left on device"), "cannot write: No space left on device; "),
         (OSError(numpys), f"cannot write: {numpys}; "),
+        (OSError(half), f"cannot write: {half}; "),
         (PermissionError(errno.EACCES, "Permission denied", "val"), "cannot read or write val: Permission denied; "),
     ):
         fail_with(monkeypatch, error)
         refuse(semrsm, "translate", complaint=f"semrsm translate: {complaint}", exit_code=1)
+
+
+def test_an_array_that_the_disk_has_no_room_for_is_one_line(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    folder = RunFolder(tmp_path / "run", command=[])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 17, hard))
+    try:
+        with pytest.raises(SemrsmError, match=r"cannot write.*: .*hydra\.run\.dir=DIR"), _explain_disk_errors():
+            folder.array("rsm", np.zeros(20_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_bug_keeps_its_traceback(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,3 +386,62 @@ def test_a_bug_keeps_its_traceback(semrsm: Command, monkeypatch: pytest.MonkeyPa
 def test_interrupt_ends_with_130(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     fail_with(monkeypatch, KeyboardInterrupt())
     refuse(semrsm, "translate", complaint="run it again", exit_code=130)
+
+
+INTERRUPTED = {
+    "a library is loaded": """
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+""",
+    "many times": """
+def launch(*_):
+    atexit.register(press)
+    try:
+        press()
+    finally:
+        press(), press()
+""",
+    "as it ends": """
+def launch(*_):
+    atexit.register(press)
+""",
+}
+PRESSED = """
+import atexit, os, signal, sys, types
+def press():
+    os.kill(os.getpid(), signal.SIGINT)
+launch = None
+{moment}
+if launch:
+    sys.modules["semrsm_cli.launch"] = types.SimpleNamespace(launch=launch)
+from semrsm_cli.cli import main
+sys.argv = ["semrsm", "rsm"]
+main()
+"""
+
+
+def test_ctrl_c_at_any_moment_ends_with_130_and_no_traceback() -> None:
+    for name, moment in INTERRUPTED.items():
+        code = PRESSED.format(moment=moment)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 130, (name, done.stderr)
+        assert "Traceback" not in done.stderr, (name, done.stderr)
+        assert "Exception ignored" not in done.stderr, (name, done.stderr)
+
+
+def test_ctrl_c_while_tidying_up_counts_once_and_ends_the_run_when_that_takes_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    press = _Interrupt()
+    with pytest.raises(KeyboardInterrupt):
+        press()
+    press()
+    assert not ended
+    monkeypatch.setattr("semrsm_cli.cli._TIDYING_UP", -1.0)
+    press()
+    assert ended == [130]

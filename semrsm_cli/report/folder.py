@@ -1,8 +1,11 @@
 """The folder of one run: settings, tables, figures, arrays and provenance."""
 
+import hashlib
 import importlib.metadata
 import json
+import os
 import platform
+import re
 import resource
 import sys
 import time
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "file_name", "new_folder"]
 
 _LIBRARIES = (
     *("semrsm", "numpy", "scipy", "numba", "torch", "torchvision", "lightning", "timm", "transformers"),
@@ -32,6 +35,8 @@ _LIBRARIES = (
 _FIGURE_FORMATS: dict[str, dict[str, Any]] = {"png": {}, "pdf": {"CreationDate": None}}
 _FIGURE_DPI = 200
 _THUMBNAIL_QUALITY = 85
+_NO_NAME = re.compile(r"[/\x00-\x1f\x7f\ud800-\udfff]")  # leads elsewhere, or cannot be written
+_LONGEST_NAME = 255  # bytes
 
 
 class RunFolder:
@@ -79,11 +84,11 @@ class RunFolder:
         """Write figures/NAME.png and .pdf; the bytes depend on the picture alone."""
         for suffix, metadata in _FIGURE_FORMATS.items():
             save = partial(figure.savefig, format=suffix, dpi=_FIGURE_DPI, bbox_inches="tight", metadata=metadata)
-            self._write(f"figures/{name}.{suffix}", save)
+            self._write("figures", name, f".{suffix}", save)
 
     def thumbnail(self, name: str, image: "Image") -> None:
         """Write thumbnails/NAME.jpg."""
-        self._write(f"thumbnails/{name}.jpg", lambda path: image.save(path, format="JPEG", quality=_THUMBNAIL_QUALITY))
+        self._write("thumbnails", name, ".jpg", lambda path: image.save(path, "JPEG", quality=_THUMBNAIL_QUALITY))
 
     def array(self, name: str, array: np.ndarray) -> None:
         """Write arrays/NAME.npy."""
@@ -92,15 +97,15 @@ class RunFolder:
             with path.open("wb") as file:
                 np.save(file, array, allow_pickle=False)
 
-        self._write(f"arrays/{name}.npy", save)
+        self._write("arrays", name, ".npy", save)
 
     def text(self, name: str, text: str) -> None:
         """Write a text file such as a list of ids."""
-        self._write(name, lambda path: path.write_text(text, encoding="utf-8"))
+        self._write("", name, "", lambda path: path.write_text(text, encoding="utf-8"))
 
     def file(self, name: str, content: bytes) -> None:
         """Write any other file, such as a network's weights."""
-        self._write(name, lambda path: path.write_bytes(content))
+        self._write("", name, "", lambda path: path.write_bytes(content))
 
     def finish(self) -> None:
         """Write config.yaml and run.json."""
@@ -131,11 +136,16 @@ class RunFolder:
 
     def _write_table(self, name: str, frame: pd.DataFrame, suffix: str, note: str) -> None:
         text = FORMATS[suffix](frame, note)
-        self._write(f"tables/{name}.{suffix}", lambda path: path.write_text(text, encoding="utf-8"))
+        self._write("tables", name, f".{suffix}", lambda path: path.write_text(text, encoding="utf-8"))
 
-    def _write(self, name: str, write: Callable[[Path], object]) -> None:
-        final = self.path / name
+    def _write(self, kind: str, name: str, suffix: str, write: Callable[[Path], object]) -> None:
+        """Write the file `name` of a kind; names may come from foreign tables, and never lead out of the folder."""
+        final = self.path / kind / file_name(name, suffix)
+        if not Path(os.path.normpath(final)).is_relative_to(os.path.normpath(self.path)):
+            raise ValueError(f"{final} does not lie in {self.path}")
         final.parent.mkdir(parents=True, exist_ok=True)
+        if not self.written:  # an earlier run into the same folder does not vouch for this one
+            (self.path / "run.json").unlink(missing_ok=True)
         with atomic(final) as unfinished:
             write(unfinished)
         if final not in self.written:
@@ -156,6 +166,32 @@ class RunFolder:
         with suppress(ValueError):
             return str(path.relative_to(Path.cwd()))
         return str(path)
+
+
+def new_folder(path: str) -> str:
+    """Make the folder `path`, or `path_2`, `path_3` and so on where others were there before; returns which."""
+    folder, number = Path(path), 1
+    while True:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir()
+            return str(folder)
+        except FileExistsError:
+            number += 1
+            folder = Path(f"{path}_{number}")
+
+
+def file_name(name: str, suffix: str = "") -> str:
+    """The name of a file or folder for any text: as it is where it can be, else without what leads elsewhere.
+
+    A changed name ends in a hash, so that different texts have different names.
+    """
+    whole = name + suffix
+    if whole not in (".", "..") and not _NO_NAME.search(whole) and len(os.fsencode(whole)) <= _LONGEST_NAME:
+        return whole
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
+    shown = _NO_NAME.sub("_", name).encode()[:200].decode(errors="ignore")
+    return f"{shown}_{digest}{suffix}"
 
 
 def _installed_version(library: str) -> str | None:

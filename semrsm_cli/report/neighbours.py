@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from semrsm_cli.errors import SemrsmError
 from semrsm_cli.report.runs import read_table
 
 __all__ = ["Neighbours", "common_queries", "rank_queries_by_gain", "read_neighbours"]
@@ -35,9 +36,16 @@ class Neighbours:
     objects: dict[str, str]
 
     def picture(self, image: str) -> Image.Image:
-        """The thumbnail of an image."""
-        with Image.open(self.thumbnails[image]) as file:
-            return file.convert("RGB")
+        """The thumbnail of an image.
+
+        Raises:
+            SemrsmError: It is gone, or no picture as runs write them.
+        """
+        try:
+            with Image.open(self.thumbnails[image], formats=["JPEG"]) as file:
+                return file.convert("RGB")
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            raise SemrsmError(f"{self.thumbnails[image]} cannot be read as JPEG; run its task again") from error
 
     def of(self, query: str, invariance: str) -> list[tuple[str, float]]:
         """The neighbours of a query in their order, with their scores."""
@@ -62,7 +70,8 @@ def read_neighbours(run: Path, model: str) -> Neighbours | None:
         return None
     kept = read_table(run / "tables" / "thumbnails.csv", _THUMBNAIL_COLUMNS, text=_THUMBNAIL_COLUMNS)
     table = read_table(run / "tables" / "neighbours.csv", _COLUMNS, text=("query", "neighbour"))
-    thumbnails = {image: run / file for image, file in zip(kept["image"], kept["file"], strict=True)}
+    files = {image: run / str(file) for image, file in zip(kept["image"], kept["file"], strict=True)}
+    thumbnails = {image: file for image, file in files.items() if file.resolve().is_relative_to(run.resolve())}
     kernel = str(table["kernel"].iloc[0])
     shown = (table["kernel"] == kernel) & (table["invariance"] != _POOLED) & table["query"].isin(thumbnails)
     table = table[shown]

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from semrsm_cli.errors import SemrsmError
+from semrsm_cli.report.progress import log
 
 __all__ = ["TABLES", "Run", "find_runs", "join_runs", "read_table"]
 
@@ -24,10 +25,11 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Run:
-    """The folder of one run, and the names of the result tables in it."""
+    """The folder of one run, the names of the result tables in it, and the run's seed."""
 
     path: Path
     tables: tuple[str, ...]
+    seed: int = 0
 
     def table(self, name: str) -> pd.DataFrame:
         """Table `name` with the run's folder and seed before its own columns.
@@ -37,16 +39,8 @@ class Run:
         """
         frame = read_table(self.path / "tables" / f"{name}.csv", TABLES[name])
         frame.insert(0, "run", self.path.as_posix())
-        frame.insert(1, "seed", self.facts().get("seed", 0))
+        frame.insert(1, "seed", self.seed)
         return frame
-
-    def facts(self) -> dict[str, Any]:
-        """Content of run.json; empty where the run did not finish."""
-        try:
-            facts: dict[str, Any] = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return facts
 
     def written_at(self) -> float:
         """When its newest result was written."""
@@ -54,22 +48,52 @@ class Run:
 
 
 def find_runs(places: Sequence[Path]) -> list[Run]:
-    """All runs in the folders `places` and below, the newest last.
+    """All finished runs in the folders `places` and below, the newest last; says which others it leaves out, and why.
 
     Raises:
-        SemrsmError: A place is no folder, or there is no result in any.
+        SemrsmError: A place is no folder, or there is no result of a finished run in any.
     """
     for place in places:
         if not place.is_dir():
             raise SemrsmError(f"there is no folder {place}; set runs= to a folder that runs were written to")
     folders = {path.parent.parent for place in places for name in TABLES for path in place.rglob(f"tables/{name}.csv")}
-    runs = [Run(folder, tuple(n for n in TABLES if (folder / "tables" / f"{n}.csv").is_file())) for folder in folders]
-    if not runs:
+    if not folders:
         raise SemrsmError(
             f"no run in {', '.join(map(str, places))} left a table: none of {', '.join(TABLES)}.csv in a folder named "
             "tables; run `semrsm retrieve` or another task first, or set runs= to where it wrote"
         )
+    runs, left_out = [], []
+    for folder in sorted(folders):
+        try:
+            runs.append(_open_run(folder))
+        except ValueError as error:
+            left_out.append(f"{folder} is left out: {error}")
+    if not runs:
+        others = f" ({len(left_out) - 1} more like it)" if len(left_out) > 1 else ""
+        raise SemrsmError(f"no run in {', '.join(map(str, places))} ended: {left_out[0]}{others}; run its task again")
+    for line in left_out:
+        log(line)
     return sorted(runs, key=lambda run: (run.written_at(), run.path))
+
+
+def _open_run(folder: Path) -> Run:
+    """The finished run in a folder with results.
+
+    Raises:
+        ValueError: It did not end, or its run.json is none.
+    """
+    try:
+        facts: Any = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError("it has no run.json, so its run did not end") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"its run.json cannot be read ({str(error).splitlines()[0]})") from error
+    if not isinstance(facts, dict) or "command" not in facts:
+        raise ValueError("its run.json names no command, so no run wrote it")
+    seed = facts.get("seed", 0)
+    if not isinstance(seed, int):
+        raise ValueError(f"its run.json has the seed {seed!r}, which is no integer")
+    return Run(folder, tuple(name for name in TABLES if (folder / "tables" / f"{name}.csv").is_file()), seed)
 
 
 def join_runs(runs: Iterable[Run], name: str) -> tuple[pd.DataFrame, int]:

@@ -1,5 +1,6 @@
 """A table as CSV, Markdown, LaTeX, and as lines for a terminal."""
 
+import re
 import shutil
 from collections.abc import Callable
 
@@ -9,6 +10,11 @@ __all__ = ["FORMATS", "to_csv", "to_latex", "to_markdown", "to_terminal"]
 
 _DIGITS = 3
 _NARROWEST = 80
+_LATEX = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
+_MARKDOWN = re.compile(r"[|<>`]|(?<=\])\(")  # the end of a cell, HTML, code, the target of a link or picture
 
 
 def to_csv(frame: pd.DataFrame, note: str = "") -> str:
@@ -18,15 +24,17 @@ def to_csv(frame: pd.DataFrame, note: str = "") -> str:
 
 def to_markdown(frame: pd.DataFrame, note: str = "") -> str:
     """The table for a README, and a note below."""
-    below = f"\n{note}\n" if note else ""
-    return _flatten(_blank_repeats(_format_cells(frame))).to_markdown(index=False, disable_numparse=True) + "\n" + below
+    below = f"\n{_escape_markdown(note)}\n" if note else ""
+    shown = _flatten(_blank_repeats(_format_cells(frame))).map(_escape_markdown)
+    shown.columns = [_escape_markdown(str(column)) for column in shown.columns]
+    return shown.to_markdown(index=False, disable_numparse=True) + "\n" + below
 
 
 def to_latex(frame: pd.DataFrame, note: str = "") -> str:
     """The table for a paper, with booktabs rules and columns in groups where it has groups, and a note below."""
     style = _blank_repeats(_format_cells(frame)).style.hide(axis="index")
     style = style.format(escape="latex").format_index(escape="latex", axis="columns")
-    below = f"\n\\smallskip\\par{{\\footnotesize {_escape(note)}}}\n" if note else ""
+    below = f"\n\\smallskip\\par{{\\footnotesize {_escape_latex(note)}}}\n" if note else ""
     return str(style.to_latex(hrules=True, multicol_align="c")) + below
 
 
@@ -81,9 +89,19 @@ def _blank_repeats(frame: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def _escape(text: str) -> str:
+def _escape_latex(text: str) -> str:
     """A text with the characters that LaTeX takes for commands escaped."""
-    return "".join(f"\\{character}" if character in "&%$#_{}" else character for character in text)
+    return _one_line(text).translate(_LATEX)
+
+
+def _escape_markdown(text: str) -> str:
+    """A text with the characters that would end its cell, or that a browser takes for more than text, as numbers."""
+    return _MARKDOWN.sub(lambda found: f"&#{ord(found[0])};", _one_line(text))
+
+
+def _one_line(text: str) -> str:
+    """A text without line breaks."""
+    return re.sub(r"[\r\n]+", " ", text)
 
 
 def _format_cells(frame: pd.DataFrame) -> pd.DataFrame:
@@ -92,11 +110,11 @@ def _format_cells(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _format_cell(value: object) -> str:
-    """One value as text; a missing one as nothing."""
+    """One value as text on one line; a missing one as nothing."""
     if value is None or (isinstance(value, float) and pd.isna(value)):
         return ""
     if not isinstance(value, float):
-        return str(value)
+        return _one_line(str(value))
     if value == 0 or 1e-3 <= abs(value) < 1e4:
         return f"{value:.{_DIGITS}f}"
     return f"{value:.{_DIGITS}g}"

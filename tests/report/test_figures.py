@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,12 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from semrsm_cli.report.figures.cka import cka_figure
+from semrsm_cli.report.figures.cka import cka_figure, consistency_figure
 from semrsm_cli.report.figures.correlate import intervals_figure
+from semrsm_cli.report.figures.report import models_neighbours_figure, models_scores_figure
+from semrsm_cli.report.figures.retrieve import Picture, neighbours_figure
+from semrsm_cli.report.figures.style import short_layer, verbatim
+from semrsm_cli.report.figures.train import learning_curve_figure
 from semrsm_cli.report.figures.translate import translation_figure
 
 INVARIANCES = ("none", "permutation")
@@ -83,3 +88,30 @@ def test_intervals() -> Figure:
                 row |= {statistic: value, f"{statistic}_low": value - 0.05, f"{statistic}_high": value + 0.1}
             rows.append(row)
     return intervals_figure(pd.DataFrame(rows))
+
+
+def test_names_with_dollars_are_no_formulas() -> None:
+    name = r"$\foo$"
+    shown = Picture(gradient(0, 255), {name: 2}, 0.5)
+    two = np.array([[0.25, 0.5], [0.5, 0.25]])
+    layers = [f"{name}.0", f"{name}.1"]
+    scores = pd.DataFrame({"model": [name], "kernel": [name], "invariance": "none", "at_1": 0.5, "paper": np.nan})
+    curve = {f"{kind}_{score}": [0.5, 0.25] for kind in ("train", "val") for score in ("loss", "accuracy")}
+    for case, figure in {
+        "neighbours": neighbours_figure(shown, {"none": [shown]}, title=name),
+        "neighbours of models": models_neighbours_figure(shown.image, name, {name: {"none": [shown]}}),
+        "scores of models": models_scores_figure(scores.assign(ci_low=0.25, ci_high=0.75), metric="count_f1"),
+        "cka": cka_figure(two, two, layers, layers, label_a=name, label_b=name, kernel="rbf"),
+        "consistency": consistency_figure({"rbf": two[None]}, layers, [4, 1], label=name),
+        "learning curve": learning_curve_figure(pd.DataFrame(curve | {"epoch": [1, 2]}), chance=0.5, label=name),
+    }.items():
+        file = BytesIO()
+        figure.savefig(file, format="png")
+        assert file.tell(), case
+    assert short_layer(f"stem.{name}") == r"\$\foo\$"
+
+
+def test_verbatim_texts_are_drawn_as_they_are() -> None:
+    for text in ("cup", "$5", r"$\foo$", r"a\$b", "$a$ and $"):
+        label = Figure().text(0, 0, verbatim(text))
+        assert label._preprocess_math(label.get_text()) == (text, False)  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.report.folder import RunFolder, file_name, new_folder
 
 
 @pytest.fixture
@@ -75,3 +75,54 @@ def test_folder_of_another_run_stays(folder: RunFolder) -> None:
     (folder.path.parent / "yesterday").mkdir()
     folder.remove_if_empty()
     assert (folder.path.parent / "yesterday").exists()
+
+
+def test_names_lead_nowhere_and_stay_apart(folder: RunFolder) -> None:
+    ordinary = ("retrieval_scenes", "layer1.0.sum_permutation", "SAM ViT,B32", "été 日本", "..hidden", "x" * 251, "")
+    strange = (
+        "x/../../../../pwn",
+        "x_.._.._.._.._pwn",
+        "/etc/pwn",
+        "a/b",
+        "a_b",
+        "a\0b",
+        "a\nb",
+        "a\udce4b",
+        "x" * 252,
+    )
+    for name in ordinary:
+        assert file_name(name, ".csv") == f"{name}.csv"
+    assert file_name("x/../a", ".csv").startswith("x_.._a_")
+    assert len({file_name(name) for name in (*strange, ".", "..")}) == len(strange) + 2
+    for name in strange:
+        folder.data(name, pd.DataFrame({"a": [1]}))
+    root = folder.path.parents[2]
+    files = [path.relative_to(root) for path in root.rglob("*") if path.is_file()]
+    assert len(files) == len(strange)
+    assert {path.parent.as_posix() for path in files} == {"outputs/task/now/tables"}
+    assert {path.suffix for path in files} == {".csv"}
+    assert all(len(path.name.encode()) <= 255 for path in files)
+
+
+def test_a_file_outside_of_the_folder_is_never_written(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semrsm_cli.report.folder.file_name", lambda name, suffix: name + suffix)
+    with pytest.raises(ValueError, match="does not lie in"):
+        folder.data("x/../../../pwn", pd.DataFrame({"a": [1]}))
+
+
+def test_every_run_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    place = tmp_path / "outputs" / "rsm" / "now"
+    assert [Path(new_folder(str(place))).name for _ in range(3)] == ["now", "now_2", "now_3"]
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for broken in ("file/now", "link/now"):
+        with pytest.raises(OSError):  # noqa: PT011, the system's own words
+            new_folder(str(tmp_path / broken))
+
+
+def test_a_rerun_that_did_not_end_has_no_provenance_of_the_run_before(folder: RunFolder) -> None:
+    folder.finish()
+    again = RunFolder(folder.path, command=[])
+    assert (folder.path / "run.json").exists()
+    again.data("numbers", pd.DataFrame({"a": [1]}))
+    assert not (folder.path / "run.json").exists()

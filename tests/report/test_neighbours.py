@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from semrsm_cli.errors import SemrsmError
 from semrsm_cli.report.neighbours import Neighbours, common_queries, rank_queries_by_gain, read_neighbours
 
 KERNELS = ("cosine", "linear")
@@ -53,6 +54,19 @@ def test_a_run_without_thumbnails_is_none(tmp_path: Path) -> None:
     folder = left_by_a_run(tmp_path / "1", {"a": ("x", "y")}, {}, ["a"])
     (folder / "tables" / "thumbnails.csv").unlink()
     assert read_neighbours(folder, "A") is None
+
+
+def test_pictures_from_elsewhere_or_of_another_kind_are_not_shown(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "secret.jpg")
+    for name, file in (("above", "../secret.jpg"), ("absolute", str(tmp_path / "secret.jpg"))):
+        folder = left_by_a_run(tmp_path / name, {"a": ("x", "y")}, {}, ["a", "x", "y"])
+        kept = pd.read_csv(folder / "tables" / "thumbnails.csv").assign(file=["a.jpg", "x.jpg", file])
+        kept.to_csv(folder / "tables" / "thumbnails.csv", index=False)
+        assert read(folder).of("a", "none"), name
+        assert not read(folder).of("a", "permutation"), name
+    (folder / "a.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    with pytest.raises(SemrsmError, match=r"a\.jpg cannot be read as JPEG; run its task again"):
+        read(folder).picture("a")
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,14 @@ COLUMNS = ("model", "dataset", "n_database", "metric", "kernel", "invariance")
 
 
 def run(folder: Path, *, at: float, score: float, seed: int | None = None, **changes: object) -> Path:
-    """A run of one row, written at second `at`."""
+    """A finished run of one row, written at second `at`."""
     row = dict(zip(COLUMNS, ("A", "scenes", 8, "count_f1", "cosine", "none"), strict=True)) | changes
     (folder / "tables").mkdir(parents=True)
     path = folder / "tables" / "retrieval.csv"
     pd.DataFrame([row | {"at_1": score}]).to_csv(path, index=False)
     os.utime(path, (at, at))
-    if seed is not None:
-        (folder / "run.json").write_text(json.dumps({"seed": seed}))
+    facts = {"command": ["semrsm retrieve"]} | ({} if seed is None else {"seed": seed})
+    (folder / "run.json").write_text(json.dumps(facts))
     return folder
 
 
@@ -74,3 +74,30 @@ def test_no_folder_no_run_or_a_broken_table_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SemrsmError, match=r"retrieval\.csv cannot be read as a table: ") as raised:
         join_runs(find_runs([tmp_path]), "retrieval")
     assert "\n" not in str(raised.value)
+
+
+def test_runs_that_did_not_end_are_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cases = {
+        "killed": (None, "it has no run.json, so its run did not end"),
+        "half": ('{"command": [', "its run.json cannot be read"),
+        "binary": ("\udcff", "its run.json cannot be read"),
+        "deep": ("[" * 100_000, "its run.json cannot be read"),
+        "list": ("[]", "its run.json names no command"),
+        "other": ("{}", "its run.json names no command"),
+        "seeds": ('{"command": [], "seed": [0, 1]}', "its run.json has the seed [0, 1], which is no integer"),
+    }
+    for name, (text, _) in cases.items():
+        record = run(tmp_path / name, at=9, score=0.9) / "run.json"
+        record.unlink() if text is None else record.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(
+        SemrsmError, match=r"ended: .*binary is left out: .* \(6 more like it\); run its task again"
+    ) as raised:
+        find_runs([tmp_path])
+    assert "\n" not in str(raised.value)
+    assert not capsys.readouterr().err
+    run(tmp_path / "whole", at=1, score=0.1, seed=0)
+    assert join_runs(find_runs([tmp_path]), "retrieval")[0]["at_1"].tolist() == [0.1]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == len(cases)
+    for line, name in zip(lines, sorted(cases), strict=True):
+        assert f"{name} is left out: {cases[name][1]}" in line

@@ -1,5 +1,7 @@
 """Tables for files and for the terminal."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -69,3 +71,30 @@ def test_notes_stand_below_where_there_is_a_place_for_them() -> None:
     assert to_markdown(FRAME, "50 % of a_b").endswith("|\n\n50 % of a_b\n")
     assert r"{\footnotesize 50 \% of a\_b}" in to_latex(FRAME, "50 % of a_b")
     assert to_csv(FRAME, "50 % of a_b") == to_csv(FRAME)
+
+
+HOSTILE = r"\input{x} ~ ^ & % # $ _ | <img onerror=x> `id`" + "\n\n[a](b)"
+
+
+def test_hostile_texts_stay_texts_in_markdown_and_latex() -> None:
+    frame = pd.DataFrame({HOSTILE: [HOSTILE, "x"], "b": ["y", "z"]})
+    markdown, latex = to_markdown(frame, HOSTILE), to_latex(frame, HOSTILE)
+    table, note = markdown.split("\n\n")
+    assert [line.count("|") for line in table.splitlines()] == [3] * 4
+    assert note.count("\n") == 1
+    for lines in (table, note):
+        assert not {"<", ">", "`"} & set(lines)
+        assert "&#60;img onerror=x&#62;" in lines
+        assert "](" not in lines
+    assert latex.count("textbackslash") == 3
+    assert r"\input" not in latex
+    commands = set(re.findall(r"\\[a-z]+", latex))
+    ours = {r"\begin", r"\end", r"\toprule", r"\midrule", r"\bottomrule", r"\smallskip", r"\par", r"\footnotesize"}
+    assert commands - ours == {r"\textbackslash", r"\textasciitilde", r"\textasciicircum", r"\space"}
+    assert not re.search(r"(?<!\\)[%#$_~^]", latex)
+
+
+def test_ordinary_texts_keep_their_spelling() -> None:
+    for text in ("SAM ViT/B32", "[0.1, 0.2]", "Salt & pepper", "été, 日本", "a (b)", "x = y; 'z' \"q\""):
+        assert f"| {text}" in to_markdown(pd.DataFrame({"a": [text]}), text)
+        assert to_markdown(pd.DataFrame({"a": [text]}), text).endswith(f"\n\n{text}\n")

@@ -27,6 +27,7 @@ def table(name: str, run: str = "report") -> pd.DataFrame:
 def left_by_a_run(path: str, name: str, rows: pd.DataFrame) -> None:
     (Path(path) / "tables").mkdir(parents=True)
     rows.to_csv(Path(path) / "tables" / f"{name}.csv", index=False)
+    (Path(path) / "run.json").write_text('{"command": []}')
 
 
 def test_a_sweep_is_joined_and_drawn(semrsm: Command) -> None:
@@ -125,6 +126,32 @@ def test_correlations_and_timings_are_joined_too(semrsm: Command) -> None:
     assert table("table5")["s = 256 ms"].tolist() == [5, 4, 1] * 2
     assert len(table("joined_cka")) == 1
     assert "joined_cka" in result.stdout
+
+
+def test_names_in_foreign_tables_lead_out_of_no_folder(semrsm: Command) -> None:
+    rows = paper.paper_table(2).rename(columns={"database_size": "n_database", "f1_at_1": "paper"})
+    rows = rows.assign(at_1=rows["paper"], ci_low=0.1, ci_high=0.9, metric="count_f1", n_queries=1)
+    rows = rows.assign(dataset="x/../../../../ESC/pwn", matching=r"\input FILE | <img>")
+    left_by_a_run("runs/foreign", "retrieval", rows)
+    before = set(Path().rglob("*"))
+    succeed(semrsm("report", "runs=runs", "hydra.run.dir=a/b/c/d/report"))
+    files = {path for path in set(Path().rglob("*")) - before if path.is_file()}
+    assert len({path for path in files if "ESC" in path.name}) == 3 + 2 * 3
+    assert {path.parent.as_posix() for path in files} == {f"a/b/c/d/report{end}" for end in ("", "/tables", "/figures")}
+    (latex,) = Path("a/b/c/d/report/tables").glob("retrieval_*.tex")
+    assert r"\input" not in latex.read_text()
+
+
+def test_runs_that_did_not_end_are_named_and_left_out(semrsm: Command) -> None:
+    row = pd.DataFrame([dict.fromkeys(CKA, "x") | {"cka": 0.5}])
+    left_by_a_run("runs/whole", "cka", row)
+    left_by_a_run("runs/killed", "cka", row.assign(cka=0.25))
+    Path("runs/killed/run.json").unlink()
+    complaint = "runs/killed is left out: it has no run.json, so its run did not end"
+    refuse(semrsm, "report", "runs=runs/killed", complaint=complaint, exit_code=1)
+    result = succeed(semrsm("report", "runs=runs", "hydra.run.dir=report"))
+    assert result.stderr == f"{complaint}\n"
+    assert table("joined_cka")["cka"].tolist() == [0.5]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from semrsm_cli.report.figures.style import DIVERGING, INVARIANCE_TITLE, PAGE_WIDTH, SEQUENTIAL, paper_style
+from semrsm_cli.report.figures.style import DIVERGING, INVARIANCE_TITLE, PAGE_WIDTH, SEQUENTIAL, paper_style, verbatim
 
 __all__ = [
     "cka_figure",
@@ -54,9 +54,9 @@ def cka_figure(
             axes.set_title(INVARIANCE_TITLE[name])
         change = _draw_heat_map(right, difference, layers_a, layers_b, cmap=DIVERGING, vmin=-largest, vmax=largest)
         right.set_title("difference, semantic \N{MINUS SIGN} spatio-semantic")
-        left.set_ylabel(label_a)
+        left.set_ylabel(verbatim(label_a))
         for axes in (left, middle, right):
-            axes.set_xlabel(label_b)
+            axes.set_xlabel(verbatim(label_b))
         _add_colorbar(figure, picture, [left, middle], f"CKA, {_KERNEL_NAME[kernel]} kernel")
         _add_colorbar(figure, change, [right], "difference of CKA")
     return figure
@@ -80,7 +80,7 @@ def consistency_figure(
         grid: Any = figure.subplots(1, len(means) + 1)
         for axes, (kernel, mean) in zip(grid, means.items(), strict=False):
             picture = _draw_heat_map(axes, mean, layers, layers, cmap=SEQUENTIAL, vmin=low, vmax=high)
-            axes.set(title=f"{label}, {_KERNEL_NAME[kernel]} kernel", xlabel="spatio-semantic RSM")
+            axes.set(title=f"{verbatim(label)}, {_KERNEL_NAME[kernel]} kernel", xlabel="spatio-semantic RSM")
         grid[0].set_ylabel("semantic RSM")
         _add_colorbar(figure, picture, list(grid[:-1]), "CKA")
         _draw_diagonals(grid[-1], values, layers, positions)
@@ -169,5 +169,5 @@ def _layer_labels(layers: Sequence[str]) -> list[str]:
         end = shared + 1
         while end < len(name) and sum(other[:end] == name[:end] for other in parts) > 1:
             end += 1
-        labels.append(".".join(name[shared:end]))
+        labels.append(verbatim(".".join(name[shared:end])))
     return labels

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure, SubFigure
 from PIL import Image
 
 from semrsm_cli.report.figures.retrieve import Picture, add_legend, draw_bars, draw_picture
-from semrsm_cli.report.figures.style import COLOR, INVARIANCE_TITLE, PAGE_WIDTH, paper_style
+from semrsm_cli.report.figures.style import COLOR, INVARIANCE_TITLE, PAGE_WIDTH, paper_style, verbatim
 from semrsm_cli.report.layout import METRIC_TITLE
 
 __all__ = ["models_neighbours_figure", "models_scores_figure"]
@@ -33,9 +33,9 @@ def models_scores_figure(table: pd.DataFrame, *, metric: str) -> Figure:
                 rows = table[(table["kernel"] == kernel) & (table["invariance"] == invariance)]
                 x = np.arange(len(models)) + (k - (len(invariances) - 1) / 2) * width
                 draw_bars(axes, x, rows.set_index("model").reindex(models), width, invariance)
-            axes.set(ylim=(0, 1.12), ylabel=kernel)
+            axes.set(ylim=(0, 1.12), ylabel=verbatim(str(kernel)))
             axes.tick_params(bottom=False)
-        panels[-1].set_xticks(range(len(models)), models)
+        panels[-1].set_xticks(range(len(models)), [verbatim(str(model)) for model in models])
         figure.supylabel(f"{METRIC_TITLE[metric]} at the first neighbour", fontsize=8)
         add_legend(figure, panels[0])
     return figure
@@ -55,7 +55,7 @@ def models_neighbours_figure(
         axes = parts[0].subplots()
         draw_picture(axes, Picture(query, {}, None), frame="#333333")
         axes.set_title("query")
-        axes.set_xlabel(textwrap.fill(caption, 34), fontsize=6, labelpad=2)
+        axes.set_xlabel(verbatim(textwrap.fill(caption, 34)), fontsize=6, labelpad=2)
         for part, invariance in zip(parts[1:], invariances, strict=True):
             rows = {model: of_model.get(invariance, ()) for model, of_model in models.items()}
             _draw_lines(part, rows, k, frame=COLOR[invariance])
@@ -67,7 +67,7 @@ def _draw_lines(part: SubFigure, rows: Mapping[str, Sequence[Picture]], k: int, 
     """A line of pictures for each model, whose name stands above its first."""
     grid: Any = part.subplots(len(rows), k, squeeze=False)
     for places, (model, row) in zip(grid, rows.items(), strict=True):
-        places[0].set_title(model, loc="left", fontsize=7, pad=2)
+        places[0].set_title(verbatim(str(model)), loc="left", fontsize=7, pad=2)
         for rank, place in enumerate(places):
             if rank < len(row):
                 draw_picture(place, row[rank], frame=frame)

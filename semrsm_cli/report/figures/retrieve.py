@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from semrsm_cli.report.figures.style import COLOR, INVARIANCE_TITLE, PAGE_WIDTH, bare, paper_style
+from semrsm_cli.report.figures.style import COLOR, INVARIANCE_TITLE, PAGE_WIDTH, bare, paper_style, verbatim
 from semrsm_cli.report.layout import METRIC_TITLE
 
 __all__ = [
@@ -107,7 +107,7 @@ def neighbours_figure(query: Picture, rows: Mapping[str, Sequence[Picture]], *, 
         left, right = parts
         axes = left.subplots()
         draw_picture(axes, query, frame="#333333")
-        axes.set_title(f"query\n{title}")
+        axes.set_title(f"query\n{verbatim(title)}")
         grid: Any = right.subplots(len(rows), k, squeeze=False)
         for places, (invariance, row) in zip(grid, rows.items(), strict=True):
             for rank, place in enumerate(places):
@@ -132,7 +132,7 @@ def _describe_objects(objects: Mapping[str, int]) -> str:
     """The objects in words, two a line: `2 cup, chair` and how many kinds are left out."""
     words = [name if count == 1 else f"{count} {name}" for name, count in objects.items()]
     shown = words[:_N_OBJECTS] + ([f"+{len(words) - _N_OBJECTS} more"] if len(words) > _N_OBJECTS else [])
-    return "\n".join(", ".join(shown[i : i + 2]) for i in range(0, len(shown), 2))
+    return verbatim("\n".join(", ".join(shown[i : i + 2]) for i in range(0, len(shown), 2)))
 
 
 def matched_figure(matched: MatchedPicture) -> Figure:

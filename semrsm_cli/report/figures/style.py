@@ -7,7 +7,17 @@ from typing import Any, Final
 import matplotlib as mpl
 from matplotlib.axes import Axes
 
-__all__ = ["COLOR", "DIVERGING", "INVARIANCE_TITLE", "PAGE_WIDTH", "SEQUENTIAL", "bare", "paper_style", "short_layer"]
+__all__ = [
+    "COLOR",
+    "DIVERGING",
+    "INVARIANCE_TITLE",
+    "PAGE_WIDTH",
+    "SEQUENTIAL",
+    "bare",
+    "paper_style",
+    "short_layer",
+    "verbatim",
+]
 
 PAGE_WIDTH: Final = 9.0  # inches; 5.5 at NeurIPS, where fonts then stand at 6 pt
 SEQUENTIAL: Final = "viridis"
@@ -60,7 +70,15 @@ def bare(axes: Axes) -> None:
     axes.spines[:].set_visible(False)
 
 
+def verbatim(text: str) -> str:
+    """A text from data, such as the name of a class or of a file, whose dollars matplotlib shall not take for formulas.
+
+    Works where `parse_math` does not reach: labels of ticks are made when a figure is saved.
+    """
+    return text.replace("$", r"\$")
+
+
 def short_layer(layer: str) -> str:
     """The end of a module name that tells layers apart: `encoder.layers.encoder_layer_3` becomes `layer 3`."""
     parts = [part for part in layer.replace("_", ".").split(".") if part]
-    return " ".join(parts[-2:]) if parts and parts[-1].isdigit() and len(parts) > 1 else parts[-1]
+    return verbatim(" ".join(parts[-2:]) if parts and parts[-1].isdigit() and len(parts) > 1 else parts[-1])

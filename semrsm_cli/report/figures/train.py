@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from semrsm_cli.report.figures.style import PAGE_WIDTH, paper_style
+from semrsm_cli.report.figures.style import PAGE_WIDTH, paper_style, verbatim
 
 __all__ = ["learning_curve_figure"]
 
@@ -29,7 +29,7 @@ def learning_curve_figure(curve: pd.DataFrame, *, chance: float, label: str) -> 
         right.axhline(chance, color="#444444", linewidth=0.6, linestyle=":", label="most frequent class")
         right.set(ylabel="accuracy", ylim=(0, 1))
         figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-        figure.suptitle(label, fontsize=8)
+        figure.suptitle(verbatim(label), fontsize=8)
     return figure
 
 
