@@ -40,6 +40,8 @@ _FINAL = ("layernorm", "norm", "post_layernorm", "rms_norm", "vision_encoder.nec
 """What transformers calls the module that makes the last hidden state of the last block's output."""
 _POOLED_NORM = ("clip_vision_model", "clipseg", "convnext", "convnextv2", "mlcd_vision_model")
 """Models whose module of such a name sees the pooled vector alone: their last hidden state is the last block's."""
+_OWN_CODE_ALONE = {"trust_remote_code": False}
+"""Without it transformers asks whether code of the checkpoint's may run, and runs it on "y"."""
 _CHANNELS_LAST = ("sam_vision_model", "sam_hq_vision_model")
 
 
@@ -51,8 +53,10 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
         if known:
             config, processor = ARCHITECTURES[name].config(), ARCHITECTURES[name].processor()
         else:
-            config = transformers.AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
-            processor = transformers.AutoImageProcessor.from_pretrained(name, revision=revision, backend="pil")
+            config = transformers.AutoConfig.from_pretrained(name, revision=revision, **_OWN_CODE_ALONE)
+            processor = transformers.AutoImageProcessor.from_pretrained(
+                name, revision=revision, backend="pil", **_OWN_CODE_ALONE
+            )
         build_class, config = _find_model_class(name, config)
         _configure(config, options, name)
         if weights == PRETRAINED:
@@ -148,6 +152,7 @@ def _load_pretrained(build_class: Any, config: Any, name: str, revision: str | N
         dtype=torch.float32,
         output_loading_info=True,
         ignore_mismatched_sizes=True,  # they are refused below, with their names
+        **_OWN_CODE_ALONE,
     )
     check_complete(name, missing=info["missing_keys"], differ=info["mismatched_keys"])
     return module
@@ -173,6 +178,11 @@ def _hub_errors(name: str, revision: str | None, is_local: bool) -> Iterator[Non
     except (OSError, ValueError, SafetensorError) as error:
         if isinstance(error, OSError) and constants.HF_HUB_OFFLINE and not is_local:
             raise SemrsmError(how_to_fetch(name, revision, random_works=name in ARCHITECTURES)) from error
+        if "trust_remote_code" in str(error):
+            raise SemrsmError(
+                f"{name} can be read by code of its own alone, which is never run; choose a network that transformers "
+                "itself has, or compare features of your own with x=FILE"
+            ) from error
         raise SemrsmError(f"cannot load {name}: {first_line(error)}") from error
 
 
