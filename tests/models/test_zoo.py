@@ -144,6 +144,47 @@ def test_wrong_names_and_options_are_one_line(subtests: pytest.Subtests) -> None
             assert "\n" not in str(caught.value)
 
 
+def test_timms_options_load_no_files(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    class Code:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (tmp_path / "ran").touch, ()
+
+    path = str(tmp_path / "own.pth")
+    torch.save({"state_dict": Code()}, path)
+    for option, settings in (
+        ("checkpoint_path", {"checkpoint_path": path}),
+        ("pretrained", {"pretrained": True}),
+        ("pretrained_cfg.file", {"pretrained_cfg": {"file": path, "num_classes": 1000}}),
+        ("pretrained_cfg_overlay.file", {"pretrained_cfg_overlay": {"file": path, "source": "local-dir"}}),
+        ("pretrained_cfg_overlay.hf_hub_id", {"pretrained_cfg_overlay": {"hf_hub_id": "nobody/own"}}),
+        ("pretrained_cfg_overlay.url", {"pretrained_cfg_overlay": {"url": f"file://{path}"}}),
+    ):
+        for weights in ("random", "pretrained"):
+            with subtests.test(option, weights=weights):
+                with pytest.raises(SemrsmError, match=rf"model\.options\.{option} .* model\.weights=PATH$") as caught:
+                    load("timm", "resnet10t", weights=weights, options=settings)
+                assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()
+    overlay = {"pretrained_cfg_overlay": {"mean": (0.0, 0.0, 0.0)}}
+    assert load("timm", "resnet10t", weights="random", options=overlay).normalise.mean == (0, 0, 0)
+
+
+def test_a_pickle_in_timms_folder_is_not_run(tmp_path: Path) -> None:
+    import timm
+    from timm.models import save_for_hf
+
+    class Code:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (tmp_path / "ran").touch, ()
+
+    save_for_hf(timm.create_model("resnet10t"), tmp_path, safe_serialization=False)
+    torch.save({"state_dict": Code()}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(SemrsmError, match="timm has no weights for local-dir:") as caught:
+        load("timm", f"local-dir:{tmp_path}")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()
+
+
 def test_names_are_known_before_any_library_is_imported() -> None:
     code = "import sys, semrsm_cli.models; print({'torch', 'timm', 'torchvision', 'transformers'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
