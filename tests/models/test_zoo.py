@@ -2,12 +2,14 @@
 
 import http.server
 import pickle
+import socket
 import subprocess
 import sys
 import threading
 import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from safetensors.torch import save_file
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.models import capture, load
 from semrsm_cli.models.efficientnet_lite0 import _timm_name
+from semrsm_cli.models.from_torchvision import _download_weights
 from semrsm_cli.models.hub import _is_reachable, cache_first
 
 EGYPTIAN_CAT, ESPRESSO = 285, 967
@@ -98,6 +101,42 @@ def test_torchvision_weights_without_network_say_what_to_fetch(tmp_path: Path, m
         load("torchvision", "resnet18")
     assert str(tmp_path / "hub" / "checkpoints") in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_downloads_that_stop_say_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr("semrsm_cli.models.from_torchvision._SILENT_SECONDS", 0.2)
+    beginning = b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nabc"
+    for case, answer, is_closed, complaint in (
+        ("never answers", b"", False, "timed out"),
+        ("falls silent", beginning, False, "timed out"),
+        ("breaks off", beginning, True, "invalid hash"),
+    ):
+        with subtests.test(case), socket.create_server(("127.0.0.1", 0)) as server:
+            open_connections: list[socket.socket] = []
+            thread = threading.Thread(target=answer_once, args=(server, answer, is_closed, open_connections))
+            thread.start()
+            url = f"http://127.0.0.1:{server.getsockname()[1]}/resnet18-f37072fd.pth"
+            with pytest.raises(
+                SemrsmError, match=rf"can't be downloaded \(.*{complaint}.*\); fetch {url} on"
+            ) as caught:
+                _download_weights(SimpleNamespace(url=url))
+            assert "\n" not in str(caught.value)
+            assert socket.getdefaulttimeout() is None
+            assert not list((tmp_path / "hub" / "checkpoints").iterdir())
+            thread.join()
+            for connection in open_connections:
+                connection.close()
+
+
+def answer_once(server: socket.socket, answer: bytes, is_closed: bool, left_open: list[socket.socket]) -> None:
+    connection, _ = server.accept()
+    connection.recv(4096)
+    connection.sendall(answer)
+    connection.close() if is_closed else left_open.append(connection)
 
 
 def test_timm_weights_without_network_say_what_to_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
