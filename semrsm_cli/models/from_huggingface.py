@@ -1,5 +1,6 @@
 """Networks of the Hugging Face hub, or of a local folder with the same files."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -42,6 +43,8 @@ _POOLED_NORM = ("clip_vision_model", "clipseg", "convnext", "convnextv2", "mlcd_
 """Models whose module of such a name sees the pooled vector alone: their last hidden state is the last block's."""
 _OWN_CODE_ALONE = {"trust_remote_code": False}
 """Without it transformers asks whether code of the checkpoint's may run, and runs it on "y"."""
+_ORIGIN = ("_commit_hash", "_name_or_path", "name_or_path", "transformers_version")
+"""Entries of a config that say where it was read and who wrote it, which changes no feature."""
 _CHANNELS_LAST = ("sam_vision_model", "sam_hq_vision_model")
 
 
@@ -91,7 +94,17 @@ def _wrap_model(name: str, module: Any, processor: Any) -> Network:
         n_classes=int(module.config.num_labels) if classifies else None,
         is_cnn=is_cnn(module),
         channels_last=kind in _CHANNELS_LAST,
+        configuration=json.dumps(_settings_of(module.config.to_dict()), sort_keys=True, default=str),
     )
+
+
+def _settings_of(config: dict[str, Any]) -> dict[str, Any]:
+    """A config, and those within it, without their origin."""
+    return {
+        name: _settings_of(value) if isinstance(value, dict) else value
+        for name, value in config.items()
+        if name not in _ORIGIN
+    }
 
 
 def _normalisation(processor: Any) -> Normalise:

@@ -1,8 +1,10 @@
 """Networks of timm, and the embedded EfficientNet-Lite0."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -63,6 +65,7 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
         n_classes=int(module.num_classes) or None,
         is_cnn=is_cnn(module),
         channels_last=str(getattr(module, "output_fmt", "NCHW")) == "NHWC",
+        configuration=_folder_settings(name),
     )
 
 
@@ -124,6 +127,14 @@ def _hub_errors(name: str) -> Iterator[None]:
         listed = str(error).partition("Missing key(s) in state_dict:")[2].partition("\n")[0]
         check_complete(name, missing=re.findall(r'"([^"]+)"', listed), differ=())
         raise SemrsmError(f"timm has no weights for {name}: {' '.join(str(error).split())[:300]}") from error
+
+
+def _folder_settings(name: str) -> str:
+    """The config.json of a local folder, which can be edited beside the same weights; all else the name says."""
+    library, _, folder = name.partition(":")
+    if library.lower() != "local-dir":
+        return ""
+    return json.dumps(json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")), sort_keys=True)
 
 
 def _data_settings(name: str, module: Any, options: dict[str, Any]) -> dict[str, Any]:

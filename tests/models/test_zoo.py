@@ -1,6 +1,7 @@
 """Loading by source and name: published weights, weights of the user's, and what is said when they are absent."""
 
 import http.server
+import json
 import pickle
 import socket
 import subprocess
@@ -237,6 +238,57 @@ def test_identity_tells_networks_apart() -> None:
     other = load("timm", "resnet10t", weights="random", options={"num_classes": 7})
     assert network.identity["weights"] != other.identity["weights"]
     assert other.identity["options"] == "num_classes=7"
+
+
+def test_identity_holds_the_configuration(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    """An edit beside the same weights makes another network; a note of who wrote a file, or where, does not."""
+    for source, write, edit, note in (
+        ("huggingface", write_vit, {"hidden_act": "tanh"}, {"transformers_version": "4.0", "_name_or_path": "/old"}),
+        ("timm", write_resnet, {"model_args": {"output_stride": 16}}, {}),
+    ):
+        with subtests.test(source):
+            folder = tmp_path / source
+            config = write(folder)
+            name = f"local-dir:{folder}" if source == "timm" else str(folder)
+            before = load(source, name).identity
+            change_json(config, note)
+            assert load(source, name).identity == before
+            change_json(config, edit)
+            after = load(source, name).identity
+            assert {key for key in before if after[key] != before[key]} == {"configuration"}
+
+
+def write_vit(folder: Path) -> Path:
+    from tests.models.conftest import vit
+
+    model, processor = vit()
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder / "config.json"
+
+
+def write_resnet(folder: Path) -> Path:
+    import timm
+    from timm.models import save_for_hf
+
+    save_for_hf(timm.create_model("resnet10t"), folder, safe_serialization=True)
+    return folder / "config.json"
+
+
+def change_json(path: Path, changes: dict[str, Any]) -> None:
+    """Change entries of a file, and of the dictionaries in it."""
+    content = json.loads(path.read_text())
+    for key, value in changes.items():
+        content[key] = content.get(key, {}) | value if isinstance(value, dict) else value
+    path.write_text(json.dumps(content))
+
+
+def test_identity_holds_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = load("torchvision", "resnet18", weights="random").identity["versions"]
+    assert [part.split()[0] for part in one.split(", ")] == ["torch", "torchvision", "timm", "transformers"]
+    monkeypatch.setattr("semrsm_cli.models.zoo.version", lambda library: "99.0")
+    other = load("torchvision", "resnet18", weights="random").identity["versions"]
+    assert other == "torch 99.0, torchvision 99.0, timm 99.0, transformers 99.0"
 
 
 @pytest.mark.parametrize(
