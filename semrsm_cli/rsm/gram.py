@@ -134,7 +134,7 @@ def gram(
     if tiles is not None and not in_memory:
         result = Gram(tiles.inner, tiles.bound, sq_x, sq_y, y is None)
     else:
-        result = Gram(np.empty((plan.n, plan.m)), np.empty((plan.n, plan.m)), sq_x, sq_y, y is None)
+        result = Gram(*_reserve(plan.n, plan.m), sq_x, sq_y, y is None)
     for tile, inner, bound in _finished_tiles(x, y, pair_matcher, plan, pairs, tiles):
         if in_memory:
             _place(result, tile, inner, bound)
@@ -144,6 +144,17 @@ def gram(
         np.fill_diagonal(result.inner, sq_x)
         np.fill_diagonal(result.bound, sq_x)
     return result
+
+
+def _reserve(n: int, m: int) -> tuple[_Values, _Values]:
+    """Two matrices [n, m] to be filled."""
+    try:
+        return np.empty((n, m)), np.empty((n, m))
+    except MemoryError as error:
+        raise ValueError(
+            f"the inner products of {n:,} x {m:,} images and their bounds take {2 * 8 * n * m / 2**30:,.0f} GiB, more "
+            "than there is memory; take fewer images"
+        ) from error
 
 
 def _finished_tiles(
