@@ -110,7 +110,8 @@ def gram(
         Inner products, their upper bounds and the squared norms of the images, in squared units of the features.
 
     Raises:
-        ValueError: If x and y are empty, not finite or do not fit together, or a setting does not fit them.
+        ValueError: If x and y are empty, not finite, beyond the range of float32, or do not fit together; a
+            setting does not fit them; or the result is too large to be held.
 
     Example:
         >>> x, y = np.array([[[1.0], [2.0]]]), np.array([[[3.0], [1.0]]])
@@ -122,9 +123,8 @@ def gram(
     check_shapes(x, y)
     pair_matcher = PairMatcher(Invariance(invariance), matcher, grid)
     if pair_matcher.invariance is Invariance.pooled:  # read once: a tile needs its images again and again
-        x = load_float32(Pooled(x), 0, x.shape[0])
-        if y is not None:
-            y = load_float32(Pooled(y), 0, y.shape[0])
+        x = Pooled(x)[0 : x.shape[0]]
+        y = None if y is None else Pooled(y)[0 : y.shape[0]]
     plan = Plan.of(x, y, pair_matcher, threads, memory_gib)
     check_pairs(pairs, plan.n, plan.m, plan.symmetric)
     sq_x = squared_norms(x, "x")
