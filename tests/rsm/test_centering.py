@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from semrsm_cli.rsm import Centered, Invariance, Pooled, compute_center, rsm
+from semrsm_cli.rsm import Centered, Invariance, Pooled, compute_center, gram, rsm
 from semrsm_cli.rsm import centering as centering_module
 
 
@@ -66,6 +66,32 @@ def test_the_mean_has_the_digits_of_the_images(x: np.ndarray, subtests: pytest.S
                 assert center is not None
                 assert center.dtype == np.float32
                 np.testing.assert_array_equal(center, mean)
+
+
+def test_centring_that_leaves_nothing_is_named(x: np.ndarray, subtests: pytest.Subtests) -> None:
+    one, same = x[:1], np.repeat(x[:1], 7, axis=0)
+    flat = np.full((7, 4, 3), 0.1)
+    for case, given, how in (
+        ("one image", one, "sample"),
+        ("one image of float64", one.astype(np.float64) / 3, "sample"),
+        ("equal images", same, "sample"),
+        ("equal images of float64", same.astype(np.float64) / 3, "sample"),
+        ("a constant", flat, "sample"),
+        ("a constant by channel", flat, "channel"),
+        ("a constant of float32 by channel", flat.astype(np.float32), "channel"),
+    ):
+        centered = Centered(given, compute_center(given, how))
+        for invariance in (Invariance.none, Invariance.permutation, Invariance.pooled):
+            with subtests.test(case, invariance=invariance):
+                complaint = rf"leaves nothing of x \[{len(given)}, 4, 3\].*; use centering=none, or images that differ$"
+                with pytest.raises(ValueError, match=complaint):
+                    gram(centered, invariance=invariance)
+                with pytest.raises(ValueError, match="leaves nothing of y"):
+                    gram(x, centered, invariance=invariance)
+                gram(given, invariance=invariance)  # as it is, it can be compared
+                gram(Centered(given, None), invariance=invariance)
+    some = np.concatenate([same, x])
+    gram(Centered(some, compute_center(same, "sample")))  # something is left of the others
 
 
 def test_an_image_that_is_the_mean_is_not_too_small() -> None:
