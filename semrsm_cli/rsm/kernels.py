@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import StrEnum
 
 import numpy as np
@@ -63,8 +64,12 @@ def _squared_distances(g: Gram) -> NDArray[np.float64]:
 
 def _median_sigma(distances: NDArray[np.float64]) -> float:
     """The square root of the median of the squared distances that are not zero; 1 where all are."""
-    positive = distances[distances > 0]
-    return float(np.sqrt(np.median(positive, overwrite_input=True))) if len(positive) else 1.0
+    positive, used = np.empty(distances.size), 0
+    for rows in _row_blocks(distances.shape):
+        block = distances[rows][distances[rows] > 0]
+        positive[used : used + block.size] = block
+        used += block.size
+    return float(np.sqrt(np.median(positive[:used], overwrite_input=True))) if used else 1.0
 
 
 def _gaussian(distances: NDArray[np.float64], sigma: float) -> None:
@@ -168,6 +173,7 @@ def rsm(
     if name is Kernel.rbf:  # before the matching, which may take hours
         check_bandwidth(sigma, sigma_tile)
     g = gram(x, y, invariance=invariance, matcher=matcher, grid=grid, threads=threads, memory_gib=memory_gib)
+    g = replace(g, bound=g.inner)  # the bounds, which no kernel needs, give their memory back
     return _kernel_of(g, name, sigma=sigma, sigma_tile=sigma_tile)
 
 

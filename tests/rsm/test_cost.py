@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from semrsm_cli.rsm import Gram, Invariance, Kernel, estimate_cost, gram, kernel
+from semrsm_cli.rsm import Gram, Invariance, Kernel, estimate_cost, gram, kernel, rsm
 from semrsm_cli.rsm import kernels as kernels_module
 from semrsm_cli.rsm.cost import CostEstimate
 
@@ -64,12 +64,13 @@ def test_memory_is_what_is_estimated(rng: np.random.Generator, subtests: pytest.
         "linear": (lambda: kernel(wide, "linear"), 0, ahead.kernel_bytes),
         "cosine": (lambda: kernel(wide, "cosine"), 0, ahead.kernel_bytes),
         "rbf": (lambda: kernel(wide, "rbf"), 0, ahead.kernel_bytes),
+        "rsm": (lambda: rsm(x, kernel="rbf", invariance="none", threads=2), 0, 3 * ahead.kernel_bytes // 2),
         "rbf in one tile": (lambda: kernel(wide, "rbf", sigma_tile=n), 0, ahead.kernel_bytes),
     }
     for case, (function, result, beside) in cases.items():
         with subtests.test(case):
-            room = n * n  # an eighth of a matrix: what is not zero is found with a mask
-            assert result < peak_bytes(function) <= result + beside + 2 * room
+            room = 2 * n * n  # a quarter of a matrix, for blocks of rows
+            assert result < peak_bytes(function) <= result + beside + room
 
 
 def test_blocks_of_rows_change_no_bit(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
