@@ -1,5 +1,6 @@
 """Networks of the Hugging Face hub, or of a local folder with the same files."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -40,6 +41,10 @@ _FINAL = ("layernorm", "norm", "post_layernorm", "rms_norm", "vision_encoder.nec
 """What transformers calls the module that makes the last hidden state of the last block's output."""
 _POOLED_NORM = ("clip_vision_model", "clipseg", "convnext", "convnextv2", "mlcd_vision_model")
 """Models whose module of such a name sees the pooled vector alone: their last hidden state is the last block's."""
+_OWN_CODE_ALONE = {"trust_remote_code": False}
+"""Without it transformers asks whether code of the checkpoint's may run, and runs it on "y"."""
+_ORIGIN = ("_commit_hash", "_name_or_path", "name_or_path", "transformers_version")
+"""Entries of a config that say where it was read and who wrote it, which changes no feature."""
 _CHANNELS_LAST = ("sam_vision_model", "sam_hq_vision_model")
 
 
@@ -51,8 +56,10 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
         if known:
             config, processor = ARCHITECTURES[name].config(), ARCHITECTURES[name].processor()
         else:
-            config = transformers.AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
-            processor = transformers.AutoImageProcessor.from_pretrained(name, revision=revision, backend="pil")
+            config = transformers.AutoConfig.from_pretrained(name, revision=revision, **_OWN_CODE_ALONE)
+            processor = transformers.AutoImageProcessor.from_pretrained(
+                name, revision=revision, backend="pil", **_OWN_CODE_ALONE
+            )
         build_class, config = _find_model_class(name, config)
         _configure(config, options, name)
         if weights == PRETRAINED:
@@ -87,7 +94,17 @@ def _wrap_model(name: str, module: Any, processor: Any) -> Network:
         n_classes=int(module.config.num_labels) if classifies else None,
         is_cnn=is_cnn(module),
         channels_last=kind in _CHANNELS_LAST,
+        configuration=json.dumps(_settings_of(module.config.to_dict()), sort_keys=True, default=str),
     )
+
+
+def _settings_of(config: dict[str, Any]) -> dict[str, Any]:
+    """A config, and those within it, without their origin."""
+    return {
+        name: _settings_of(value) if isinstance(value, dict) else value
+        for name, value in config.items()
+        if name not in _ORIGIN
+    }
 
 
 def _normalisation(processor: Any) -> Normalise:
@@ -148,6 +165,7 @@ def _load_pretrained(build_class: Any, config: Any, name: str, revision: str | N
         dtype=torch.float32,
         output_loading_info=True,
         ignore_mismatched_sizes=True,  # they are refused below, with their names
+        **_OWN_CODE_ALONE,
     )
     check_complete(name, missing=info["missing_keys"], differ=info["mismatched_keys"])
     return module
@@ -173,6 +191,11 @@ def _hub_errors(name: str, revision: str | None, is_local: bool) -> Iterator[Non
     except (OSError, ValueError, SafetensorError) as error:
         if isinstance(error, OSError) and constants.HF_HUB_OFFLINE and not is_local:
             raise SemrsmError(how_to_fetch(name, revision, random_works=name in ARCHITECTURES)) from error
+        if "trust_remote_code" in str(error):
+            raise SemrsmError(
+                f"{name} can be read by code of its own alone, which is never run; choose a network that transformers "
+                "itself has, or compare features of your own with x=FILE"
+            ) from error
         raise SemrsmError(f"cannot load {name}: {first_line(error)}") from error
 
 

@@ -1,8 +1,10 @@
 """Networks of timm, and the embedded EfficientNet-Lite0."""
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -29,6 +31,11 @@ __all__ = ["build"]
 
 _FINAL = ("norm",)
 """What timm calls the final normalisation of a trunk."""
+_LOADING = frozenset({"checkpoint_path", "pretrained", "pretrained_model_args"})
+"""Options of timm that load weights past all checks of ours, some of them with pickle."""
+_CONFIGURATIONS = ("pretrained_cfg", "pretrained_cfg_overlay")
+_LOCATIONS = frozenset({"custom_load", "file", "hf_hub_filename", "hf_hub_id", "source", "state_dict", "url"})
+"""Where a configuration says that weights lie."""
 
 
 def build(name: str, weights: str, revision: str | None, options: dict[str, Any]) -> Network:
@@ -38,6 +45,7 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
     if ":" not in name and not timm.is_model(name):
         near = nearest(name, timm.list_models()) or ["resnet18", "vit_base_patch16_224"]
         raise SemrsmError(f"timm has no model {name!r}, choose from {', '.join(near)}, ...")
+    _check_options(options)
     if ":" in name or (weights == PRETRAINED and name != efficientnet_lite0.NAME):
         with cache_first(), _hub_errors(name):
             module = _load_module(name, weights, options)
@@ -57,7 +65,22 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
         n_classes=int(module.num_classes) or None,
         is_cnn=is_cnn(module),
         channels_last=str(getattr(module, "output_fmt", "NCHW")) == "NHWC",
+        configuration=_folder_settings(name),
     )
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    """Refuse options that make timm load files: weights come from where model.weights says, and are never unpickled."""
+    loading = sorted(_LOADING & options.keys())
+    for name in _CONFIGURATIONS:
+        settings = options.get(name)
+        if isinstance(settings, Mapping):
+            loading += [f"{name}.{key}" for key in sorted(_LOCATIONS & settings.keys())]
+    if loading:
+        raise SemrsmError(
+            f"model.options.{loading[0]} would make timm load a file unchecked; leave it out, and give weights of your "
+            "own as model.weights=PATH"
+        )
 
 
 def _load_module(name: str, weights: str, options: dict[str, Any]) -> Any:
@@ -104,6 +127,14 @@ def _hub_errors(name: str) -> Iterator[None]:
         listed = str(error).partition("Missing key(s) in state_dict:")[2].partition("\n")[0]
         check_complete(name, missing=re.findall(r'"([^"]+)"', listed), differ=())
         raise SemrsmError(f"timm has no weights for {name}: {' '.join(str(error).split())[:300]}") from error
+
+
+def _folder_settings(name: str) -> str:
+    """The config.json of a local folder, which can be edited beside the same weights; all else the name says."""
+    library, _, folder = name.partition(":")
+    if library.lower() != "local-dir":
+        return ""
+    return json.dumps(json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")), sort_keys=True)
 
 
 def _data_settings(name: str, module: Any, options: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """Classifiers of torchvision."""
 
 import re
+import socket
 import sys
 import urllib.error
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ __all__ = ["build"]
 _FINAL = ("encoder.ln", "norm")
 """Final normalisations of its vision transformers and Swin transformers."""
 _N_CLASSES = 1000
+_SILENT_SECONDS = 30.0
+"""After which a download that brings nothing is given up."""
 
 
 def build(name: str, weights: str, revision: str | None, options: dict[str, Any]) -> Network:
@@ -84,14 +89,26 @@ def _download_weights(published: Any) -> dict[str, Tensor]:
         hash_prefix = re.search(r"-([a-f0-9]+)\.", path.name)
         try:
             digits = hash_prefix[1] if hash_prefix else None
-            torch.hub.download_url_to_file(url, str(path), digits, progress=sys.stderr.isatty())
-        except (urllib.error.URLError, OSError) as error:
+            with _socket_timeout(_SILENT_SECONDS):
+                torch.hub.download_url_to_file(url, str(path), digits, progress=sys.stderr.isatty())
+        except (urllib.error.URLError, OSError, RuntimeError) as error:  # the last for a file that broke off
             raise SemrsmError(
                 f"no weights {published} in {path.parent}, and they can't be downloaded ({first_line(error)}); "
                 f"fetch {url} on a machine with network and put it there (TORCH_HOME moves it), or take "
                 "model.weights=random"
             ) from error
     return {_modern_name(name): tensor for name, tensor in read_state_dict(str(path)).items()}
+
+
+@contextmanager
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    """Let a connection fail that is silent for so long: torch gives its own no limit."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _modern_name(name: str) -> str:

@@ -65,7 +65,9 @@ class Network:
         n_classes: Number of classes, or None where it does not classify.
         is_cnn: Whether it has no attention, so that its maps move with the image.
         channels_last: Whether a map whose shape fits both ways is [n, h, w, c].
-        identity: What distinguishes it from any other network: source, name, revision, options, weights, preprocessing.
+        configuration: What the library's own configuration says beyond name and options; without paths and versions.
+        identity: What distinguishes it from any other network: source, name, revision, options, configuration, weights,
+            preprocessing, and the versions of the libraries that compute its features.
     """
 
     label: str
@@ -79,6 +81,7 @@ class Network:
     n_classes: int | None
     is_cnn: bool
     channels_last: bool
+    configuration: str = ""
     identity: dict[str, str] = field(default_factory=dict)
 
     def last(self, readout: Readout | str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,9 @@ _BUILDERS = {
     Source.trained: "semrsm_cli.models.from_run",
 }
 """Modules, imported when one of their networks is asked for: each needs a library that takes seconds to import."""
+
+_LIBRARIES = ("torch", "torchvision", "timm", "transformers")
+"""Another version of these may compute other features from the same weights."""
 
 
 def load(
@@ -80,15 +85,18 @@ def _finalize(
     """The network in evaluation mode on its device, with its identity."""
     from semrsm_cli.models.weights import weights_hash
 
+    configuration = network.configuration
     module = network.module.eval().requires_grad_(False)
     identity = {
         "source": source,
         "name": name,
         "revision": revision or "",
         "options": ", ".join(f"{key}={options[key]}" for key in sorted(options)),
+        "configuration": hashlib.blake2b(configuration.encode(), digest_size=16).hexdigest() if configuration else "",
         "weights": weights_hash(module),
         "preprocessing": str(network.preprocess),
         "normalisation": str(network.normalise),
+        "versions": ", ".join(f"{library} {version(library)}" for library in _LIBRARIES),
     }
     module.to(device)
     return replace(network, identity=identity)

@@ -37,21 +37,30 @@ class Centering(StrEnum):
     none = "none"
 
 
-def compute_center(x: Representations, how: Centering | str) -> NDArray[np.float32] | None:
-    """The mean of x [n, s, c] that `how` asks for: [s, c] per sample, [1, c] per channel, or None; read in chunks."""
+def compute_center(x: Representations, how: Centering | str) -> NDArray[Any] | None:
+    """The mean of x [n, s, c] that `how` asks for: [s, c] per sample, [1, c] per channel, or None; read in chunks.
+
+    It is float32, or float64 where x is: there it may have digits that float32 does not, and that x shares.
+    """
     centering = Centering(how)
     if centering is Centering.none:
         return None
     n, s, c = x.shape
     if n == 0:
         raise ValueError(f"cannot take the mean of no images, got shape {tuple(x.shape)}")
+    dtype = np.result_type(x.dtype, np.float32)
+    is_wide = dtype != np.float32
+    # less the first image the sum rounds less, so that the mean of equal images is exact
+    first = np.asarray(x[0:1])[0].astype(dtype) if is_wide else np.zeros((s, c))
     total = np.zeros((s, c))
     step = max(1, CHUNK_BYTES // (8 * s * c))
-    for start in range(0, n, step):
-        total += np.asarray(x[start : start + step]).sum(axis=0, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # infinity is named later
+        for start in range(0, n, step):
+            part = np.asarray(x[start : start + step])
+            total += (part - first if is_wide else part).sum(axis=0, dtype=np.float64)
     if centering is Centering.channel:
-        return (total.sum(axis=0, keepdims=True) / (n * s)).astype(np.float32)
-    return (total / n).astype(np.float32)
+        return (total.sum(axis=0, keepdims=True) / (n * s) + first.mean(axis=0, keepdims=True)).astype(dtype)
+    return np.asarray(total / n + first, dtype)
 
 
 class Centered:

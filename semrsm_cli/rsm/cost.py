@@ -26,9 +26,11 @@ class CostEstimate:
     seconds: float
     """Seconds that they will take, with all threads."""
     memory_bytes: int
-    """Memory that all threads take together beside x and y, and beside the result."""
+    """Memory that all threads take together beside x and y, and beside the result; tiles that wait included."""
     disk_bytes: int
     """Bytes of all tiles on disk, and of the result in memory."""
+    kernel_bytes: int
+    """Memory that `kernel` takes beside that result: an RSM, and as much again where `rbf` looks for its median."""
 
 
 def estimate_cost(
@@ -78,7 +80,8 @@ def estimate_cost(
     right = load_float32(x, plan.n - count, count) if y is None else load_float32(y, 0, count)
     with single_threaded_blas():
         seconds = _seconds_per_pair(pair_matcher, left, right)
-    return CostEstimate(n_pairs, seconds * n_pairs / plan.threads, plan.memory, 2 * 8 * plan.n * plan.m)
+    matrix = 8 * plan.n * plan.m
+    return CostEstimate(n_pairs, seconds * n_pairs / plan.threads, plan.memory, 2 * matrix, 2 * matrix)
 
 
 def _seconds_per_pair(pair_matcher: PairMatcher, left: Any, right: Any) -> float:

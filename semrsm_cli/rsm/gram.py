@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semrsm_cli.rsm.centering import Pooled, Representations
+from semrsm_cli.rsm.centering import Centered, Pooled, Representations
 from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher, PairMatcher
 from semrsm_cli.rsm.plan import Matrix, Plan, Tile, TileStore, check_pairs, check_shapes, load_float32, squared_norms
 from semrsm_cli.rsm.threads import run, single_threaded_blas
@@ -110,7 +110,8 @@ def gram(
         Inner products, their upper bounds and the squared norms of the images, in squared units of the features.
 
     Raises:
-        ValueError: If x and y are empty, not finite or do not fit together, or a setting does not fit them.
+        ValueError: If x and y are empty, not finite, beyond the range of float32, all equal to the mean that was
+            subtracted, or do not fit together; a setting does not fit them; or the result is too large to be held.
 
     Example:
         >>> x, y = np.array([[[1.0], [2.0]]]), np.array([[[3.0], [1.0]]])
@@ -120,21 +121,23 @@ def gram(
     if tiles is None and not in_memory:
         raise ValueError("in_memory=False needs tiles, a store that holds the result")
     check_shapes(x, y)
+    given_x, given_y = x, y
     pair_matcher = PairMatcher(Invariance(invariance), matcher, grid)
     if pair_matcher.invariance is Invariance.pooled:  # read once: a tile needs its images again and again
-        x = load_float32(Pooled(x), 0, x.shape[0])
-        if y is not None:
-            y = load_float32(Pooled(y), 0, y.shape[0])
+        x = Pooled(x)[0 : x.shape[0]]
+        y = None if y is None else Pooled(y)[0 : y.shape[0]]
     plan = Plan.of(x, y, pair_matcher, threads, memory_gib)
     check_pairs(pairs, plan.n, plan.m, plan.symmetric)
     sq_x = squared_norms(x, "x")
     sq_y = sq_x if y is None else squared_norms(y, "y")
+    _check_left(given_x, sq_x, "x")
+    _check_left(given_y, sq_y, "y")
     if tiles is not None:
         tiles.open((plan.n, plan.m), plan.tile_size)
     if tiles is not None and not in_memory:
         result = Gram(tiles.inner, tiles.bound, sq_x, sq_y, y is None)
     else:
-        result = Gram(np.empty((plan.n, plan.m)), np.empty((plan.n, plan.m)), sq_x, sq_y, y is None)
+        result = Gram(*_reserve(plan.n, plan.m), sq_x, sq_y, y is None)
     for tile, inner, bound in _finished_tiles(x, y, pair_matcher, plan, pairs, tiles):
         if in_memory:
             _place(result, tile, inner, bound)
@@ -144,6 +147,26 @@ def gram(
         np.fill_diagonal(result.inner, sq_x)
         np.fill_diagonal(result.bound, sq_x)
     return result
+
+
+def _check_left(x: Representations | None, squares: _Values, name: str) -> None:
+    """Raise ValueError where centring made all images zeros, whose similarities would be zeros, too."""
+    if isinstance(x, Centered) and x.mean is not None and not squares.any():
+        raise ValueError(
+            f"centring leaves nothing of {name} {list(x.shape)}, since all its images equal the mean; use "
+            "centering=none, or images that differ"
+        )
+
+
+def _reserve(n: int, m: int) -> tuple[_Values, _Values]:
+    """Two matrices [n, m] to be filled."""
+    try:
+        return np.empty((n, m)), np.empty((n, m))
+    except MemoryError as error:
+        raise ValueError(
+            f"the inner products of {n:,} x {m:,} images and their bounds take {2 * 8 * n * m / 2**30:,.0f} GiB, more "
+            "than there is memory; take fewer images"
+        ) from error
 
 
 def _finished_tiles(

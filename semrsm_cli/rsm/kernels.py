@@ -1,6 +1,8 @@
 """Every kernel of Appendix A from one matching: norms do not change when positions are rearranged."""
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from enum import StrEnum
 
 import numpy as np
@@ -13,6 +15,7 @@ from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher
 __all__ = ["Kernel", "KernelRows", "check_bandwidth", "kernel", "median_sigma_by_rows", "rsm"]
 
 _PAIRS_AT_ONCE = 2**21
+_PAIRS_OF_BLOCK = 2**16  # half a MiB, which stays in the cache
 
 
 class Kernel(StrEnum):
@@ -32,18 +35,47 @@ def check_bandwidth(sigma: float | None, sigma_tile: int | None) -> None:
             raise ValueError(f"{setting} must be above 0 and finite, got {value}")
 
 
+def _row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
+    """The rows of a matrix, some at a time, so that what is made on the way stays small."""
+    step = max(1, _PAIRS_OF_BLOCK // max(1, shape[1]))
+    return (slice(start, start + step) for start in range(0, shape[0], step))
+
+
+def _cosine(g: Gram) -> NDArray[np.float64]:
+    """`<x, Py> / (|x| |y|)` [n, m], zero where an image is."""
+    values: NDArray[np.float64] = np.zeros_like(g.inner)
+    norms_x, norms_y = np.sqrt(g.sq_x), np.sqrt(g.sq_y)
+    for rows in _row_blocks(values.shape):
+        norms = norms_x[rows, None] * norms_y[None, :]
+        np.divide(g.inner[rows], norms, out=values[rows], where=norms > 0)
+    return values
+
+
 def _squared_distances(g: Gram) -> NDArray[np.float64]:
     """`|x|^2 + |y|^2 - 2 <x, Py>` [n, m], never below zero."""
-    distances: NDArray[np.float64] = g.sq_x[:, None] + g.sq_y[None, :] - 2 * g.inner
-    # Rounding leaves a little where two images are the same; it must count as zero for the median.
-    distances[distances < 1e-6 * (g.sq_x[:, None] + g.sq_y[None, :])] = 0
+    distances = np.empty(g.inner.shape)
+    for rows in _row_blocks(distances.shape):
+        sums = g.sq_x[rows, None] + g.sq_y[None, :]
+        block = np.subtract(sums, 2 * g.inner[rows], out=distances[rows])
+        # Rounding leaves a little where two images are the same; it must count as zero for the median.
+        block[block < 1e-6 * sums] = 0
     return distances
 
 
 def _median_sigma(distances: NDArray[np.float64]) -> float:
     """The square root of the median of the squared distances that are not zero; 1 where all are."""
-    positive = distances[distances > 0]
-    return float(np.sqrt(np.median(positive))) if len(positive) else 1.0
+    positive, used = np.empty(distances.size), 0
+    for rows in _row_blocks(distances.shape):
+        block = distances[rows][distances[rows] > 0]
+        positive[used : used + block.size] = block
+        used += block.size
+    return float(np.sqrt(np.median(positive[:used], overwrite_input=True))) if used else 1.0
+
+
+def _gaussian(distances: NDArray[np.float64], sigma: float) -> None:
+    """Make `exp(-d / (2 sigma^2))` of squared distances d [n, m], in place."""
+    for rows in _row_blocks(distances.shape):
+        distances[rows] = np.exp(-distances[rows] / (2 * sigma**2))
 
 
 def kernel(
@@ -78,16 +110,16 @@ def kernel(
     if which is Kernel.linear:
         return g.inner.copy()
     if which is Kernel.cosine:
-        norms = np.sqrt(g.sq_x)[:, None] * np.sqrt(g.sq_y)[None, :]
-        return np.divide(g.inner, norms, out=np.zeros_like(g.inner), where=norms > 0)
+        return _cosine(g)
     check_bandwidth(sigma, sigma_tile)
     distances = _squared_distances(g)
     if sigma_tile is None:
-        return np.exp(-distances / (2 * (sigma or _median_sigma(distances)) ** 2))
+        _gaussian(distances, sigma or _median_sigma(distances))
+        return distances
     for i in range(0, distances.shape[0], sigma_tile):
         for j in range(0, distances.shape[1], sigma_tile):
             part = distances[i : i + sigma_tile, j : j + sigma_tile]
-            part[:] = np.exp(-part / (2 * _median_sigma(part) ** 2))
+            _gaussian(part, _median_sigma(part))
     return distances
 
 
@@ -125,7 +157,7 @@ def rsm(
         The RSM [n, m]: without a unit, but for `linear`, in squared units of the features.
 
     Raises:
-        ValueError: If x and y are empty, not finite or do not fit together, or a setting does not fit them.
+        ValueError: As `gram` and `kernel`.
 
     Example:
         >>> x = np.eye(2)
@@ -141,6 +173,7 @@ def rsm(
     if name is Kernel.rbf:  # before the matching, which may take hours
         check_bandwidth(sigma, sigma_tile)
     g = gram(x, y, invariance=invariance, matcher=matcher, grid=grid, threads=threads, memory_gib=memory_gib)
+    g = replace(g, bound=g.inner)  # the bounds, which no kernel needs, give their memory back
     return _kernel_of(g, name, sigma=sigma, sigma_tile=sigma_tile)
 
 

@@ -19,6 +19,8 @@ _MAX_IMAGES = 128  # on a side of a tile
 _TILES_ON_A_SIDE = 8  # at least, where there are enough images, so that all threads have something to do to the end
 _POSITION_PAIRS = 2.5e9  # in a tile: some ten seconds of matching
 _MAX_SQUARE = 1e37  # squared norm of an image; inner products must stay within float32
+_MIN_SQUARE = 1e-36  # mean square of an image's values; below, their products lose digits in float32
+_ROUNDING = 1e-14  # an image that is smaller than the largest by this factor is what centring in float64 left of zeros
 
 
 class Matrix(Protocol):
@@ -173,18 +175,26 @@ def load_float32(x: Representations, start: int, count: int) -> NDArray[np.float
 
 
 def squared_norms(x: Representations, name: str) -> NDArray[np.float64]:
-    """The squared norms [n] of x [n, s, c], read in chunks; an image that is not finite is named."""
+    """The squared norms [n] of x [n, s, c], read in chunks; an image that float32 cannot compare is named."""
     n, s, c = x.shape
     step = max(1, CHUNK_BYTES // (4 * s * c))
-    squares = np.empty(n)
+    squares, small = np.empty(n), np.zeros(n)
     for start in range(0, n, step):
-        part: NDArray[Any] = load_float32(x, start, step).reshape(-1, s * c)
+        given = np.asarray(x[start : start + step]).reshape(-1, s * c)
+        part = np.ascontiguousarray(given, dtype=np.float32)
         squares[start : start + step] = np.einsum("nk,nk->n", part, part, dtype=np.float64)
+        low = np.flatnonzero(squares[start : start + step] < _MIN_SQUARE * s * c)
+        small[start + low] = np.abs(given[low]).max(axis=1)
     for bad in np.flatnonzero(~np.isfinite(squares)):
         raise ValueError(f"{name} must be finite in float32, but sample {bad} holds NaN or infinity")
     for large in np.flatnonzero(squares > _MAX_SQUARE):
         raise ValueError(
             f"{name} is too large for float32: the squared norm of sample {large} is {squares[large]:.1e}, "
             f"at most {_MAX_SQUARE:.0e} is possible; divide the representations by a number"
+        )
+    for tiny in np.flatnonzero(small > _ROUNDING * max(np.sqrt(squares.max()), small.max())):
+        raise ValueError(
+            f"{name} is too small for float32: the largest value of sample {tiny} is {small[tiny]:.1e}, and products "
+            "of such values lose their digits; multiply the representations by a number"
         )
     return squares

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
+from itertools import islice
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -30,10 +31,13 @@ def run(function: Callable[[_Job], _Result], jobs: Sequence[_Job], threads: int)
         for job in jobs:
             yield job, function(job)
         return
-    pool = ThreadPoolExecutor(threads)
+    pool, left = ThreadPoolExecutor(threads), iter(jobs)
     try:
-        jobs_of = {pool.submit(function, job): job for job in jobs}
-        for future in as_completed(list(jobs_of)):
-            yield jobs_of.pop(future), future.result()
+        # one waits for each thread: more would pile up results where they are taken more slowly than made
+        begun = {pool.submit(function, job): job for job in islice(left, 2 * threads)}
+        while begun:
+            for future in wait(begun, return_when=FIRST_COMPLETED).done:
+                yield begun.pop(future), future.result()
+                begun |= {pool.submit(function, job): job for job in islice(left, 1)}
     finally:
         pool.shutdown(cancel_futures=True)

@@ -1,5 +1,6 @@
 """Each family is loaded from a tiny local checkpoint by the code that loads the real one."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -182,8 +183,6 @@ def test_weights_of_another_shape_are_refused(checkpoint: Checkpoint) -> None:
 
 
 def test_a_missing_pooler_is_no_loss(tmp_path: Path, checkpoint: Checkpoint) -> None:
-    import json
-
     folder = copied(checkpoint("vit"), tmp_path)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"architectures": ["ViTModel"]}))
@@ -228,6 +227,35 @@ def test_broken_and_absent_weights_files_are_named(checkpoint: Checkpoint, tmp_p
     (folder / "model.safetensors").unlink()
     with pytest.raises(SemrsmError, match=r"no file named model\.safetensors"):
         load("huggingface", str(folder))
+
+
+def test_code_in_a_folder_is_never_run(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+) -> None:
+    """Whoever is asked says yes; a class that transformers has itself is read by its own code."""
+    monkeypatch.setattr("builtins.input", lambda _: "y")
+    code = "open({!r}, 'w')\nclass Config: pass\nclass Processor: pass\nclass Model: pass\n"
+    own_processor = {"auto_map": {"AutoImageProcessor": "own.Processor"}, "image_processor_type": None}
+    own_config = {"auto_map": {"AutoConfig": "own.Config", "AutoModel": "own.Model"}}
+    for case, file, change, is_refused in (
+        ("unknown processor", "preprocessor_config.json", own_processor | {"image_processor_type": "Own"}, True),
+        ("unknown model", "config.json", own_config | {"model_type": "own"}, True),
+        ("processor by the model's type", "preprocessor_config.json", own_processor, False),
+        ("known model", "config.json", own_config, False),
+    ):
+        with subtests.test(case):
+            folder, ran = tmp_path / case, tmp_path / f"{case} ran"
+            folder.mkdir()
+            copied(checkpoint("vit"), folder)
+            (folder / file).write_text(json.dumps(json.loads((folder / file).read_text()) | change))
+            (folder / "own.py").write_text(code.format(str(ran)))
+            if is_refused:
+                with pytest.raises(SemrsmError, match="code of its own alone, which is never run; choose") as caught:
+                    load("huggingface", str(folder))
+                assert "\n" not in str(caught.value)
+            else:
+                load("huggingface", str(folder))
+            assert not ran.exists()
 
 
 def test_text_models_are_refused(tmp_path: Path) -> None:

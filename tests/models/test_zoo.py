@@ -1,13 +1,16 @@
 """Loading by source and name: published weights, weights of the user's, and what is said when they are absent."""
 
 import http.server
+import json
 import pickle
+import socket
 import subprocess
 import sys
 import threading
 import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,7 @@ from safetensors.torch import save_file
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.models import capture, load
 from semrsm_cli.models.efficientnet_lite0 import _timm_name
+from semrsm_cli.models.from_torchvision import _download_weights
 from semrsm_cli.models.hub import _is_reachable, cache_first
 
 EGYPTIAN_CAT, ESPRESSO = 285, 967
@@ -100,6 +104,42 @@ def test_torchvision_weights_without_network_say_what_to_fetch(tmp_path: Path, m
     assert "\n" not in str(caught.value)
 
 
+def test_downloads_that_stop_say_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr("semrsm_cli.models.from_torchvision._SILENT_SECONDS", 0.2)
+    beginning = b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nabc"
+    for case, answer, is_closed, complaint in (
+        ("never answers", b"", False, "timed out"),
+        ("falls silent", beginning, False, "timed out"),
+        ("breaks off", beginning, True, "invalid hash"),
+    ):
+        with subtests.test(case), socket.create_server(("127.0.0.1", 0)) as server:
+            open_connections: list[socket.socket] = []
+            thread = threading.Thread(target=answer_once, args=(server, answer, is_closed, open_connections))
+            thread.start()
+            url = f"http://127.0.0.1:{server.getsockname()[1]}/resnet18-f37072fd.pth"
+            with pytest.raises(
+                SemrsmError, match=rf"can't be downloaded \(.*{complaint}.*\); fetch {url} on"
+            ) as caught:
+                _download_weights(SimpleNamespace(url=url))
+            assert "\n" not in str(caught.value)
+            assert socket.getdefaulttimeout() is None
+            assert not list((tmp_path / "hub" / "checkpoints").iterdir())
+            thread.join()
+            for connection in open_connections:
+                connection.close()
+
+
+def answer_once(server: socket.socket, answer: bytes, is_closed: bool, left_open: list[socket.socket]) -> None:
+    connection, _ = server.accept()
+    connection.recv(4096)
+    connection.sendall(answer)
+    connection.close() if is_closed else left_open.append(connection)
+
+
 def test_timm_weights_without_network_say_what_to_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(SemrsmError, match=r"run `hf download timm/resnet10t\.c3_in1k`") as caught:
@@ -144,6 +184,47 @@ def test_wrong_names_and_options_are_one_line(subtests: pytest.Subtests) -> None
             assert "\n" not in str(caught.value)
 
 
+def test_timms_options_load_no_files(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    class Code:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (tmp_path / "ran").touch, ()
+
+    path = str(tmp_path / "own.pth")
+    torch.save({"state_dict": Code()}, path)
+    for option, settings in (
+        ("checkpoint_path", {"checkpoint_path": path}),
+        ("pretrained", {"pretrained": True}),
+        ("pretrained_cfg.file", {"pretrained_cfg": {"file": path, "num_classes": 1000}}),
+        ("pretrained_cfg_overlay.file", {"pretrained_cfg_overlay": {"file": path, "source": "local-dir"}}),
+        ("pretrained_cfg_overlay.hf_hub_id", {"pretrained_cfg_overlay": {"hf_hub_id": "nobody/own"}}),
+        ("pretrained_cfg_overlay.url", {"pretrained_cfg_overlay": {"url": f"file://{path}"}}),
+    ):
+        for weights in ("random", "pretrained"):
+            with subtests.test(option, weights=weights):
+                with pytest.raises(SemrsmError, match=rf"model\.options\.{option} .* model\.weights=PATH$") as caught:
+                    load("timm", "resnet10t", weights=weights, options=settings)
+                assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()
+    overlay = {"pretrained_cfg_overlay": {"mean": (0.0, 0.0, 0.0)}}
+    assert load("timm", "resnet10t", weights="random", options=overlay).normalise.mean == (0, 0, 0)
+
+
+def test_a_pickle_in_timms_folder_is_not_run(tmp_path: Path) -> None:
+    import timm
+    from timm.models import save_for_hf
+
+    class Code:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (tmp_path / "ran").touch, ()
+
+    save_for_hf(timm.create_model("resnet10t"), tmp_path, safe_serialization=False)
+    torch.save({"state_dict": Code()}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(SemrsmError, match="timm has no weights for local-dir:") as caught:
+        load("timm", f"local-dir:{tmp_path}")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()
+
+
 def test_names_are_known_before_any_library_is_imported() -> None:
     code = "import sys, semrsm_cli.models; print({'torch', 'timm', 'torchvision', 'transformers'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -157,6 +238,57 @@ def test_identity_tells_networks_apart() -> None:
     other = load("timm", "resnet10t", weights="random", options={"num_classes": 7})
     assert network.identity["weights"] != other.identity["weights"]
     assert other.identity["options"] == "num_classes=7"
+
+
+def test_identity_holds_the_configuration(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    """An edit beside the same weights makes another network; a note of who wrote a file, or where, does not."""
+    for source, write, edit, note in (
+        ("huggingface", write_vit, {"hidden_act": "tanh"}, {"transformers_version": "4.0", "_name_or_path": "/old"}),
+        ("timm", write_resnet, {"model_args": {"output_stride": 16}}, {}),
+    ):
+        with subtests.test(source):
+            folder = tmp_path / source
+            config = write(folder)
+            name = f"local-dir:{folder}" if source == "timm" else str(folder)
+            before = load(source, name).identity
+            change_json(config, note)
+            assert load(source, name).identity == before
+            change_json(config, edit)
+            after = load(source, name).identity
+            assert {key for key in before if after[key] != before[key]} == {"configuration"}
+
+
+def write_vit(folder: Path) -> Path:
+    from tests.models.conftest import vit
+
+    model, processor = vit()
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder / "config.json"
+
+
+def write_resnet(folder: Path) -> Path:
+    import timm
+    from timm.models import save_for_hf
+
+    save_for_hf(timm.create_model("resnet10t"), folder, safe_serialization=True)
+    return folder / "config.json"
+
+
+def change_json(path: Path, changes: dict[str, Any]) -> None:
+    """Change entries of a file, and of the dictionaries in it."""
+    content = json.loads(path.read_text())
+    for key, value in changes.items():
+        content[key] = content.get(key, {}) | value if isinstance(value, dict) else value
+    path.write_text(json.dumps(content))
+
+
+def test_identity_holds_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = load("torchvision", "resnet18", weights="random").identity["versions"]
+    assert [part.split()[0] for part in one.split(", ")] == ["torch", "torchvision", "timm", "transformers"]
+    monkeypatch.setattr("semrsm_cli.models.zoo.version", lambda library: "99.0")
+    other = load("torchvision", "resnet18", weights="random").identity["versions"]
+    assert other == "torch 99.0, torchvision 99.0, timm 99.0, transformers 99.0"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from semrsm_cli.rsm import Centered, Pooled, compute_center
+from semrsm_cli.rsm import Centered, Invariance, Pooled, compute_center, gram, rsm
 from semrsm_cli.rsm import centering as centering_module
 
 
@@ -47,3 +47,55 @@ def test_pooled_reads_slices(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(view) == 10
     np.testing.assert_array_equal(view[1:9], centered[1:9].mean(1, keepdims=True))
     assert Pooled(x.astype(np.float16))[3:4].dtype == view.dtype == np.float32
+
+
+def test_the_mean_has_the_digits_of_the_images(x: np.ndarray, subtests: pytest.Subtests) -> None:
+    """float64 far from zero keeps what it is centred to; of narrower types the mean is what it always was."""
+    small = x.astype(np.float64) - 100
+    for how in ("sample", "channel"):
+        for invariance in (Invariance.none, Invariance.permutation, Invariance.pooled):
+            with subtests.test("offset", how=how, invariance=invariance):
+                near, far = (Centered(given, compute_center(given, how)) for given in (small, small + 1e8))
+                np.testing.assert_allclose(rsm(far, invariance=invariance), rsm(near, invariance=invariance), atol=1e-5)
+        for dtype in (np.float16, np.float32, np.uint8):
+            with subtests.test("narrow", how=how, dtype=dtype):
+                given = x.astype(dtype)
+                total = given.sum(axis=0, dtype=np.float64)
+                mean = (total.sum(axis=0, keepdims=True) / 40 if how == "channel" else total / 10).astype(np.float32)
+                center = compute_center(given, how)
+                assert center is not None
+                assert center.dtype == np.float32
+                np.testing.assert_array_equal(center, mean)
+
+
+def test_centring_that_leaves_nothing_is_named(x: np.ndarray, subtests: pytest.Subtests) -> None:
+    one, same = x[:1], np.repeat(x[:1], 7, axis=0)
+    flat = np.full((7, 4, 3), 0.1)
+    for case, given, how in (
+        ("one image", one, "sample"),
+        ("one image of float64", one.astype(np.float64) / 3, "sample"),
+        ("equal images", same, "sample"),
+        ("equal images of float64", same.astype(np.float64) / 3, "sample"),
+        ("a constant", flat, "sample"),
+        ("a constant by channel", flat, "channel"),
+        ("a constant of float32 by channel", flat.astype(np.float32), "channel"),
+    ):
+        centered = Centered(given, compute_center(given, how))
+        for invariance in (Invariance.none, Invariance.permutation, Invariance.pooled):
+            with subtests.test(case, invariance=invariance):
+                complaint = rf"leaves nothing of x \[{len(given)}, 4, 3\].*; use centering=none, or images that differ$"
+                with pytest.raises(ValueError, match=complaint):
+                    gram(centered, invariance=invariance)
+                with pytest.raises(ValueError, match="leaves nothing of y"):
+                    gram(x, centered, invariance=invariance)
+                gram(given, invariance=invariance)  # as it is, it can be compared
+                gram(Centered(given, None), invariance=invariance)
+    some = np.concatenate([same, x])
+    gram(Centered(some, compute_center(same, "sample")))  # something is left of the others
+
+
+def test_an_image_that_is_the_mean_is_not_too_small() -> None:
+    """What rounding leaves of it counts as nothing."""
+    given = np.array([0.1, 0.2, 0.3])[:, None, None] * 1e-3
+    values = rsm(Centered(given, compute_center(given, "sample")))
+    np.testing.assert_allclose(values[[0, 2]][:, [0, 2]], [[1, -1], [-1, 1]], rtol=1e-6)

@@ -267,6 +267,30 @@ def test_names_the_sample_that_is_not_finite(x: np.ndarray, y: np.ndarray, bad: 
         gram(x, y, threads=threads)
 
 
+def test_values_that_float32_loses_are_named(x: np.ndarray, y: np.ndarray, subtests: pytest.Subtests) -> None:
+    for case, left, right, name in (
+        ("float64", x.astype(np.float64) * 1e-23, None, "x"),
+        ("float32", x * np.float32(1e-42), None, "x"),
+        ("zeros in float32", x.astype(np.float64) * 1e-50, None, "x"),
+        ("squares beyond float64", x.astype(np.float64) * 1e-200, None, "x"),
+        ("y", x, y.astype(np.float64) * 1e-23, "y"),
+    ):
+        for invariance in Invariance:
+            complaint = rf"{name} is too small .* value of sample 0 is \d\.\de-\d+,.*; multiply the representations"
+            with subtests.test(case, invariance=invariance), pytest.raises(ValueError, match=complaint):
+                gram(left, right, invariance=invariance, grid=(3, 3))
+
+
+@pytest.mark.parametrize("scale", [1e-16, 1e15])
+@pytest.mark.parametrize("invariance", Invariance)
+def test_values_that_are_accepted_are_right(x: np.ndarray, invariance: Invariance, scale: float) -> None:
+    one, other = (
+        kernel(gram(given, invariance=invariance, grid=(3, 3), matcher=FINE), "cosine")
+        for given in (x, x * np.float32(scale))
+    )
+    np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("shapes", "settings", "message"),
     [
