@@ -56,7 +56,7 @@ def of_files(config: CorrelateConfig, folder: RunFolder) -> Predicted:
         SemrsmError: A file cannot be read, they differ in their images, or as `of_model`.
     """
     layer = read_layer(str(config.x))
-    logits = np.asarray(read_array(str(config.logits), axes=("n", "classes"))[:])
+    logits = np.asarray(read_array(str(config.logits), axes=("n", "classes"), setting="logits")[:])
     n = layer.x.shape[0]
     if n != len(logits):
         raise SemrsmError(
