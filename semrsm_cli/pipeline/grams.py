@@ -169,7 +169,7 @@ def _log_estimate(
     seconds = share * cost.seconds
     folder.note(forecast_seconds=folder.facts.get("forecast_seconds", {}) | {step: round(seconds, 3)})
     if seconds > _SECONDS_TO_LOG:
-        memory = cost.memory_bytes + (cost.disk_bytes if in_memory else 0)
+        memory = cost.memory_bytes + (cost.disk_bytes + cost.kernel_bytes if in_memory else 0)
         log(
             f"{step}: {share * cost.pairs:,.0f} pairs, about {duration(seconds)}, {size(memory)} of memory, "
             f"{size(cost.disk_bytes)} in the store; what it holds already is not computed again"
