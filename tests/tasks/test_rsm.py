@@ -60,6 +60,15 @@ def test_second_run_takes_its_tiles_from_the_store(semrsm: Command, x: np.ndarra
     np.testing.assert_array_equal(np.load("first/arrays/mine.npy"), np.load("second/arrays/mine.npy"))
 
 
+def test_tiles_of_another_grid_are_not_taken(semrsm: Command, x: np.ndarray) -> None:
+    np.save("x.npy", x)
+    for height, width in ((2, 3), (3, 2)):
+        arguments = ("x=x.npy", "invariance=translation", "kernel=linear", "centering=none")
+        succeed(semrsm("rsm", *arguments, f"grid=[{height},{width}]", f"hydra.run.dir=grid_{height}_{width}"))
+        expected = semrsm_library.rsm(x, kernel="linear", invariance="translation", grid=(height, width))
+        np.testing.assert_allclose(np.load(f"grid_{height}_{width}/arrays/x.npy"), expected, rtol=1e-5)
+
+
 def test_damage_in_the_store_is_said_and_changes_nothing(
     semrsm: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
