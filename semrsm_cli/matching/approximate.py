@@ -1,6 +1,6 @@
 """The approximations of Appendix F for every pair of a tile: Batch-Optimal, TopK-Greedy, Greedy, no matching at all.
 
-All but the last go by the L2 norms of the concept lanes. Each returns a value and an upper bound [r, q]. The bound
+All but the last go by the L2 norms of the concept vectors. Each returns a value and an upper bound [r, q]. The bound
 is MaxSim of an affinity that is given, else the sum over sorted norms; Greedy and TopK-Greedy, which compute every
 affinity, take MaxSim where it is smaller. Where permutations are asked for, by `col_of_row` [r, q, s], the value is
 summed over all rows at once, in float64.
