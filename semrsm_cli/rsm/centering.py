@@ -63,12 +63,11 @@ def compute_center(x: Representations, how: Centering | str) -> NDArray[Any] | N
     return np.asarray(total / n + first, dtype)
 
 
-class Centered:
-    """x [n, s, c] less a mean, subtracted slice by slice when it is read."""
+class _View:
+    """Representations x [n, s, c] that are changed slice by slice when they are read."""
 
-    def __init__(self, x: Representations, mean: NDArray[Any] | None) -> None:
+    def __init__(self, x: Representations) -> None:
         self.x = x
-        self.mean = mean
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -83,16 +82,24 @@ class Centered:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def _read(self, index: slice) -> NDArray[Any]:
+        return np.asarray(self.x[index]).astype(self.dtype, copy=False)
+
+
+class Centered(_View):
+    """x [n, s, c] less a mean, subtracted slice by slice when it is read."""
+
+    def __init__(self, x: Representations, mean: NDArray[Any] | None) -> None:
+        super().__init__(x)
+        self.mean = mean
+
     def __getitem__(self, index: slice) -> NDArray[Any]:
-        part = np.asarray(self.x[index]).astype(self.dtype, copy=False)
+        part = self._read(index)
         return part if self.mean is None else part - self.mean.astype(self.dtype, copy=False)
 
 
-class Pooled:
+class Pooled(_View):
     """The mean concept vector of every image of x [n, s, c] as its only position, averaged slice by slice when read."""
-
-    def __init__(self, x: Representations) -> None:
-        self.x = x
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -100,20 +107,12 @@ class Pooled:
         n, _, c = self.x.shape
         return n, 1, c
 
-    @property
-    def dtype(self) -> Any:
-        """float32, or float64 where x is."""
-        return np.result_type(self.x.dtype, np.float32)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
     def __getitem__(self, index: slice) -> NDArray[Any]:
         n, s, c = self.x.shape
         start, stop, _ = index.indices(n)
         step = max(1, CHUNK_BYTES // (8 * s * c))
         vectors = np.empty((stop - start, 1, c), self.dtype)
         for at in range(start, stop, step):
-            part = np.asarray(self.x[at : min(at + step, stop)]).astype(self.dtype, copy=False)
+            part = self._read(slice(at, min(at + step, stop)))
             part.mean(axis=1, keepdims=True, out=vectors[at - start : at - start + len(part)])
         return vectors
