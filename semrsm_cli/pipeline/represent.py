@@ -63,7 +63,7 @@ def represent(
         )
         for name in names
     }
-    if any(writer.missing() for writer in writers.values()):  # else nothing is written: the store may be read-only
+    if not all(writer.is_complete() for writer in writers.values()):  # else nothing is written: it may be read-only
         with ExitStack() as locks:
             for key in sorted(writer.key for writer in writers.values()):  # in one order, or two runs wait forever
                 locks.enter_context(store.locked(key))

@@ -112,6 +112,10 @@ class Writer:
             return list(range(self.n_chunks))
         return [i for i in range(self.n_chunks) if self._array.read(i, 0, 0) is None]
 
+    def is_complete(self) -> bool:
+        """Whether all chunks are on disk as they were written; they are read only where none is lacking."""
+        return not self._lacking() and not self.missing()
+
     def write(self, i: int, values: np.ndarray, grid: tuple[int, int] | None) -> None:
         """Store chunk `i`; the first one makes the array.
 
@@ -138,11 +142,15 @@ class Writer:
 
     def finished(self) -> Representation:
         """The complete representation; `missing` tells whether its chunks are as they were written."""
-        lacking = [i for i in range(self.n_chunks) if self._array is None or not self._array.has(i, 0, 0)]
+        lacking = self._lacking()
         if self._array is None or lacking:
             raise RuntimeError(f"{self.path} lacks {len(lacking)} of {self.n_chunks} chunks")
         grid: Any = self._array.array.attrs.get("grid")
         return Representation(self._array.array, self.ids, tuple(grid) if grid else None, self.key)
+
+    def _lacking(self) -> list[int]:
+        """The chunks that were never written."""
+        return [i for i in range(self.n_chunks) if self._array is None or not self._array.has(i, 0, 0)]
 
     def _find(self) -> CheckedArray | None:
         """What an earlier run made, if it is of these images."""
@@ -180,7 +188,7 @@ def open_stored(key: str, root: Path | None = None) -> tuple[str, Representation
     except (OSError, ValueError, KeyError):
         ids = []  # of other images, as the key will tell
     writer = Writer(settings, ids, chunk=settings["chunk"], precision=Precision(settings["precision"]), root=root)
-    if writer.key != key or writer.missing():
+    if writer.key != key or not writer.is_complete():
         raise SemrsmError(f"the representation {key} is not complete; run the same `semrsm extract` again")
     return str(settings["layer"]), writer.finished()
 
