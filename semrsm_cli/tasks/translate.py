@@ -8,13 +8,14 @@ import pandas as pd
 from semrsm_cli.config import TranslateConfig
 from semrsm_cli.data import batches_of_unrelated, crop_pairs
 from semrsm_cli.measures.separation import overlapping_pairs, separation, unrelated_pairs
+from semrsm_cli.pipeline.grams import Comparison
 from semrsm_cli.pipeline.images import note_images, open_images
 from semrsm_cli.pipeline.networks import load_network, note_network
 from semrsm_cli.pipeline.sources import Layer, from_model
 from semrsm_cli.report.figures.translate import translation_figure
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log, tracked
-from semrsm_cli.rsm import Centered, Invariance, compute_center, gram, kernel
+from semrsm_cli.rsm import Invariance, gram, kernel
 
 __all__ = ["translate"]
 
@@ -78,9 +79,9 @@ def _layer_rsms(layers: tuple[Layer, ...], config: TranslateConfig) -> list[_Lay
     with_rsms = []
     with tracked("match", sum(layer.x.shape[0] // n for layer in layers)) as advance:
         for layer in layers:
-            centered = Centered(layer.x, compute_center(layer.x, config.centering))
+            centered = Comparison.within(layer, config.centering).x
             rsms: dict[Invariance, list[np.ndarray]] = {invariance: [] for invariance in _INVARIANCES}
-            for start in range(0, len(centered), n):
+            for start in range(0, centered.shape[0], n):
                 batch = centered[start : start + n]
                 for invariance in _INVARIANCES:
                     rsms[invariance].append(_batch_rsm(batch, invariance, config))

@@ -13,9 +13,9 @@ from threadpoolctl import threadpool_limits
 
 from semrsm_cli.config import BenchConfig
 from semrsm_cli.matching import Matching, Method, compile_all, match
+from semrsm_cli.pipeline.grams import Comparison
 from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report.progress import log
-from semrsm_cli.rsm import Centered, compute_center
 
 __all__ = ["ALIGNED", "Cell", "Contender", "align", "draw_pairs", "one_core", "time_methods", "warm_up"]
 
@@ -147,4 +147,4 @@ def align(
 
 def _center_maps(layer: Layer, config: BenchConfig) -> np.ndarray:
     """All images of a layer [n, s, c], less their mean."""
-    return Centered(layer.x, compute_center(layer.x, config.centering))[0 : layer.x.shape[0]]
+    return np.asarray(Comparison.within(layer, config.centering).x[0 : layer.x.shape[0]])

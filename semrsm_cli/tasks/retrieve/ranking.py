@@ -14,7 +14,7 @@ from semrsm_cli.models import Network
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store
 from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report.folder import RunFolder
-from semrsm_cli.rsm import Centered, Centering, Gram, Invariance, Kernel, compute_center, kernel
+from semrsm_cli.rsm import Centering, Gram, Invariance, Kernel, Representations, kernel
 
 __all__ = ["Embedded", "Ranking", "rank"]
 
@@ -27,19 +27,24 @@ class Embedded:
     """
 
     network: Network
-    queries: Centered
-    database: Centered
     compared: Comparison
 
     @classmethod
     def of(cls, network: Network, queries: Layer, database: Layer, centering: Centering) -> Self:
         """Centre what a network makes of both sides."""
         if queries.key == database.key:
-            compared = Comparison.within(database, centering, name="retrieval")
-        else:
-            compared = Comparison.between(queries, database, centering, center_of=database, name="retrieval")
-        center = compute_center(database.x, centering)
-        return cls(network, Centered(queries.x, center), Centered(database.x, center), compared)
+            return cls(network, Comparison.within(database, centering, name="retrieval"))
+        return cls(network, Comparison.between(queries, database, centering, center_of=database, name="retrieval"))
+
+    @property
+    def queries(self) -> Representations:
+        """The queries [q, s, c]."""
+        return self.compared.x
+
+    @property
+    def database(self) -> Representations:
+        """The database images [d, s, c]."""
+        return self.compared.x if self.compared.y is None else self.compared.y
 
 
 @dataclass(frozen=True)
