@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from semrsm_cli.data.dataset import Dataset
+from semrsm_cli.data.headers import Header
 from semrsm_cli.data.images import Images, dataset_root
 from semrsm_cli.data.sets import ClassifiedImages, TrainingSet
 from semrsm_cli.data.split import split_validation
@@ -32,6 +33,11 @@ class _Pixels:
     def version_key(self, image_id: str) -> str:
         """Checksum of the file that it was in."""
         return self.checksum
+
+    def header(self, image_id: str) -> Header:
+        """The size that all have."""
+        height, width = self.pixels.shape[1:3]
+        return Header(width, height)
 
 
 @dataclass(frozen=True, kw_only=True)

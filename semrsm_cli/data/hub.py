@@ -10,7 +10,8 @@ from typing import Any
 from PIL import Image
 
 from semrsm_cli.data.folders import split_aliases
-from semrsm_cli.data.images import Images, OnError, decode, file_version_key, open_image, with_readable
+from semrsm_cli.data.headers import Header
+from semrsm_cli.data.images import Images, OnError, decode, file_version_key, header_of, open_image, with_readable
 from semrsm_cli.errors import SemrsmError
 
 __all__ = ["hub_images"]
@@ -36,6 +37,13 @@ class _Rows:
         if row["bytes"] is None:
             return file_version_key(Path(row["path"]))
         return hashlib.blake2b(row["bytes"], digest_size=16).hexdigest()
+
+    def header(self, image_id: str) -> Header:
+        """What the encoded picture, or its file, says of it."""
+        row = self.row(image_id)
+        if row["bytes"] is None:
+            return header_of(row["path"], str(row["path"]))
+        return header_of(BytesIO(row["bytes"]), f"{self.source} {image_id}")
 
     def row(self, image_id: str) -> dict[str, Any]:
         """The encoded picture: `bytes`, or else the `path` of a file."""

@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from semrsm_cli.data.headers import Header, read_header
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.rsm.threads import available_cores
 
@@ -28,6 +29,7 @@ __all__ = [
     "dataset_root",
     "decode",
     "file_version_key",
+    "header_of",
     "open_image",
     "opened",
     "with_readable",
@@ -70,6 +72,10 @@ class Reader(Protocol):
         """A text that changes when the picture does, had without decoding it."""
         ...
 
+    def header(self, image_id: str) -> Header:
+        """The picture's size as `read` gives it, and whether EXIF turns it, had without decoding it."""
+        ...
+
 
 @dataclass(frozen=True)
 class Files:
@@ -84,6 +90,10 @@ class Files:
     def version_key(self, image_id: str) -> str:
         """Place, size and time of change of the file."""
         return file_version_key(self.root / image_id)
+
+    def header(self, image_id: str) -> Header:
+        """What the file `image_id` says of its picture."""
+        return header_of(self.root / image_id, str(self.root / image_id))
 
 
 @dataclass(frozen=True)
@@ -140,6 +150,12 @@ class Images:
         chosen = np.random.default_rng(seed).choice(len(self), size=n, replace=False)
         return self.select(order.arrange(chosen.tolist()))
 
+    @cached_property
+    def headers(self) -> tuple[Header, ...]:
+        """Size of every picture, and whether EXIF turns it; none is decoded. SemrsmError if a file is no image."""
+        with ThreadPoolExecutor(available_cores()) as threads:
+            return tuple(threads.map(self.reader.header, self.ids))
+
     def fingerprint(self) -> str:
         """Hash of the ids and of every picture's version key, for the key under which results are stored."""
         digest = hashlib.blake2b(self.name.encode(), digest_size=16)
@@ -190,6 +206,12 @@ def decode(source: Path | str | BinaryIO, name: str) -> Image.Image:
     """Read an image from a file or a stream; errors call it `name`."""
     with opened(source, name) as image:
         return _to_rgb(ImageOps.exif_transpose(image))
+
+
+def header_of(source: Path | str | BinaryIO, name: str) -> Header:
+    """What an image in a file or a stream says of itself before it is decoded; errors call it `name`."""
+    with opened(source, name) as image:
+        return read_header(image)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from PIL import Image
 
 from semrsm_cli.checks import require_at_least
 from semrsm_cli.data.dataset import Dataset
+from semrsm_cli.data.headers import Header
 from semrsm_cli.data.images import Images
 from semrsm_cli.data.photographs import Box, open_once, photograph
 
@@ -48,6 +49,11 @@ class _Regions:
         """Release of scikit-image, photograph and edges."""
         path, box = self.boxes[image_id]
         return f"scikit-image {version('scikit-image')} {path.name} {box}"
+
+    def header(self, image_id: str) -> Header:
+        """The region's size."""
+        _, (left, upper, right, lower) = self.boxes[image_id]
+        return Header(right - left, lower - upper)
 
 
 @dataclass(frozen=True, kw_only=True)

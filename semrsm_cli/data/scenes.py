@@ -13,6 +13,7 @@ from PIL import Image
 from semrsm_cli.data.annotations import ANNOTATIONS
 from semrsm_cli.data.dataset import RetrievalDataset
 from semrsm_cli.data.egoobjects import ImageFilter, read_egoobjects
+from semrsm_cli.data.headers import Header
 from semrsm_cli.data.images import Images, file_version_key, open_image
 from semrsm_cli.data.objects import OBJECTS
 from semrsm_cli.data.render import SceneSpec, render
@@ -83,6 +84,12 @@ class _BoxedObjects:
         """The version key of the image, and the box."""
         name, box = self.boxes[image_id]
         return f"{file_version_key(self.root / 'images' / name)} {box}"
+
+    def header(self, image_id: str) -> Header:
+        """The square's size."""
+        name, (_, _, width, height) = self.boxes[image_id]
+        side = min(max(width, height), *_frame(self.root / "images" / name).size)
+        return Header(side, side)
 
 
 _frame = lru_cache(maxsize=1024)(open_image)
