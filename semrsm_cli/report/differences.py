@@ -1,6 +1,7 @@
 """What differs between runs: the names that tell unlike rows apart, and what each open choice changes."""
 
 import itertools
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -46,7 +47,8 @@ def label_runs(rows: pd.DataFrame, name: str, settings: Settings) -> pd.Series:
 def _tell_apart(identities: Sequence[str], settings: Settings, shown: Collection[str]) -> dict[str, str]:
     """For each of some runs' hashes the settings in which they are not all the same, in words.
 
-    The networks' own hashes are told where nothing else tells two runs apart.
+    What more than half of the runs have goes without saying. The networks' own hashes are told where nothing else tells
+    two runs apart.
     """
     every = {identity: _settings_of(identity, settings) for identity in identities}
     names = sorted({name for of_run in every.values() for name in of_run} - set(shown))
@@ -56,11 +58,20 @@ def _tell_apart(identities: Sequence[str], settings: Settings, shown: Collection
         {tuple(value_text(of_run.get(name)) for name in varying) for of_run in every.values()}
     ):
         telling = varying
+    usual = {name: _usual([value_text(of_run.get(name)) for of_run in every.values()]) for name in telling}
     short = _short_names(telling)
     return {
-        identity: ", ".join(f"{short[name]}={value_text(of_run.get(name))}" for name in telling)
+        identity: ", ".join(
+            f"{short[name]}={value}" for name in telling if (value := value_text(of_run.get(name))) != usual[name]
+        )
         for identity, of_run in every.items()
     }
+
+
+def _usual(values: Sequence[str]) -> str | None:
+    """What more than half of the values are, if there is such a one."""
+    value, count = Counter(values).most_common(1)[0]
+    return value if 2 * count > len(values) else None
 
 
 def _is_network(name: str) -> bool:

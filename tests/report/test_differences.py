@@ -34,6 +34,12 @@ def test_what_differs_is_told_and_nothing_else() -> None:
     assert two == ["CLIP (layers=[last], readout=decoder)", "CLIP (layers=[last,x], readout=after_norm)"]
 
 
+def test_what_most_runs_have_goes_without_saying() -> None:
+    settings = {"a": {"x": 1, "y": 1}, "b": {"x": 2, "y": 1}, "c": {"x": 1, "y": 2}}
+    rows = retrieved(*((identity, "M") for identity in settings))
+    assert label_runs(rows, "retrieval", settings).tolist() == ["M", "M (x=2)", "M (y=2)"]
+
+
 def test_names_that_end_alike_are_told_whole() -> None:
     settings = {"a": {"model.name": "x", "dataset.name": "y"}, "b": {"model.name": "u", "dataset.name": "v"}}
     labels = label_runs(retrieved(("a", "M"), ("b", "M")), "retrieval", settings).tolist()
