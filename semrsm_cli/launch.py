@@ -24,13 +24,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
+from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.config.renamed import RENAMED
 from semrsm_cli.config.schemas import TASKS, register_schemas
 from semrsm_cli.config_help import is_structured, settings, settings_help
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.report.folder import RunFolder, file_name, new_folder
 from semrsm_cli.report.tables import to_terminal
-from semrsm_cli.store import cache_folder
+from semrsm_cli.store import cache_folder, digest
 
 __all__ = ["describe_config", "launch"]
 
@@ -166,7 +167,10 @@ def _run_task(task: Callable[..., Any], settings: DictConfig, folder: RunFolder)
     if missing := _missing_key(settings):
         raise ConfigError(f"{missing} has no default; give {missing}=VALUE")
     _check_settings(settings)
-    table = task(OmegaConf.to_object(settings), folder)
+    config = OmegaConf.to_object(settings)
+    identity = identifying_settings(config)
+    folder.note(settings=identity, settings_hash=digest(identity))
+    table = task(config, folder)
     folder.finish()
     sys.stdout.write(to_terminal(table) + "\n" + folder.listing() + "\n")
 

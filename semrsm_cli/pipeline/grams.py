@@ -22,6 +22,7 @@ from semrsm_cli.rsm import (
     gram,
 )
 from semrsm_cli.rsm.plan import squared_norms
+from semrsm_cli.stages import versions_of
 from semrsm_cli.store import TileFolder, digest
 
 __all__ = ["Comparison", "gram_in_store", "matching_name"]
@@ -143,6 +144,7 @@ def _tiles(
         "matcher": asdict(matcher),
         "grid": list(compared.grid or ()) if invariance is Invariance.translation else None,
         "memory_gib": runtime.memory_gib,
+        "stages": versions_of("matching"),
     }
     return TileFolder(key if pairs is None else key | {"pairs": digest(np.packbits(pairs).tolist())})
 

@@ -15,6 +15,7 @@ from semrsm_cli.config import ModelConfig, RuntimeConfig
 from semrsm_cli.data import Images
 from semrsm_cli.models import Network, capture, resolve_layers
 from semrsm_cli.report.progress import tracked
+from semrsm_cli.stages import versions_of
 from semrsm_cli.store import Precision, Representation, Writer
 
 __all__ = ["Extracted", "Prepare", "represent"]
@@ -55,6 +56,7 @@ def represent(
         "prepare": "own" if prepare is None else "normalise",
         "dataset": images.name,
         "content": images.fingerprint(),
+        "stages": versions_of("images", "representations"),
     }
     names = [*layers, _LOGITS] if network.n_classes else layers
     writers = {

@@ -12,6 +12,7 @@ from semrsm_cli.pipeline.grams import Comparison, gram_in_store, matching_name
 from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.rsm import Centering, Gram, Invariance, Matcher, gram
+from semrsm_cli.stages import VERSIONS
 from semrsm_cli.store import TileFolder
 
 OPTIMAL = Matcher()
@@ -112,6 +113,20 @@ def test_a_second_run_computes_nothing(x: Layer, folder: RunFolder, monkeypatch:
     np.testing.assert_array_equal(compute(compared, folder).inner, first.inner)
     on_disk = compute(compared, folder, in_memory=False)
     np.testing.assert_array_equal(on_disk.rows(0, 7).inner, first.rows(0, 7).inner)
+
+
+def test_what_another_version_of_the_matching_made_is_computed_again(
+    x: Layer, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = Comparison.within(x, Centering.sample)
+    compute(compared, folder)
+    saved = []
+    save = TileFolder.save
+    monkeypatch.setattr(TileFolder, "save", lambda *arguments: (saved.append(1), save(*arguments))[-1])
+    for stage, is_new in (("measures", False), ("matching", True)):
+        monkeypatch.setattr("semrsm_cli.stages.VERSIONS", dict(VERSIONS) | {stage: 99})
+        compute(compared, folder)
+        assert bool(saved) == is_new, stage
 
 
 def test_only_long_matchings_are_forecast(

@@ -11,6 +11,7 @@ from semrsm_cli.errors import ConfigError
 from semrsm_cli.models import Network
 from semrsm_cli.pipeline.networks import load_network
 from semrsm_cli.pipeline.represent import Extracted, represent
+from semrsm_cli.stages import VERSIONS
 from semrsm_cli.store import Precision
 
 MODEL = ModelConfig(label="small", source="timm", name="test_resnet", weights="random", layers=["all"])  # type: ignore[arg-type]
@@ -62,6 +63,17 @@ def test_what_is_stored_is_not_computed_again(network: Network, images: Images, 
     (cache / "representations" / key / "concept_vectors" / "c" / "1" / "0" / "0").unlink()
     for name, layer in represent(network, images, MODEL, runtime).layers.items():
         np.testing.assert_array_equal(layer, before[name])
+
+
+def test_each_version_of_a_stage_has_representations_of_its_own(
+    network: Network, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {}
+    for stage in ("none", *VERSIONS):
+        monkeypatch.setattr("semrsm_cli.stages.VERSIONS", dict(VERSIONS) | {stage: 99})
+        keys[stage] = next(iter(represent(network, images, MODEL, RuntimeConfig()).layers.values())).key
+    assert keys["none"] == keys["matching"] == keys["measures"]
+    assert len({keys[stage] for stage in ("none", "images", "representations")}) == 3
 
 
 def test_batches_and_processes_change_the_last_digits_at_most(network: Network, images: Images) -> None:

@@ -13,6 +13,7 @@ def retrieval(number: int, **columns: object) -> pd.DataFrame:
     rows = paper.paper_table(number).rename(columns={"database_size": "n_database"})
     rows = rows.rename(columns={"f1_at_1": "paper", "iou_at_1": "paper"}).assign(seed=0, n_queries=2000, **columns)
     rows["matching"] = rows["invariance"].map({"none": np.nan, "permutation": "batch_optimal"})
+    rows["label"] = rows["model"]
     return rows.assign(at_1=rows["paper"]).sample(frac=1, random_state=0)
 
 
@@ -69,7 +70,8 @@ def test_the_summary_averages_over_all_cells() -> None:
 
 def test_what_was_not_run_is_left_out_and_what_is_not_printed_has_no_line() -> None:
     rows = table2()
-    mine = rows[(rows["model"] == "CLIP") & (rows["n_database"] == 2500)].assign(model="Mine", paper=np.nan)
+    mine = rows[(rows["model"] == "CLIP") & (rows["n_database"] == 2500)]
+    mine = mine.assign(model="Mine", label="Mine", paper=np.nan)
     rows = pd.concat([mine, rows[(rows["model"] == "SAM ViT/B32") & (rows["n_database"] != 2500)]])
     table = only(arrange_tables("retrieval", rows))
     assert table.frame["model"].tolist() == ["SAM ViT/B32"] * 9 + ["Mine"] * 3
@@ -115,7 +117,9 @@ def correlation(n_samples: int, dataset: str = "imagenet") -> pd.DataFrame:
     fourth = paper.paper_table(4).pivot(index=["model", "kernel", "invariance"], columns="statistic", values="value")
     fourth = fourth.add_prefix("paper_").reset_index()
     rows = (first if n_samples == 2000 else fourth).assign(n_samples=n_samples, dataset=dataset, seed=0, matching="")
-    return rows.assign(pearson=rows["paper_pearson"], spearman=rows["paper_spearman"].fillna(0))
+    rows = rows.assign(pearson=rows["paper_pearson"], spearman=rows["paper_spearman"].fillna(0), label=rows["model"])
+    ends = {f"{statistic}_{end}": np.nan for statistic in ("pearson", "spearman") for end in ("low", "high")}
+    return rows.assign(**ends)
 
 
 def test_table_1_stands_as_in_the_paper_and_tells_of_the_lost_sign() -> None:
@@ -151,6 +155,9 @@ def test_table_5_stands_as_in_the_paper() -> None:
     printed = paper.paper_table(5).rename(columns={"algorithm": "method", "spatial_extent": "positions"})
     rows = printed.assign(
         seed=0,
+        dataset="tiny_imagenet",
+        label="ResNet101",
+        n_exact=np.nan,
         percent_of_optimal=printed["similarity_percent_of_optimal"],
         paper_percent=printed["similarity_percent_of_optimal"],
         seconds_mean=printed["seconds_per_pair"],
@@ -164,6 +171,16 @@ def test_table_5_stands_as_in_the_paper() -> None:
     assert here.loc[("OR-Tools", ""), ("s = 4096", "percent")].item() == 100
     assert table.differences().size == 48
     assert np.isnan(table.summary()["largest_difference"])  # percent and milliseconds don't compare
+
+
+def test_timings_of_other_networks_have_tables_of_their_own() -> None:
+    rows = pd.DataFrame({"method": ["topk_greedy", "topk_greedy", "optimal"], "n_exact": [128, 256, np.nan]})
+    rows = rows.assign(batch=np.nan, positions=1024, seconds_mean=0.01, percent_of_optimal=99.0, seed=0)
+    rows = rows.assign(paper_percent=np.nan, paper_seconds=np.nan, label="ResNet18", dataset="photos")
+    first, second = arrange_tables("matching", pd.concat([rows, rows.assign(dataset="tiny_imagenet")]))
+    assert (first.name, second.name) == ("matching_photos_ResNet18", "matching_tiny_imagenet_ResNet18")
+    assert first.frame[("batch", "")].tolist() == ["k = 128", "k = 256", ""]
+    assert first.frame[("source", "")].tolist() == ["here"] * 3
 
 
 def test_tables_without_a_layout() -> None:

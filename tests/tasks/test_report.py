@@ -27,7 +27,7 @@ def table(name: str, run: str = "report") -> pd.DataFrame:
 def left_by_a_run(path: str, name: str, rows: pd.DataFrame) -> None:
     (Path(path) / "tables").mkdir(parents=True)
     rows.to_csv(Path(path) / "tables" / f"{name}.csv", index=False)
-    (Path(path) / "run.json").write_text('{"command": []}')
+    (Path(path) / "run.json").write_text('{"command": [], "settings": {}, "stages": {}}')
 
 
 def test_a_sweep_is_joined_and_drawn(semrsm: Command) -> None:
@@ -72,9 +72,13 @@ def test_a_report_is_no_run_and_newer_runs_take_the_place_of_older_ones(semrsm: 
         assert files[0] == files[1]
     joined = table("joined_retrieval", "outputs/report/first")
     assert set(joined["run"]) == {"outputs/retrieve/newer", "outputs/retrieve/seed"}
-    laid_out = table("retrieval_scenes", "outputs/report/first").set_index("kernel")
+    laid_out = table("retrieval_scenes", "outputs/report/first").set_index(["source", "kernel"])
     means = joined.groupby("kernel")["at_1"].mean()
-    np.testing.assert_allclose(laid_out["20 none"].sort_index(), means.sort_index())
+    np.testing.assert_allclose(laid_out.loc["here", "20 none"].sort_index(), means.sort_index())
+    spread = joined.groupby("kernel")["at_1"].std()
+    np.testing.assert_allclose(laid_out.loc["between draws", "20 none"].sort_index(), spread.sort_index())
+    width = (joined["ci_high"] - joined["ci_low"]).groupby(joined["kernel"]).mean() / (2 * 1.96)
+    np.testing.assert_allclose(laid_out.loc["within a draw", "20 none"].sort_index(), width.sort_index())
     assert "Means over 2 seeds" in Path("outputs/report/first/tables/retrieval_scenes.md").read_text()
 
 
@@ -116,8 +120,11 @@ def test_correlations_and_timings_are_joined_too(semrsm: Command) -> None:
     printed = paper.paper_table(1)
     rows = printed.assign(pearson=printed["pearson"], paper_pearson=printed["pearson"], dataset="imagenet")
     rows = rows.assign(n_samples=2000, spearman=0.5, paper_spearman=np.nan, matching="")
+    rows = rows.assign(**{f"{name}_{end}": np.nan for name in ("pearson", "spearman") for end in ("low", "high")})
     left_by_a_run("runs/correlate", "correlation", rows)
     timed = pd.DataFrame({"method": ["scipy", "batch_optimal"], "batch": [np.nan, 128], "positions": 256})
+    timed = timed.assign(model="ResNet101", dataset="tiny_imagenet", layer="layer3", n_exact=np.nan, n_pairs=9)
+    timed = timed.assign(percent_low=98.5, percent_high=99.5)
     timed = timed.assign(seconds_mean=0.005, paper_seconds=0.004, percent_of_optimal=99.0, paper_percent=100.0)
     left_by_a_run("runs/bench", "matching", timed)
     left_by_a_run("runs/cka", "cka", pd.DataFrame([dict.fromkeys(CKA, "x") | {"cka": 0.5}]))
@@ -125,6 +132,9 @@ def test_correlations_and_timings_are_joined_too(semrsm: Command) -> None:
     assert "+0.176" in Path("report/tables/table1.md").read_text()
     assert table("table5")["s = 256 ms"].tolist() == [5, 4, 1] * 2
     assert len(table("joined_cka")) == 1
+    verdicts = table("verdicts")
+    assert verdicts["verdict"].value_counts().to_dict() == {"agrees": 42, "not run": 270 - 42 - 2, "differs": 2}
+    assert "Of 270 printed numbers: 42 agree, 2 differ, 226 not run." in result.stderr
     assert "joined_cka" in result.stdout
 
 
@@ -209,7 +219,8 @@ def test_unlabelled_images_have_neighbours_but_no_layout(semrsm: Command) -> Non
         succeed(semrsm("retrieve", *RANDOM, *settings))
     succeed(semrsm("report", "runs=runs", "hydra.run.dir=report"))
     assert {path.name for path in Path("report/tables").glob("*")} == {
-        *("joined_retrieval.csv", "neighbours_folder_4_1.csv", "neighbours_folder_4_2.csv")
+        *("joined_retrieval.csv", "neighbours_folder_4_1.csv", "neighbours_folder_4_2.csv", "runs.csv"),
+        *(f"verdicts.{suffix}" for suffix in ("csv", "md", "tex")),
     }
 
 

@@ -1,6 +1,6 @@
 """`semrsm correlate`: do similar representations mean similar predictions? (Section 4.3, Appendix E)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from semrsm_cli.config import CorrelateConfig
+from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.measures.agreement import correlation_interval, pearson, permutation_test, softmax
 from semrsm_cli.measures.pairs import Rows
@@ -24,7 +25,6 @@ from semrsm_cli.tasks.correlate.predictions import Predicted, of_files, of_model
 __all__ = ["correlate"]
 
 _SAME_PREDICTION = 1e-9  # nats; what rounding makes of one image in two forward passes
-_PAPER_TABLE = {2000: 1, 20000: 4}  # images of ImageNet
 _PRINTED_WITHOUT_SIGN = 0.176  # in Table 1: ResNet18, rbf, none
 _ARGUMENT = {"x": "similarity", "y": "divergence"}  # what the measures call them
 _STATISTICS = ("pearson", "spearman")
@@ -188,7 +188,7 @@ def _write(
     rows.insert(2, "n_samples", len(predicted.ids))
     last = predicted.layers[-1]
     of_last = rows[rows["layer"] == last.name].drop(columns=["layer", "positions", "channels"])
-    table = _join_paper(of_last.reset_index(drop=True))
+    table = _join_paper(of_last.reset_index(drop=True), identifying_settings(config), last.x.shape[1])
     folder.data("images", pd.DataFrame({"image": predicted.ids}))
     folder.table("correlation", table, note=_note_on(table))
     if len(tests):
@@ -211,16 +211,18 @@ def _write(
     return table
 
 
-def _join_paper(table: pd.DataFrame) -> pd.DataFrame:
+def _join_paper(table: pd.DataFrame, settings: Mapping[str, Any], positions: int) -> pd.DataFrame:
     """The table with the paper's numbers where it prints some for the same model, images, kernel and invariance."""
     columns = {statistic: f"paper_{statistic}" for statistic in _STATISTICS}
-    number = _PAPER_TABLE.get(table["n_samples"].iloc[0]) if table["dataset"].iloc[0] == "imagenet" else None
+    number, is_matched_so = paper.table_printed_for(1, 4, settings=settings, positions=positions)
     if number is None:
         return table.assign(**dict.fromkeys(columns.values(), np.nan))
     keys = ["model", "kernel", "invariance"]
     theirs = paper.paper_table(number)
     if "statistic" in theirs:
         theirs = theirs.pivot(index=keys, columns="statistic", values="value").reset_index()
+    if not is_matched_so:
+        theirs = theirs[theirs["invariance"] != str(Invariance.permutation)]
     return paper.join_paper(table, theirs.reindex(columns=[*keys, *_STATISTICS]), on=keys, columns=columns)
 
 

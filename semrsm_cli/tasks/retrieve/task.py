@@ -1,12 +1,15 @@
 """`semrsm retrieve`: whose nearest neighbour shows the same things? (Section 4.2, Appendix D)."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from semrsm_cli import store
 from semrsm_cli.config import RetrieveConfig
+from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.data import RetrievalSet
 from semrsm_cli.errors import ConfigError
 from semrsm_cli.measures.retrieval import best_of, bootstrap_interval
@@ -17,13 +20,13 @@ from semrsm_cli.pipeline.networks import load_network, note_network
 from semrsm_cli.pipeline.sources import from_model
 from semrsm_cli.report import paper
 from semrsm_cli.report.folder import RunFolder
-from semrsm_cli.report.layout import CITYSCAPES_DATABASE
+from semrsm_cli.rsm import Invariance
 from semrsm_cli.tasks.retrieve.pictures import draw_figures
 from semrsm_cli.tasks.retrieve.ranking import Embedded, Ranking, rank
 
 __all__ = ["retrieve"]
 
-_PAPER_TABLE = {"egoobjects": (2, "f1_at_1"), "cityscapes": (3, "iou_at_1")}
+_PAPER_COLUMN = {2: "f1_at_1", 3: "iou_at_1"}  # of the paper's tables
 
 
 def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
@@ -32,7 +35,7 @@ def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
     embedded = _embed(images, config, folder)
     with folder.timed("match"):
         rankings = list(rank(images, embedded, config, folder))
-    table = _scores_table(rankings, images, config)
+    table = _scores_table(rankings, images, config, embedded.queries.shape[1])
     folder.table("retrieval", table)
     folder.data("neighbours", _neighbours_table(rankings, images))
     folder.data("draw", _split_table(images))
@@ -70,7 +73,9 @@ def _embed(images: RetrievalSet, config: RetrieveConfig, folder: RunFolder) -> E
     return Embedded.of(network, queries, database, config.centering)
 
 
-def _scores_table(rankings: list[Ranking], images: RetrievalSet, config: RetrieveConfig) -> pd.DataFrame:
+def _scores_table(
+    rankings: list[Ranking], images: RetrievalSet, config: RetrieveConfig, positions: int
+) -> pd.DataFrame:
     """Mean score at the first neighbour with its interval over queries, and the best of five."""
     rows = []
     for ranking in rankings:
@@ -96,19 +101,21 @@ def _scores_table(rankings: list[Ranking], images: RetrievalSet, config: Retriev
                     first, n_resamples=config.n_resamples, seed=config.seed
                 )
         rows.append(row)
-    return _join_paper(pd.DataFrame(rows), images.name)
+    return _join_paper(pd.DataFrame(rows), identifying_settings(config), positions)
 
 
-def _join_paper(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
+def _join_paper(table: pd.DataFrame, settings: Mapping[str, Any], positions: int) -> pd.DataFrame:
     """The table with the paper's number where it prints one for the same model, size, kernel and invariance."""
-    if dataset not in _PAPER_TABLE:
+    number, is_matched_so = paper.table_printed_for(*_PAPER_COLUMN, settings=settings, positions=positions)
+    if number is None:
         return table.assign(paper=np.nan)
-    number, column = _PAPER_TABLE[dataset]
     theirs = paper.paper_table(number).rename(columns={"database_size": "n_database"})
     if number == 3:
-        theirs["n_database"] = CITYSCAPES_DATABASE
+        theirs["n_database"] = paper.CITYSCAPES_DATABASE
+    if not is_matched_so:
+        theirs = theirs[theirs["invariance"] != str(Invariance.permutation)]
     keys = ["model", "n_database", "kernel", "invariance"]
-    return paper.join_paper(table, theirs, on=keys, columns={column: "paper"})
+    return paper.join_paper(table, theirs, on=keys, columns={_PAPER_COLUMN[number]: "paper"})
 
 
 def _neighbours_table(rankings: list[Ranking], images: RetrievalSet) -> pd.DataFrame:
