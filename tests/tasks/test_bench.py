@@ -49,7 +49,8 @@ def measured(config: BenchConfig, layer: Layer, *, timed: bool = True) -> Measur
 
 
 def tabled(config: BenchConfig, layer: Layer, model: str = "a network", dataset: str = "images") -> pd.DataFrame:
-    return matching_table({"layer": measured(config, layer)}, {"layer": layer}, model, dataset)
+    settings = {"model.label": model, "dataset.name": dataset, "centering": "none"}
+    return matching_table({"layer": measured(config, layer)}, {"layer": layer}, settings)
 
 
 @pytest.fixture
@@ -186,7 +187,8 @@ def test_a_table_compares_common_pairs() -> None:
         optimal.seconds[pair], optimal.scores[pair] = seconds, Score(4.0, 4.0)
     scipy.seconds[0, 1], scipy.scores[0, 1] = 5.0, Score(4.0, 4.0)
     cells = {Contender(Method.optimal): optimal, Contender(Method.scipy): scipy}
-    table = matching_table({"layer": Measurements(cells)}, layers, "", "").set_index("method")
+    settings = {"model.label": "", "dataset.name": ""}
+    table = matching_table({"layer": Measurements(cells)}, layers, settings).set_index("method")
     assert table.loc["scipy", "times_optimal"] == 5
     assert table["n_common"].tolist() == [1, 1]
     assert table["n_pairs"].tolist() == [3, 1]

@@ -1,6 +1,6 @@
 """The tables of `semrsm bench`: Table 5, what Figures 5 and 6 show, and a summary for the terminal."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,6 @@ from semrsm_cli.tasks.bench.timing import ALIGNED, OPTIMUM, Cell, Contender, Mea
 
 __all__ = ["alignment_table", "matching_table", "summarize"]
 
-_PAPER_METHOD = {
-    "OR-Tools": "ortools_x1000",  # so the authors call it
-    "SciPy": "scipy",
-    "No match": "diagonal",
-    "Batch-Optimal": "batch_optimal",
-}
-_PAPER_RUN = ("ResNet101", "tiny_imagenet")
 _COLUMNS = [
     *("method", "batch", "positions", "channels", "layer", "n_pairs", "seconds_mean", "seconds_median"),
     *("percent_of_optimal", "certified_gap", "paper_seconds", "paper_percent", "times_optimal"),
@@ -27,7 +20,9 @@ _COLUMNS = [
 ]
 
 
-def matching_table(timed: dict[str, Measurements], layers: dict[str, Layer], model: str, dataset: str) -> pd.DataFrame:
+def matching_table(
+    timed: dict[str, Measurements], layers: dict[str, Layer], settings: Mapping[str, Any]
+) -> pd.DataFrame:
     """Table 5: seconds a pair and percent of the optimum, with the paper's numbers beside ours where they belong.
 
     Times are over the `n_common` pairs that all methods of a size were timed on; `percent_of_optimal` is over the
@@ -36,17 +31,17 @@ def matching_table(timed: dict[str, Measurements], layers: dict[str, Layer], mod
     Args:
         timed: What was measured at each layer.
         layers: Their representations.
-        model: Label of the network.
-        dataset: Name of the set of images.
+        settings: The run's settings by their whole names.
     """
     rows = []
+    of_run = {"model": settings["model.label"], "dataset": settings["dataset.name"]}
     for layer, measured in timed.items():
         _, positions, channels = layers[layer].x.shape
-        facts = {"layer": layer, "positions": positions, "channels": channels, "model": model, "dataset": dataset}
+        facts = of_run | {"layer": layer, "positions": positions, "channels": channels}
         rows += [facts | row for row in _rows(measured)]
     theirs = paper.paper_table(5).rename(columns={"algorithm": "method", "spatial_extent": "positions"})
-    theirs["method"] = theirs["method"].replace(_PAPER_METHOD)
-    if (model, dataset) != _PAPER_RUN:
+    theirs["method"] = theirs["method"].replace(paper.METHODS)
+    if paper.table_printed_for(5, settings=settings)[0] is None:
         theirs = theirs[:0]
     table = paper.join_paper(
         pd.DataFrame(rows).astype({"batch": "Int64", "n_exact": "Int64"}),

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from semrsm_cli.config import BenchConfig
+from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.data import batches_of_unrelated, resized_squares
 from semrsm_cli.errors import ConfigError
 from semrsm_cli.pipeline.images import note_images, open_images
@@ -35,7 +36,7 @@ def bench(config: BenchConfig, folder: RunFolder) -> pd.DataFrame:
         measured = {
             name: measure_methods(layer, config, pairs, timed=name in to_time) for name, layer in layers.items()
         }
-    matching = matching_table({name: measured[name] for name in to_time}, layers, config.model.label, images.name)
+    matching = matching_table({name: measured[name] for name in to_time}, layers, identifying_settings(config))
     fitting = {name: at for name, at in measured.items() if layers[name].x.shape[1] <= config.largest_matrix}
     alignment = alignment_table(fitting, layers)  # beyond, some approximations are lacking
     folder.table("matching", matching)
