@@ -145,6 +145,14 @@ def best_shift(x: np.ndarray, y: np.ndarray, grid: tuple[int, int]) -> float:
     return max(float((a * np.roll(b, shift, axis=(0, 1))).sum()) for shift in shifts)
 
 
+def maxsim(x: np.ndarray, y: np.ndarray) -> float:
+    """Every concept vector with its best partner in the other image: the mean of both directions."""
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    forth = sum(max(float(a @ b) for b in y) for a in x)
+    back = sum(max(float(a @ b) for a in x) for b in y)
+    return (forth + back) / 2
+
+
 def semantic_rsm(x: np.ndarray, y: np.ndarray, kernel: str, sigma: float) -> np.ndarray:
     """Algorithm 1 as it stands: permute one image to the other, then compare all values."""
     found = np.empty((len(x), len(y)))

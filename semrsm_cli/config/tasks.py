@@ -87,7 +87,8 @@ class RsmConfig(ExtractConfig, MatchedConfig):
     kernel: KernelConfig = MISSING
     """Kernel of the RSM."""
     invariance: Invariance = Invariance.permutation
-    """`none` (spatio-semantic), `translation`, `permutation` (semantic), or `pooled`: one mean vector per image."""
+    """`none` (spatio-semantic), `translation`, `permutation` (semantic), `pooled`: one mean vector per image, or
+    `maxsim`: every concept vector with its best partner."""
     grid: list[int] | None = None
     """[height, width] of the positions of x, for invariance=translation on files."""
 

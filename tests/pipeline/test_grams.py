@@ -160,4 +160,4 @@ def test_complaints_name_the_layer(x: Layer, folder: RunFolder) -> None:
 
 
 def test_a_matching_has_a_name_where_something_is_matched() -> None:
-    assert [matching_name(invariance, OPTIMAL) for invariance in Invariance] == ["", "", "optimal", ""]
+    assert [matching_name(invariance, OPTIMAL) for invariance in Invariance] == ["", "", "optimal", "", ""]

@@ -237,7 +237,7 @@ WRONG = [
     (["x=x.npy", "logits=x.npy"], "x.npy must hold numbers [n, classes], got float32 [30, 6, 4]", 1),
     (["x=x.npy"], "x and logits belong together", 2),
     (["x=x.npy", "logits=logits.npy", "invariances=[translation]"], "translation needs the grid of x's positions", 2),
-    (["invariances=[rotation]"], "'rotation', expected one of [none, translation, permutation, pooled]", 2),
+    (["invariances=[rotation]"], "'rotation', expected one of [none, translation, permutation, pooled, maxsim]", 2),
     (["kernels=[]"], "kernels is empty", 2),
     (["n_images=2"], "n_images must be at least 3, got 2", 2),
     (["sigma=1", "sigma_tile=100"], "give one of the two", 2),

@@ -364,7 +364,7 @@ def test_wrong_settings_are_one_line_and_exit_2(semrsm: Command) -> None:
         (["model.layers=[conv1,last]"], "retrieve reads one layer, got 2"),
         (["kernels=[]"], "kernels is empty"),
         (["invariances=[]"], "invariances is empty"),
-        (["invariances=[rotation]"], "'rotation', expected one of [none, translation, permutation, pooled]"),
+        (["invariances=[rotation]"], "'rotation', expected one of [none, translation, permutation, pooled, maxsim]"),
         (["n_neighbours=0"], "n_neighbours must be at least 1, got 0"),
         (["shortlist=3"], "shortlist must be at least n_neighbours=5, got 3"),
         (["n_thumbnails=-1"], "n_thumbnails must be at least 0, got -1"),

@@ -30,12 +30,14 @@ COLOR: Final = {
     "translation": "#56B4E9",
     "permutation": "#D55E00",
     "pooled": "#009E73",
+    "maxsim": "#CC79A7",
 }
 INVARIANCE_TITLE: Final = {
     "none": "spatio-semantic",
     "translation": "translation-invariant",
     "permutation": "semantic",
     "pooled": "pooled vectors",
+    "maxsim": "best partners (MaxSim)",
 }
 
 
