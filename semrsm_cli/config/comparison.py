@@ -8,9 +8,18 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from semrsm_cli.checks import require, require_at_least
+from semrsm_cli.data import ImageOrder
 from semrsm_cli.rsm import Centering, Invariance, Kernel, Matcher, check_bandwidth
 
-__all__ = ["BandwidthConfig", "InvariancesConfig", "KernelConfig", "KernelsConfig", "MatchedConfig", "Settings"]
+__all__ = [
+    "BandwidthConfig",
+    "InvariancesConfig",
+    "KernelConfig",
+    "KernelsConfig",
+    "MatchedConfig",
+    "OrderConfig",
+    "Settings",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +72,15 @@ class MatchedConfig(Settings):
     """Method of the matching."""
     centering: Centering = Centering.sample
     """Subtract the mean over the samples at each position (`sample`, the paper), per `channel`, or `none`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderConfig(Settings):
+    """The order of the images: tiles of sigma_tile and mini-batches hold images that follow each other."""
+
+    image_order: ImageOrder = ImageOrder.drawn
+    """`drawn`: in a random order that follows from the seed, also where all images are taken; `files`: in the set's
+    own, by scene or class, so that a tile of sigma_tile or a mini-batch holds images of a few of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

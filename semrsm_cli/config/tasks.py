@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from semrsm_cli.checks import require, require_at_least, require_positive
-from semrsm_cli.config.comparison import InvariancesConfig, KernelConfig, KernelsConfig, MatchedConfig, Settings
+from semrsm_cli.config.comparison import (
+    InvariancesConfig,
+    KernelConfig,
+    KernelsConfig,
+    MatchedConfig,
+    OrderConfig,
+    Settings,
+)
 from semrsm_cli.config.model import ModelConfig
 from semrsm_cli.config.runtime import RuntimeConfig
 from semrsm_cli.data import Dataset
@@ -164,7 +171,7 @@ class BenchConfig(_NetworkConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrieveConfig(_NetworkConfig, MatchedConfig, KernelsConfig, InvariancesConfig):
+class RetrieveConfig(_NetworkConfig, MatchedConfig, KernelsConfig, InvariancesConfig, OrderConfig):
     """Settings of `semrsm retrieve`; the network has one layer, the mean that centres is the database's."""
 
     n_resamples: int = 10_000
@@ -189,7 +196,7 @@ class RetrieveConfig(_NetworkConfig, MatchedConfig, KernelsConfig, InvariancesCo
 
 
 @dataclass(frozen=True, kw_only=True)
-class CorrelateConfig(ExtractConfig, MatchedConfig, KernelsConfig, InvariancesConfig):
+class CorrelateConfig(ExtractConfig, MatchedConfig, KernelsConfig, InvariancesConfig, OrderConfig):
     """Settings of `semrsm correlate`; resamples are of the images."""
 
     x: str | None = None
@@ -210,7 +217,7 @@ class CorrelateConfig(ExtractConfig, MatchedConfig, KernelsConfig, InvariancesCo
 
 
 @dataclass(frozen=True, kw_only=True)
-class CkaConfig(ExtractConfig, MatchedConfig, KernelsConfig):
+class CkaConfig(ExtractConfig, MatchedConfig, KernelsConfig, OrderConfig):
     """Settings of `semrsm cka`; sigma is taken from each RSM."""
 
     model_names: list[str] = field(default_factory=list)

@@ -7,7 +7,7 @@ from semrsm_cli.data.dataset import Dataset, RetrievalDataset
 from semrsm_cli.data.egoobjects import AspectRatio, EgoObjects, ImageFilter
 from semrsm_cli.data.folder import Folder
 from semrsm_cli.data.imagenet import ImageNet
-from semrsm_cli.data.images import Images, OnError, open_image
+from semrsm_cli.data.images import ImageOrder, Images, OnError, open_image
 from semrsm_cli.data.photos import Photos, photos
 from semrsm_cli.data.render import SceneSpec
 from semrsm_cli.data.scenes import Scenes
@@ -34,6 +34,7 @@ __all__ = [
     "Folder",
     "ImageFilter",
     "ImageNet",
+    "ImageOrder",
     "Images",
     "LabelledImages",
     "Metric",

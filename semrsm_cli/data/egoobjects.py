@@ -23,7 +23,7 @@ from semrsm_cli.data.annotations import (
     with_categories,
 )
 from semrsm_cli.data.dataset import RetrievalDataset
-from semrsm_cli.data.images import Images, OnError, dataset_root, file_version_key, open_image
+from semrsm_cli.data.images import ImageOrder, Images, OnError, dataset_root, file_version_key, open_image
 from semrsm_cli.data.sets import LabelledImages, RetrievalSet
 from semrsm_cli.errors import SemrsmError
 
@@ -110,9 +110,9 @@ class EgoObjects(ImageFilter, RetrievalDataset):
         place = dataset_root(self.root, "egoobjects")
         return read_egoobjects(self.name, place, self, size=(self.width, self.height))
 
-    def retrieval_set(self, cache: Path, seed: int) -> RetrievalSet:
+    def retrieval_set(self, cache: Path, seed: int, order: ImageOrder = ImageOrder.drawn) -> RetrievalSet:
         """Queries and database images that share none; all must be there, unless what is missing may be skipped."""
-        retrieval = super().retrieval_set(cache, seed)
+        retrieval = super().retrieval_set(cache, seed, order)
         if self.on_error is OnError.stop:
             _require_files(retrieval.queries.images, retrieval.database.images)
         return retrieval

@@ -21,6 +21,7 @@ from semrsm_cli.rsm.threads import available_cores
 __all__ = [
     "MAX_PIXELS",
     "Files",
+    "ImageOrder",
     "Images",
     "OnError",
     "Reader",
@@ -45,6 +46,17 @@ class OnError(StrEnum):
 
     stop = "stop"
     skip = "skip"
+
+
+class ImageOrder(StrEnum):
+    """In which order images are taken: `drawn` at random, or as in the set's own `files`, by scene or class."""
+
+    drawn = "drawn"
+    files = "files"
+
+    def arrange(self, indices: Sequence[int]) -> list[int]:
+        """Indices into a set that were drawn, in this order."""
+        return list(indices) if self is ImageOrder.drawn else sorted(indices)
 
 
 class Reader(Protocol):
@@ -109,16 +121,24 @@ class Images:
         """The images at `indices`, in that order."""
         return replace(self, ids=tuple(self.ids[i] for i in indices), groups=tuple(self.groups[i] for i in indices))
 
-    def draw(self, n: int, seed: int) -> "Images":
-        """Draw n different images, kept in their order.
+    def draw(self, n: int | None, seed: int, order: ImageOrder = ImageOrder.drawn) -> "Images":
+        """Draw n different images, in the random order of the draw or in their own; which they are is the same.
+
+        The ids decide both, not how the disk lists the files: a set's own order follows from them.
+
+        Args:
+            n: How many; None takes all.
+            seed: Seed of the draw.
+            order: In which order they are returned.
 
         Raises:
             SemrsmError: The set holds fewer than n images.
         """
+        n = len(self) if n is None else n
         if n > len(self):
             raise SemrsmError(f"{n} images are asked for, but {self.name} holds {len(self)}; ask for fewer")
         chosen = np.random.default_rng(seed).choice(len(self), size=n, replace=False)
-        return self.select(sorted(chosen.tolist()))
+        return self.select(order.arrange(chosen.tolist()))
 
     def fingerprint(self) -> str:
         """Hash of the ids and of every picture's version key, for the key under which results are stored."""

@@ -83,7 +83,7 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class RetrievalSplit:
-    """Ids of the queries and of the database, each in the order of their set."""
+    """Ids of the queries and of the database, in the order in which they are compared."""
 
     queries: tuple[str, ...]
     database: tuple[str, ...]

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -35,6 +35,34 @@ class Layer:
     x: Representations
     key: str
     grid: tuple[int, int] | None = None
+
+    def reorder(self, order: np.ndarray) -> Self:
+        """The same images in another order [n]."""
+        key = store.digest({"of": self.key, "order": order.tolist()})
+        return replace(self, x=_Reordered(self.x, order), key=key)
+
+
+@dataclass(frozen=True, eq=False)
+class _Reordered:
+    """Concept vectors `x` [n, s, c] whose images come in another order [n]; each is read when it is asked for."""
+
+    x: Representations
+    order: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[n, s, c]."""
+        return tuple(self.x.shape)
+
+    @property
+    def dtype(self) -> Any:
+        """The element type."""
+        return self.x.dtype
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """The images in a slice, one by one: that is how far files and Zarr arrays agree on what can be asked for."""
+        images = [np.asarray(self.x[i : i + 1]) for i in self.order[rows].tolist()]
+        return np.concatenate(images) if images else np.asarray(self.x[0:0])
 
 
 @dataclass(frozen=True, eq=False)

@@ -118,17 +118,40 @@ def test_strips_and_blocks_of_any_size_give_the_same(semrsm: Command, monkeypatc
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5, err_msg=f"{way} {file.name}")
 
 
-def test_sigma_of_tiles_is_the_kernels(semrsm: Command, arrays: tuple[np.ndarray, np.ndarray]) -> None:
-    x, _ = arrays
-    assert (
-        semrsm(
-            *("correlate", "x=x.npy", "logits=logits.npy", "sigma_tile=7", "kernels=[rbf]", "invariances=[none]"),
-            *("hydra.run.dir=run", *FEW),
-        ).exit_code
-        == 0
-    )
-    expected = semrsm_cli.rsm(x - x.mean(axis=0), kernel="rbf", invariance="none", sigma_tile=7)
-    np.testing.assert_allclose(above(np.load("run/arrays/rbf_none.npy")), above(expected), rtol=1e-4)
+def test_sigma_of_tiles_is_the_kernels_in_the_order_told(
+    semrsm: Command, arrays: tuple[np.ndarray, np.ndarray]
+) -> None:
+    x, logits = arrays
+    for order in ("drawn", "files"):
+        settings = ("sigma_tile=7", "kernels=[rbf]", "invariances=[none]", f"image_order={order}")
+        succeed(semrsm("correlate", "x=x.npy", "logits=logits.npy", *settings, f"hydra.run.dir={order}", *FEW))
+        rows = table(order, "images")["image"].to_numpy()
+        assert sorted(rows) == list(range(30))
+        assert (list(rows) == sorted(rows)) == (order == "files")
+        expected = semrsm_cli.rsm((x - x.mean(axis=0))[rows], kernel="rbf", invariance="none", sigma_tile=7)
+        np.testing.assert_allclose(above(np.load(f"{order}/arrays/rbf_none.npy")), above(expected), rtol=1e-4)
+        probabilities = softmax(logits[rows])
+        divergence = above(jensen_shannon(probabilities, probabilities))
+        np.testing.assert_allclose(above(np.load(f"{order}/arrays/divergence.npy")), divergence, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.usefixtures("arrays")
+def test_the_order_of_arrays_matters_to_tiles_alone(semrsm: Command) -> None:
+    for order in ("drawn", "files"):
+        settings = (f"image_order={order}", f"hydra.run.dir={order}", *FEW)
+        succeed(semrsm("correlate", "x=x.npy", "logits=logits.npy", *settings))
+    pd.testing.assert_frame_equal(table("drawn"), table("files"))
+
+
+def test_images_of_classes_are_mixed_in_every_tile(semrsm: Command) -> None:
+    for order in ("drawn", "files"):
+        settings = ("invariances=[none]", "kernels=[rbf]", "sigma_tile=17", f"image_order={order}", *FEW)
+        succeed(semrsm("correlate", *settings, f"hydra.run.dir={order}", "arrays=false"))
+    succeed(semrsm("correlate", *settings[:2], "hydra.run.dir=whole", "arrays=false", *FEW))
+    whole, drawn, files = (table(run)["pearson"].item() for run in ("whole", "drawn", "files"))
+    assert abs(drawn - whole) < 0.02 < abs(files - whole)
+    shown = table("drawn", "images")["image"].str.split("/").str[0]
+    assert all(shown[start : start + 17].nunique() > 3 for start in range(0, 204, 17))
 
 
 def test_matching_is_taken_from_the_store(

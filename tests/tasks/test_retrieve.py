@@ -97,6 +97,37 @@ def test_sigma_within_mini_batches_changes_the_rbf_kernel_alone(semrsm: Command,
     assert not np.allclose(*similarities)
 
 
+def test_the_order_of_the_images_changes_tiles_of_sigma_alone(semrsm: Command, few: Path) -> None:
+    arguments = ("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "image_order=files")
+    succeed(semrsm(*arguments, "hydra.run.dir=files"))
+    drawn, files = table("draw", few), table("draw", "files")
+    assert list(drawn["image"]) != list(files["image"])
+    for role, of_role in files.groupby("role"):
+        assert list(of_role["image"]) == sorted(drawn.loc[drawn["role"] == role, "image"]), role
+    keys = ["kernel", "invariance", "query", "rank"]
+    one, other = (table("neighbours", run).set_index(keys).sort_index() for run in (few, "files"))
+    assert one["neighbour"].equals(other["neighbour"])
+    np.testing.assert_allclose(one["similarity"], other["similarity"], rtol=1e-3)
+    for order in ("drawn", "files"):
+        succeed(semrsm(*arguments[:-1], "sigma_tile=3", f"image_order={order}", f"hydra.run.dir=tiles_{order}"))
+    rbf = [table("neighbours", f"tiles_{order}").query("kernel == 'rbf'") for order in ("drawn", "files")]
+    one, other = (side.set_index(keys).sort_index()["similarity"] for side in rbf)
+    assert not np.allclose(one, other)
+
+
+@pytest.mark.slow
+def test_sigma_within_tiles_finds_what_one_sigma_finds(semrsm: Command) -> None:
+    scores = {}
+    for seed in range(6):
+        for tile in ("null", "16"):
+            run = f"{seed}_{tile}"
+            settings = (*NO_PICTURES, "kernels=[rbf]", "n_resamples=0", f"seed={seed}", f"sigma_tile={tile}")
+            succeed(semrsm("retrieve", *settings, f"hydra.run.dir={run}"))
+            scores[seed, tile] = table("retrieval", run).set_index("invariance")["at_1"]
+    means = pd.DataFrame(scores).T.groupby(level=1).mean()
+    assert (means.loc["16"] - means.loc["null"]).abs().max() < 0.02
+
+
 def test_translation_lies_between_for_maps_and_is_refused_for_tokens(semrsm: Command) -> None:
     invariances = "invariances=[none,translation,permutation]"
     succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, invariances, "kernels=[linear]"))

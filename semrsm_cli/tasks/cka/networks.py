@@ -34,9 +34,10 @@ def _of_files(config: CkaConfig) -> list[tuple[Source, Source]]:
 
 def _of_models(config: CkaConfig, folder: RunFolder) -> list[tuple[Source, Source]]:
     """Networks on the same images: each with itself, every two of them, or all with `model_b`."""
-    images = open_images(config.dataset, config.n_images, config.seed)
+    images = open_images(config.dataset, config.n_images, config.seed, config.image_order)
     images = images if config.size is None else resized_squares(images, config.size)
     note_images(folder, images)
+    folder.note(image_order=str(config.image_order))
     names = _expand([config.model.name, *config.model_names])
     if config.between_networks and len(names) < 2:
         raise ConfigError(

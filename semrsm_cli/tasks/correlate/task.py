@@ -206,6 +206,7 @@ def _write(
         centering=str(config.centering),
         sigma=config.sigma or "median",
         sigma_tile=config.sigma_tile,
+        image_order=str(config.image_order),
         seed=config.seed,
     )
     return table

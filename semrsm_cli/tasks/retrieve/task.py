@@ -31,7 +31,7 @@ _PAPER_COLUMN = {2: "f1_at_1", 3: "iou_at_1"}  # of the paper's tables
 
 def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
     """Rank the database for every query under each kernel and invariance; one row each, with the paper's number."""
-    images = open_retrieval_set(config.dataset, config.seed)
+    images = open_retrieval_set(config.dataset, config.seed, config.image_order)
     embedded = _embed(images, config, folder)
     with folder.timed("match"):
         rankings = list(rank(images, embedded, config, folder))
@@ -44,6 +44,7 @@ def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
         centering=str(config.centering),
         sigma=config.sigma or f"median within {config.sigma_tile or 'all'} images",
         shortlist=config.shortlist,
+        image_order=str(config.image_order),
         dataset_settings=asdict(config.dataset),
     )
     draw_figures(folder, rankings, table, images, embedded, config)
