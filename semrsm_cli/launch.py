@@ -145,7 +145,7 @@ def _job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]
     return run
 
 
-def _require_sweep(hydra_config: DictConfig) -> None:
+def _require_sweep(hydra_config: Any) -> None:
     """Raise ConfigError where an experiment sweeps over a config group, but one job runs with no option of it named."""
     named = {override.partition("=")[0].lstrip("+") for override in hydra_config.overrides.task}
     choices, params = hydra_config.runtime.choices, hydra_config.sweeper.params or {}
