@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from semrsm_cli import store
 from semrsm_cli.config import ModelConfig, RuntimeConfig
 from semrsm_cli.data import Images
 from semrsm_cli.models import Network, capture, resolve_layers
+from semrsm_cli.models.loading import load_batches
 from semrsm_cli.report.progress import tracked
 from semrsm_cli.store import Precision, Representation, Writer
 
@@ -109,7 +109,7 @@ def _batches(images: Images, prepare: Prepare, chunks: Sequence[int], runtime: R
     """The prepared images of each chunk."""
     size = runtime.batch_size
     rows = [list(range(i * size, min((i + 1) * size, len(images)))) for i in chunks]
-    return iter(DataLoader(_Prepared(images, prepare), batch_sampler=rows, num_workers=runtime.num_workers))
+    return load_batches(_Prepared(images, prepare), rows, runtime.num_workers)
 
 
 class _Prepared(TorchDataset[torch.Tensor]):
