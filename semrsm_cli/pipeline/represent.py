@@ -68,7 +68,7 @@ def represent(
             for key in sorted(writer.key for writer in writers.values()):  # in one order, or two runs wait forever
                 locks.enter_context(store.locked(key))
             for writer in writers.values():
-                writer.clear_partial()
+                writer.tidy()
             _fill(writers, network, images, prepare or network.preprocess, model, runtime)
     stored = {name: writer.finished() for name, writer in writers.items()}
     logits = stored.pop(_LOGITS, None)
