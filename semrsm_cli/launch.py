@@ -24,13 +24,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
+from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.config.renamed import RENAMED
 from semrsm_cli.config.schemas import TASKS, register_schemas
 from semrsm_cli.config_help import is_structured, settings, settings_help
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.report.folder import RunFolder, file_name, new_folder
 from semrsm_cli.report.tables import to_terminal
-from semrsm_cli.store import cache_folder
+from semrsm_cli.store import cache_folder, digest
 
 __all__ = ["describe_config", "launch"]
 
@@ -130,6 +131,7 @@ def _job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]
         n = places.count(places[-1])  # of jobs that differ in nothing that names a folder
         folder = RunFolder(Path(places[-1], f"job_{n}" if n > 1 else ""), command=command)
         try:
+            _require_sweep(hydra_config)
             folder.settings = OmegaConf.to_yaml(settings)
             with _explain_disk_errors():
                 _run_task(task, settings, folder)
@@ -141,6 +143,17 @@ def _job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]
             folder.remove_if_empty()
 
     return run
+
+
+def _require_sweep(hydra_config: Any) -> None:
+    """Raise ConfigError where an experiment sweeps over a config group, but one job runs with no option of it named."""
+    named = {override.partition("=")[0].lstrip("+") for override in hydra_config.overrides.task}
+    choices, params = hydra_config.runtime.choices, hydra_config.sweeper.params or {}
+    for group in params if hydra_config.mode == RunMode.RUN else ():
+        if group in choices and group not in named:
+            sweep, options = f"experiment={choices.experiment} is a sweep over", params[group].split(",")
+            remedy = f"add --multirun, or choose one with {group}={options[0]}"
+            raise ConfigError(f"{sweep} {len(options)} {group}s; {remedy}")
 
 
 @contextmanager
@@ -166,7 +179,10 @@ def _run_task(task: Callable[..., Any], settings: DictConfig, folder: RunFolder)
     if missing := _missing_key(settings):
         raise ConfigError(f"{missing} has no default; give {missing}=VALUE")
     _check_settings(settings)
-    table = task(OmegaConf.to_object(settings), folder)
+    config = OmegaConf.to_object(settings)
+    identity = identifying_settings(config)
+    folder.note(settings=identity, settings_hash=digest(identity))
+    table = task(config, folder)
     folder.finish()
     sys.stdout.write(to_terminal(table) + "\n" + folder.listing() + "\n")
 
@@ -216,10 +232,10 @@ def describe_config(name: str) -> str:
     register_schemas()
     with hydra.initialize_config_dir(_conf_folder(), version_base=_HYDRA_VERSION_BASE):
         loader = GlobalHydra.instance().config_loader()
-        config = hydra.compose(name)
-        groups = [group for group in loader.list_groups("") if group in config or group == "experiment"]
+        chosen = hydra.compose(name, return_hydra_config=True).hydra.runtime.choices
+        groups = [group for group in loader.list_groups("") if group in chosen]
         options = {group: _group_options(loader.get_group_options(group), group, name) for group in groups}
-    return settings_help({group: names for group, names in options.items() if names}, config)
+        return settings_help({group: names for group, names in options.items() if names}, hydra.compose(name))
 
 
 def _group_options(names: list[str], group: str, task: str) -> list[str]:

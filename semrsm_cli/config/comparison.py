@@ -90,7 +90,8 @@ class InvariancesConfig(Settings):
     invariances: list[Invariance] = field(
         default_factory=lambda: [Invariance.none, Invariance.pooled, Invariance.permutation]
     )
-    """`none`, `translation` (CNN maps only), `permutation`, and `pooled`: one mean vector per image."""
+    """`none`, `translation` (CNN maps only), `permutation`, `pooled`: one mean vector per image, and `maxsim`: every
+    concept vector with its best partner."""
     n_resamples: int = 1000
     """Resamples for confidence intervals; 0 for none."""
 

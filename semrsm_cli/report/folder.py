@@ -21,6 +21,7 @@ import psutil
 
 from semrsm_cli.files import atomic
 from semrsm_cli.report.tables import FORMATS
+from semrsm_cli.stages import VERSIONS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -157,6 +158,7 @@ class RunFolder:
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
         return {
             "versions": {name: _installed_version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
+            "stages": dict(VERSIONS),
             "machine": {"system": platform.platform(), "cores": psutil.cpu_count(), "usable_cores": available_cores()},
             "seconds": self.seconds | {"total": round(time.perf_counter() - self._start, 3)},
             "peak_memory_mib": round(peak_kib / 1024),

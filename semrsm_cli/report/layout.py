@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 from semrsm_cli.report import paper
 
 __all__ = [
-    "CITYSCAPES_DATABASE",
     "METRIC_TITLE",
     "PaperTable",
     "arrange_tables",
@@ -22,13 +20,12 @@ METRIC_TITLE = {"count_f1": "F1 of instance counts", "presence_iou": "IoU of cla
 _PERMUTATION_INVARIANT = "PI"
 _GAIN = "diff"
 _INVARIANCES = {"none": "none", "permutation": _PERMUTATION_INVARIANT}
-_INVARIANCE_ORDER = ("none", "translation", "pooled", "permutation")
+_INVARIANCE_ORDER = ("none", "translation", "pooled", "maxsim", "permutation")
 _KERNELS = ("cosine", "linear", "rbf")
 _STATISTICS = {"pearson": "Pearson", "spearman": "Spearman"}
-_SOURCES = ("here", "paper", "difference")
+_SOURCES = ("here", "low", "high", "between draws", "paper", "difference")
 _TABLE_OF_CORRELATIONS: dict[tuple[Hashable, Hashable], int] = {("imagenet", 2000): 1, ("imagenet", 20000): 4}
 _ROUNDING = 10  # digits, so that equal numbers differ by 0
-CITYSCAPES_DATABASE = 2975  # images that Table 3 looks among
 
 _Line = dict[tuple[str, str], float]
 
@@ -39,7 +36,8 @@ class PaperTable:
 
     Attributes:
         name: Name of its files.
-        frame: Lines `here`, `paper` and `difference` for each row of the paper's table; columns in groups.
+        frame: Lines `here`, its interval (`low`, `high`), `paper` and `difference` for each row of the paper's table,
+            and where several draws are averaged the standard deviation between them; columns in groups.
         note: Note below it.
     """
 
@@ -90,8 +88,8 @@ def _retrieval_tables(rows: pd.DataFrame) -> Iterator[PaperTable]:
     """Table 2 (EgoObjects), Table 3 (all of Cityscapes), and the like for other sets."""
     scored = rows[rows["at_1"].notna() & rows["invariance"].isin(_INVARIANCES)]
     for (dataset, metric), cells in scored.groupby(["dataset", "metric"], sort=False):
-        is_table_3 = dataset == "cityscapes" and set(cells["n_database"]) == {CITYSCAPES_DATABASE}
-        cells = cells.rename(columns={"at_1": "here"})
+        is_table_3 = dataset == "cityscapes" and set(cells["n_database"]) == {paper.CITYSCAPES_DATABASE}
+        cells = cells.rename(columns={"at_1": "here", "ci_low": "low", "ci_high": "high"})
         cells["column"] = cells["invariance"].map(_INVARIANCES)
         queries = " or ".join(map(str, sorted(set(cells["n_queries"]))))
         note = f"{METRIC_TITLE[str(metric)]} at the first neighbour, {queries} queries. {_matching_note(cells)}"
@@ -100,7 +98,7 @@ def _retrieval_tables(rows: pd.DataFrame) -> Iterator[PaperTable]:
             yield PaperTable("table3", _widen(cells, ["model"]), note + _seeds_note(cells))
         else:
             sizes = cells.assign(group=cells["n_database"]).sort_values("n_database", kind="stable")
-            frame = _add_gain(_widen(in_paper_order(sizes, number=2), ["model", "kernel"]))
+            frame = _widen(in_paper_order(pd.concat([sizes, _gains(sizes)]), number=2), ["model", "kernel"])
             several = f"_{metric}" if scored.loc[scored["dataset"] == dataset, "metric"].nunique() > 1 else ""
             name = "table2" if dataset == "egoobjects" else f"retrieval_{dataset}{several}"
             note += f" diff: {_PERMUTATION_INVARIANT} - none; above it the number of database images."
@@ -116,6 +114,8 @@ def _correlation_tables(rows: pd.DataFrame) -> Iterator[PaperTable]:
         parts = [
             cells.assign(
                 here=cells[statistic],
+                low=cells[f"{statistic}_low"],
+                high=cells[f"{statistic}_high"],
                 paper=cells[f"paper_{statistic}"],
                 group=cells["kernel"] if number == 1 else _STATISTICS[statistic] + ", " + cells["kernel"],
                 column=cells["invariance"].map(_INVARIANCES),
@@ -134,26 +134,41 @@ def _correlation_tables(rows: pd.DataFrame) -> Iterator[PaperTable]:
 
 
 def _matching_tables(rows: pd.DataFrame) -> Iterator[PaperTable]:
-    """Table 5: percent of the optimum and mean milliseconds a pair, per number of positions."""
+    """Table 5 (a ResNet101 on Tiny-ImageNet), and the like for other networks."""
+    for (dataset, label), cells in rows.groupby(["dataset", "label"], sort=False):
+        is_table_5 = cells["paper_percent"].notna().any()
+        name = "table5" if is_table_5 else f"matching_{dataset}_{label}"
+        yield PaperTable(name, *_arrange_matching(cells, f"{label}, {dataset}."))
+
+
+def _arrange_matching(rows: pd.DataFrame, subject: str) -> tuple[pd.DataFrame, str]:
+    """Percent of the optimum and mean milliseconds a pair, per number of positions; and what is to be said below."""
     rows = rows.sort_values("positions", kind="stable")
-    batch = rows["batch"].map(lambda length: "" if pd.isna(length) else f"{length:.0f}")
-    rows = rows.assign(batch=batch, group="s = " + rows["positions"].astype(str))
-    percent = rows.assign(column="percent", here=rows["percent_of_optimal"], paper=rows["paper_percent"])
-    time = rows.assign(column="ms", here=1e3 * rows["seconds_mean"], paper=1e3 * rows["paper_seconds"])
-    cells = pd.concat([percent, time]).sort_values("positions", kind="stable")
-    note = (
-        "Percent of the optimal similarity, and mean milliseconds a pair on one core; the paper's on another machine."
+    batch, n_exact = (
+        rows[name].map(lambda value, shown=shown: "" if pd.isna(value) else shown.format(value))
+        for name, shown in (("batch", "{:.0f}"), ("n_exact", "k = {:.0f}"))
     )
-    yield PaperTable("table5", _widen(cells, ["method", "batch"]), note + _seeds_note(rows))
+    rows = rows.assign(batch=batch + n_exact, group="s = " + rows["positions"].astype(str))
+    percent = rows.assign(column="percent", here=rows["percent_of_optimal"], paper=rows["paper_percent"])
+    percent = percent.assign(low=rows["percent_low"], high=rows["percent_high"])
+    time = rows.assign(column="ms", here=1e3 * rows["seconds_mean"], paper=1e3 * rows["paper_seconds"])
+    time = time.assign(low=np.nan, high=np.nan)
+    cells = pd.concat([percent, time]).sort_values("positions", kind="stable")
+    note = f"{subject} Percent of the optimal similarity, mean milliseconds a pair on one core; the paper's on another."
+    return _widen(cells, ["method", "batch"]), note + _seeds_note(rows)
 
 
 def in_paper_order(cells: pd.DataFrame, *, number: int) -> pd.DataFrame:
-    """Rows with the models in the order of the paper's table `number`, others after them; kernels, then invariances."""
+    """Rows with the models in the order of the paper's table `number`, others after them; kernels, then invariances.
+
+    Runs of one model that differ in their settings bear labels, which stand in the place of its name.
+    """
     models = _rank_of([*paper.paper_table(number)["model"], *cells["model"]])
     kernels = _rank_of([*_KERNELS, *cells["kernel"]])
     invariances = _rank_of([*_INVARIANCE_ORDER, *cells["invariance"]])
-    by = {"model": models, "kernel": kernels, "invariance": invariances}
-    return cells.sort_values(list(by), key=lambda column: column.map(by[str(column.name)]), kind="stable")
+    by = {"model": models, "label": _rank_of(cells["label"]), "kernel": kernels, "invariance": invariances}
+    ordered = cells.sort_values(list(by), key=lambda column: column.map(by[str(column.name)]), kind="stable")
+    return ordered.assign(model=ordered["label"])
 
 
 def _rank_of(values: Iterable[Hashable]) -> dict[Hashable, int]:
@@ -162,16 +177,15 @@ def _rank_of(values: Iterable[Hashable]) -> dict[Hashable, int]:
 
 
 def _widen(cells: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
-    """Cells side by side: for each row lines `here`, `paper` and `difference`, as far as there is a printed number.
+    """Cells side by side: for each row lines `here`, its interval, `paper` and `difference`, as far as there are such.
 
     Args:
-        cells: Columns `rows`, `group` and `column` (the two levels of the new columns), `here` and `paper`; several
-            seeds of a cell are averaged.
+        cells: Columns `rows`, `group` and `column` (the two levels of the new columns), `here`, `low`, `high` and
+            `paper`; several seeds of a cell are averaged.
         rows: What tells rows apart; rows and columns keep the order of first appearance, but groups that are numbers
             run upwards.
     """
-    means = cells.groupby([*rows, "group", "column"], sort=False)[["here", "paper"]].mean().reset_index()
-    means["difference"] = (means["here"] - means["paper"]).round(_ROUNDING)
+    means = _average(cells, [*rows, "group", "column"])
     lines_of_row: dict[tuple[str, ...], dict[str, _Line]] = {}
     for cell in means.to_dict("records"):
         lines = lines_of_row.setdefault(tuple(str(cell[row]) for row in rows), {source: {} for source in _SOURCES})
@@ -192,15 +206,27 @@ def _widen(cells: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
     return arranged.dropna(axis="columns", how="all")
 
 
-def _add_gain(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with the gain of permutation invariance behind each group that has both, as Table 2 has it."""
-    parts: dict[tuple[str, str], pd.Series[Any]] = {}
-    pairs: list[Any] = table.columns.to_list()
-    for group, column in pairs:
-        parts[group, column] = table[(group, column)]
-        if column == _PERMUTATION_INVARIANT and (group, "none") in table.columns:
-            parts[group, _GAIN] = (table[(group, column)] - table[(group, "none")]).round(_ROUNDING)
-    return pd.DataFrame(parts)
+def _average(cells: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The means over seeds, also of the intervals' ends; of several seeds the standard deviation between them."""
+    groups = cells.groupby(keys, sort=False)
+    means = groups[["here", "low", "high", "paper"]].mean()
+    means["between draws"] = groups["here"].std()
+    means["difference"] = (means["here"] - means["paper"]).round(_ROUNDING)
+    return means.reset_index()
+
+
+def _gains(cells: pd.DataFrame) -> pd.DataFrame:
+    """The gain of permutation invariance with its own interval, where there are both, as Table 2 has it."""
+    keys = ["label", "seed", "settings", "group", "kernel"]
+    plain = cells.loc[cells["column"] == _INVARIANCES["none"], [*keys, "here", "paper"]]
+    both = cells[cells["column"] == _PERMUTATION_INVARIANT].merge(plain, on=keys, suffixes=("", " without"))
+    return both.assign(
+        column=_GAIN,
+        here=(both["here"] - both["here without"]).round(_ROUNDING),
+        paper=(both["paper"] - both["paper without"]).round(_ROUNDING),
+        low=both["difference_low"],
+        high=both["difference_high"],
+    )
 
 
 def _matching_note(cells: pd.DataFrame) -> str:
@@ -213,4 +239,6 @@ def _matching_note(cells: pd.DataFrame) -> str:
 def _seeds_note(cells: pd.DataFrame) -> str:
     """Over how many seeds the numbers are averaged, if over several."""
     n = cells["seed"].nunique()
-    return f" Means over {n} seeds." if n > 1 else ""
+    if n < 2:
+        return ""
+    return f" Means over {n} seeds, with the standard deviation between these draws; intervals are of one draw."

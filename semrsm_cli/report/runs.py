@@ -1,7 +1,12 @@
-"""The tables of many runs, joined: a sweep writes one folder for each of its jobs."""
+"""The tables of many runs, joined: a sweep writes one folder for each of its jobs.
 
+A row counts as made anew only where every setting that can change it is the same, and so are network, images and the
+versions of our stages; rows of unlike runs stand side by side.
+"""
+
+import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from semrsm_cli.errors import SemrsmError
+from semrsm_cli.report.differences import label_runs
 from semrsm_cli.report.progress import log
 
 __all__ = ["TABLES", "Run", "find_runs", "join_runs", "read_table"]
@@ -16,30 +22,61 @@ __all__ = ["TABLES", "Run", "find_runs", "join_runs", "read_table"]
 TABLES = {
     "retrieval": ("model", "dataset", "n_database", "metric", "kernel", "invariance"),
     "correlation": ("model", "dataset", "n_samples", "kernel", "invariance"),
-    "matching": ("method", "batch", "positions"),
+    "matching": ("model", "dataset", "method", "batch", "n_exact", "layer", "positions"),
     "separation": ("model", "dataset", "layer", "kernel", "invariance"),
     "cka": ("model_a", "layer_a", "model_b", "layer_b", "kernel", "invariance_a", "invariance_b", "estimator"),
 }
 """The result of each task, and the columns that tell one of its rows from another."""
+_NUMBERS = {
+    "retrieval": (
+        *("n_queries", "matching", "at_1", "ci_low", "ci_high", "paper"),
+        *("difference_low", "difference_high"),
+    ),
+    "correlation": tuple(
+        column.format(name) for name in ("pearson", "spearman") for column in ("{}", "{}_low", "{}_high", "paper_{}")
+    ),
+    "matching": ("n_pairs", "seconds_mean", "percent_of_optimal", "percent_low", "percent_high", "paper_percent"),
+    "separation": ("auc",),
+    "cka": ("cka",),
+}
+"""The columns of numbers that a report reads."""
+_TOLD = ("run", "seed", "settings", "images")  # columns that a run's rows bear before their own
 
 
 @dataclass(frozen=True)
 class Run:
-    """The folder of one run, the names of the result tables in it, and the run's seed."""
+    """The folder of one run.
+
+    Attributes:
+        path: The folder.
+        tables: Names of the result tables in it.
+        seed: The run's seed.
+        settings: All that tells its numbers from another's, by whole names: settings that have an effect, versions of
+            our stages (`stages.matching`), and hashes of the networks.
+        images: Hash of the ids of its images, which may differ from seed to seed.
+    """
 
     path: Path
     tables: tuple[str, ...]
-    seed: int = 0
+    seed: int
+    settings: Mapping[str, Any]
+    images: str
+
+    @property
+    def identity(self) -> str:
+        """Hash of the settings."""
+        return _digest(self.settings)
 
     def table(self, name: str) -> pd.DataFrame:
-        """Table `name` with the run's folder and seed before its own columns.
+        """Table `name` with the run's folder, seed, and hashes of settings and images before its own columns.
 
         Raises:
             SemrsmError: The file is no table of that kind.
         """
-        frame = read_table(self.path / "tables" / f"{name}.csv", TABLES[name])
-        frame.insert(0, "run", self.path.as_posix())
-        frame.insert(1, "seed", self.seed)
+        frame = read_table(self.path / "tables" / f"{name}.csv", TABLES[name] + _NUMBERS[name])
+        told: tuple[Any, ...] = (self.path.as_posix(), self.seed, self.identity, self.images)
+        for place, (column, value) in enumerate(zip(_TOLD, told, strict=True)):
+            frame.insert(place, column, value)
         return frame
 
     def written_at(self) -> float:
@@ -93,25 +130,47 @@ def _open_run(folder: Path) -> Run:
     seed = facts.get("seed", 0)
     if not isinstance(seed, int):
         raise ValueError(f"its run.json has the seed {seed!r}, which is no integer")
-    return Run(folder, tuple(name for name in TABLES if (folder / "tables" / f"{name}.csv").is_file()), seed)
+    settings, stages = facts.get("settings"), facts.get("stages")
+    if not isinstance(settings, dict) or not isinstance(stages, dict):
+        raise ValueError("its run.json tells no settings, as earlier versions wrote it")
+    networks = {name: _digest(fact) for name, fact in facts.items() if name.split(" ")[0] == "network"}
+    settings = settings | {f"stages.{stage}": version for stage, version in stages.items()} | networks
+    tables = tuple(name for name in TABLES if (folder / "tables" / f"{name}.csv").is_file())
+    return Run(folder, tables, seed, settings, _digest(facts.get("image_ids_hash")))
 
 
-def join_runs(runs: Iterable[Run], name: str) -> tuple[pd.DataFrame, int]:
-    """Join one table of all runs; of rows with the same seed and key columns (`TABLES`) the newest counts.
+def _digest(facts: Any) -> str:
+    """Eight hexadecimal digits that stand for facts as JSON has them."""
+    text = json.dumps(facts, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=4).hexdigest()
+
+
+def join_runs(runs: Sequence[Run], name: str) -> tuple[pd.DataFrame, int]:
+    """Join one table of all runs; of rows with the same seed, settings, images and key columns the newest counts.
+
+    Where one seed's images differ under the same settings, as when the files have changed, their hash is added to the
+    settings': no mean is taken over them.
 
     Args:
         runs: The runs, the newest last.
-        name: Name of the table.
+        name: Name of the table, whose key columns stand in `TABLES`.
 
     Returns:
-        The rows, and how many were left out since a newer run has the same.
+        The rows with the columns run, seed, settings, images and label before their own, and how many were left out
+        since a newer run has the same.
     """
     frames = [run.table(name) for run in runs if name in run.tables]
     if not frames:
         return pd.DataFrame(), 0
     everything = pd.concat(frames, ignore_index=True)
-    newest = everything.drop_duplicates(["seed", *TABLES[name]], keep="last")
-    return newest.reset_index(drop=True), len(everything) - len(newest)
+    of_a_draw = ["settings", "seed", *TABLES[name]]
+    newest = everything.drop_duplicates([*of_a_draw, "images"], keep="last").reset_index(drop=True)
+    several = newest.groupby(of_a_draw, dropna=False)["images"].transform("nunique") > 1
+    mixed = newest["settings"].isin(newest.loc[several, "settings"])
+    newest["settings"] = newest["settings"].where(~mixed, newest["settings"] + "/" + newest["images"])
+    settings = {run.identity: run.settings for run in runs}
+    newest.insert(len(_TOLD), "label", label_runs(newest, name, settings))
+    return newest, len(everything) - len(newest)
 
 
 def read_table(path: Path, required: Sequence[str], *, text: Sequence[str] = ()) -> pd.DataFrame:

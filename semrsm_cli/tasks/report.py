@@ -1,6 +1,6 @@
 """`semrsm report`: the tables of many runs in the paper's own layout (Tables 1 to 5, Figures 3, 13 and 14)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 
 from semrsm_cli.config import ReportConfig
 from semrsm_cli.errors import SemrsmError
+from semrsm_cli.report.differences import Settings, sensitivity_table, settings_table
 from semrsm_cli.report.figures.report import models_neighbours_figure, models_scores_figure
 from semrsm_cli.report.figures.retrieve import Picture
 from semrsm_cli.report.folder import RunFolder
@@ -15,15 +16,19 @@ from semrsm_cli.report.layout import arrange_tables, in_paper_order
 from semrsm_cli.report.neighbours import Neighbours, common_queries, rank_queries_by_gain, read_neighbours
 from semrsm_cli.report.progress import log
 from semrsm_cli.report.runs import TABLES, find_runs, join_runs
+from semrsm_cli.report.verdicts import AGREES, AGREES_WITH_ALL, DIFFERS, NOT_RUN, count_verdicts, verdicts_table
 
 __all__ = ["report"]
 
+_SENSITIVE = {"retrieval": "at_1", "correlation": "pearson"}  # the number of each table that open choices move
+
 
 def report(config: ReportConfig, folder: RunFolder) -> pd.DataFrame:
-    """Join all runs, lay their tables out, and draw the models side by side; one row a table."""
+    """Join all runs, lay their tables out, judge the printed numbers, and draw the models; one row a table."""
     runs = find_runs([Path(place).expanduser() for place in config.runs])
     tables = {name: join_runs(runs, name) for name in TABLES}
-    retrievals = _sets_of(tables["retrieval"][0])
+    joined = {name: rows for name, (rows, _) in tables.items()}
+    retrievals = _sets_of(joined["retrieval"])
     neighbours = {name: _neighbours_of(rows) for name, rows in retrievals.items()}
     if config.query is not None and not any(config.query in common_queries(of_set) for of_set in neighbours.values()):
         raise SemrsmError(
@@ -31,14 +36,18 @@ def report(config: ReportConfig, folder: RunFolder) -> pd.DataFrame:
             "has, and n_thumbnails= of `semrsm retrieve` how many it keeps"
         )
     folder.note(runs=[run.path.as_posix() for run in runs])
+    settings = {run.identity: run.settings for run in runs}
+    folder.data("runs", settings_table([(run.path.as_posix(), run.seed, run.identity) for run in runs], settings))
     summary = []
     for name, (rows, n_older) in tables.items():
         if not rows.empty:
             summary += _write_tables(folder, name, rows, n_older)
+    _write_sensitivity(folder, joined, settings)
+    counts = _write_verdicts(folder, joined, settings)
     for name, rows in retrievals.items():
         _draw_scores(folder, name, rows)
         _draw_neighbours(folder, name, neighbours[name], config)
-    return pd.DataFrame(summary).dropna(axis="columns", how="all")
+    return pd.DataFrame(summary).merge(counts, on="table", how="left").dropna(axis="columns", how="all")
 
 
 def _write_tables(folder: RunFolder, name: str, rows: pd.DataFrame, n_older: int) -> list[dict[str, object]]:
@@ -52,6 +61,32 @@ def _write_tables(folder: RunFolder, name: str, rows: pd.DataFrame, n_older: int
     return [layout.summary() for layout in layouts] or [{"table": f"joined_{name}", "lines": len(rows)}]
 
 
+def _write_sensitivity(folder: RunFolder, joined: Mapping[str, pd.DataFrame], settings: Settings) -> None:
+    """How much each open choice moves each number, where runs differ in one setting alone."""
+    for name, value in _SENSITIVE.items():
+        rows = joined[name]
+        table = pd.DataFrame() if rows.empty else sensitivity_table(rows[rows[value].notna()], settings, value)
+        if not table.empty:
+            note = f"{value} of the reference, and what one other choice adds to it."
+            folder.table(f"sensitivity_{name}", table, note=note)
+
+
+def _write_verdicts(folder: RunFolder, joined: Mapping[str, pd.DataFrame], settings: Settings) -> pd.DataFrame:
+    """The verdict on every number that the paper prints; how many there are of each kind, a row a table."""
+    verdicts = verdicts_table(joined, settings)
+    counts = count_verdicts(verdicts)
+    total = counts.drop(columns="table").sum()
+    n = total[[AGREES, DIFFERS, NOT_RUN]].sum()
+    note = f"Of {n} printed numbers: {total[AGREES]} agree, {total[DIFFERS]} differ, {total[NOT_RUN]} not run."
+    several = total[AGREES] - total[AGREES_WITH_ALL]
+    if several:
+        note += f" {several} of those that agree do so with some of the settings that they were run with, not with all."
+    folder.table("verdicts", verdicts, note=note)
+    if total[NOT_RUN] < n:
+        log(note)
+    return counts.assign(table="table" + counts["table"].astype(str))
+
+
 def _sets_of(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The rows of each set and size of the database."""
     if rows.empty:
@@ -61,9 +96,9 @@ def _sets_of(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _neighbours_of(rows: pd.DataFrame) -> list[Neighbours]:
-    """What the newest run of each model found."""
-    newest = rows.drop_duplicates("model", keep="last")
-    models = [read_neighbours(Path(run), model) for run, model in zip(newest["run"], newest["model"], strict=True)]
+    """What the newest run of each model, or of each way in which it was run, found."""
+    newest = rows.drop_duplicates("label", keep="last")
+    models = [read_neighbours(Path(run), label) for run, label in zip(newest["run"], newest["label"], strict=True)]
     return [one for one in models if one is not None]
 
 
@@ -75,11 +110,9 @@ def _draw_scores(folder: RunFolder, name: str, rows: pd.DataFrame) -> None:
 
 
 def _over_seeds(scored: pd.DataFrame) -> pd.DataFrame:
-    """One row for each model, kernel and invariance; means over seeds have no interval."""
-    keys = ["model", "kernel", "invariance"]
-    groups = scored.groupby(keys, sort=False)
-    means = groups[["at_1", "ci_low", "ci_high", "paper"]].mean()
-    means.loc[groups.size() > 1, ["ci_low", "ci_high"]] = np.nan
+    """One row for each model, kernel and invariance; of several draws the means, of the intervals' ends too."""
+    keys = ["model", "label", "kernel", "invariance"]
+    means = scored.groupby(keys, sort=False)[["at_1", "ci_low", "ci_high", "paper"]].mean()
     return in_paper_order(means.reset_index(), number=2)
 
 

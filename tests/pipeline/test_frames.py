@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from semrsm_cli.data import Images, resized_squares
+from semrsm_cli.data.content import HashFile, hash_file
 from semrsm_cli.data.folders import images_in
 from semrsm_cli.data.headers import Header
 from semrsm_cli.models import Network, load
@@ -33,10 +34,10 @@ def run(tmp_path: Path) -> RunFolder:
 class OfSizes:
     """Says of each picture the size that its id begins with, and never gives one."""
 
-    def read(self, image_id: str) -> Image.Image:
+    def read(self, image_id: str) -> tuple[Image.Image, str]:
         pytest.fail("a picture was decoded")
 
-    def version_key(self, image_id: str) -> str:
+    def version_key(self, image_id: str, hash_file: HashFile = hash_file) -> str:
         return image_id
 
     def header(self, image_id: str) -> Header:

@@ -12,6 +12,7 @@ from semrsm_cli.pipeline.grams import Comparison, gram_in_store, matching_name
 from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.rsm import Centering, Gram, Invariance, Matcher, gram
+from semrsm_cli.stages import VERSIONS
 from semrsm_cli.store import TileFolder
 
 OPTIMAL = Matcher()
@@ -72,7 +73,7 @@ def test_the_store_tells_apart_whatever_changes_the_products(
     keys = []
     opened = TileFolder.__init__
     monkeypatch.setattr(
-        TileFolder, "__init__", lambda self, settings: (opened(self, settings), keys.append(self.key), None)[-1]
+        TileFolder, "__init__", lambda self, key, **more: (opened(self, key, **more), keys.append(self.key), None)[-1]
     )
     other_grid = Layer("x", x.x, x.key, (3, 2))
     cases: list[tuple[Comparison, Invariance, Matcher, RuntimeConfig, np.ndarray | None]] = [
@@ -114,6 +115,20 @@ def test_a_second_run_computes_nothing(x: Layer, folder: RunFolder, monkeypatch:
     np.testing.assert_array_equal(on_disk.rows(0, 7).inner, first.rows(0, 7).inner)
 
 
+def test_what_another_version_of_the_matching_made_is_computed_again(
+    x: Layer, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = Comparison.within(x, Centering.sample)
+    compute(compared, folder)
+    saved = []
+    save = TileFolder.save
+    monkeypatch.setattr(TileFolder, "save", lambda *arguments: (saved.append(1), save(*arguments))[-1])
+    for stage, is_new in (("measures", False), ("matching", True)):
+        monkeypatch.setattr("semrsm_cli.stages.VERSIONS", dict(VERSIONS) | {stage: 99})
+        compute(compared, folder)
+        assert bool(saved) == is_new, stage
+
+
 def test_only_long_matchings_are_forecast(
     x: Layer, folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -145,4 +160,4 @@ def test_complaints_name_the_layer(x: Layer, folder: RunFolder) -> None:
 
 
 def test_a_matching_has_a_name_where_something_is_matched() -> None:
-    assert [matching_name(invariance, OPTIMAL) for invariance in Invariance] == ["", "", "optimal", ""]
+    assert [matching_name(invariance, OPTIMAL) for invariance in Invariance] == ["", "", "optimal", "", ""]

@@ -9,14 +9,16 @@ from PIL import Image
 
 from semrsm_cli.config import ModelConfig, RuntimeConfig
 from semrsm_cli.data import Images, Photos
+from semrsm_cli.data.content import Files, HashFile, hash_file, pin
 from semrsm_cli.data.headers import Header
 from semrsm_cli.data.images import Reader
-from semrsm_cli.errors import ConfigError
+from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.models import Framing, Network
 from semrsm_cli.pipeline.networks import load_network
 from semrsm_cli.pipeline.represent import Extracted, represent
 from semrsm_cli.pipeline.sources import from_model
 from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.stages import VERSIONS
 from semrsm_cli.store import Precision
 
 MODEL = ModelConfig(label="small", source="timm", name="test_resnet", weights="random", layers=["all"])  # type: ignore[arg-type]
@@ -39,11 +41,12 @@ class Wide:
 
     reader: Reader
 
-    def read(self, image_id: str) -> Image.Image:
-        return self.reader.read(image_id).resize((200, 100))
+    def read(self, image_id: str) -> tuple[Image.Image, str]:
+        image, key = self.reader.read(image_id)
+        return image.resize((200, 100)), f"{key} wide"
 
-    def version_key(self, image_id: str) -> str:
-        return f"{self.reader.version_key(image_id)} wide"
+    def version_key(self, image_id: str, hash_file: HashFile = hash_file) -> str:
+        return f"{self.reader.version_key(image_id, hash_file)} wide"
 
     def header(self, image_id: str) -> Header:
         return Header(200, 100)
@@ -109,6 +112,17 @@ def test_a_framing_is_refused_where_images_are_made_squares(images: Images, tmp_
         from_model(network, images, model, RuntimeConfig(), folder, prepare=network.normalise)
 
 
+def test_each_version_of_a_stage_has_representations_of_its_own(
+    network: Network, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {}
+    for stage in ("none", *VERSIONS):
+        monkeypatch.setattr("semrsm_cli.stages.VERSIONS", dict(VERSIONS) | {stage: 99})
+        keys[stage] = next(iter(represent(network, images, MODEL, RuntimeConfig()).layers.values())).key
+    assert keys["none"] == keys["matching"] == keys["measures"]
+    assert len({keys[stage] for stage in ("none", "images", "representations")}) == 3
+
+
 def test_batches_and_processes_change_the_last_digits_at_most(network: Network, images: Images) -> None:
     expected = represent(network, images, MODEL, RuntimeConfig())
     same(represent(network, images, MODEL, RuntimeConfig(batch_size=2)), expected, 1e-3)
@@ -125,3 +139,26 @@ def test_logits_stay_whole_in_half_precision(network: Network, images: Images) -
 def test_a_device_that_torch_lacks_is_a_wrong_setting() -> None:
     with pytest.raises(ConfigError, match=r"^runtime\.device=warp is not available: .*; use cpu$"):
         load_network(MODEL, RuntimeConfig(device="warp"))
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_picture_that_changes_during_the_run_stops_it(network: Network, tmp_path: Path, num_workers: int) -> None:
+    ids = tuple(f"{i}.png" for i in range(6))
+    for i, name in enumerate(ids):
+        Image.new("RGB", (40, 40), (40 * i, 0, 0)).save(tmp_path / name)
+    pinned = pin(Images("made", ids, ids, Files(tmp_path)))
+    runtime = RuntimeConfig(batch_size=2, num_workers=num_workers)
+    (tmp_path / "2.png").write_bytes((tmp_path / "5.png").read_bytes())
+    with pytest.raises(SemrsmError, match=r"^the image 2\.png was changed while this ran") as error:
+        represent(network, pinned, MODEL, runtime)
+    assert "\n" not in str(error.value)
+    chunks = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("c/*/0/0"))
+    assert {path.parts[-3] for path in chunks} == {"0"}, "of the chunk that it is in nothing was kept"
+    Image.new("RGB", (40, 40), (80, 0, 0)).save(tmp_path / "2.png")
+    whole = represent(network, pinned, MODEL, runtime)
+    (tmp_path / "again").mkdir()
+    for name in ids:
+        (tmp_path / "again" / name).write_bytes((tmp_path / name).read_bytes())
+    moved = pin(Images("made", ids, ids, Files(tmp_path / "again")))
+    again = represent(network, moved, MODEL, runtime)
+    assert [layer.key for layer in again.layers.values()] == [layer.key for layer in whole.layers.values()]

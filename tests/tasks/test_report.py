@@ -27,7 +27,7 @@ def table(name: str, run: str = "report") -> pd.DataFrame:
 def left_by_a_run(path: str, name: str, rows: pd.DataFrame) -> None:
     (Path(path) / "tables").mkdir(parents=True)
     rows.to_csv(Path(path) / "tables" / f"{name}.csv", index=False)
-    (Path(path) / "run.json").write_text('{"command": []}')
+    (Path(path) / "run.json").write_text('{"command": [], "settings": {}, "stages": {}}')
 
 
 def test_a_sweep_is_joined_and_drawn(semrsm: Command) -> None:
@@ -72,9 +72,14 @@ def test_a_report_is_no_run_and_newer_runs_take_the_place_of_older_ones(semrsm: 
         assert files[0] == files[1]
     joined = table("joined_retrieval", "outputs/report/first")
     assert set(joined["run"]) == {"outputs/retrieve/newer", "outputs/retrieve/seed"}
-    laid_out = table("retrieval_scenes", "outputs/report/first").set_index("kernel")
+    laid_out = table("retrieval_scenes", "outputs/report/first").set_index(["source", "kernel"])
     means = joined.groupby("kernel")["at_1"].mean()
-    np.testing.assert_allclose(laid_out["20 none"].sort_index(), means.sort_index())
+    np.testing.assert_allclose(laid_out.loc["here", "20 none"].sort_index(), means.sort_index())
+    spread = joined.groupby("kernel")["at_1"].std()
+    np.testing.assert_allclose(laid_out.loc["between draws", "20 none"].sort_index(), spread.sort_index())
+    for end in ("low", "high"):
+        ends = joined.groupby("kernel")[f"ci_{end}"].mean()
+        np.testing.assert_allclose(laid_out.loc[end, "20 none"].sort_index(), ends.sort_index())
     assert "Means over 2 seeds" in Path("outputs/report/first/tables/retrieval_scenes.md").read_text()
 
 
@@ -97,11 +102,13 @@ def test_the_papers_numbers_stand_below_ours_in_all_formats(semrsm: Command) -> 
     rows = rows.assign(
         ci_low=rows["at_1"] - 0.02, ci_high=rows["at_1"] + 0.02, n_queries=2000, matching="batch_optimal"
     )
+    rows = rows.assign(difference_low=0.1, difference_high=0.2)
     for model, of_model in rows.groupby("model"):
         left_by_a_run(f"runs/{model.split()[0]}", "retrieval", of_model)
     result = succeed(semrsm("report", "runs=runs", "hydra.run.dir=report"))
     laid_out = table("table2")
-    assert len(laid_out) == 5 * 3 * 3
+    assert len(laid_out) == 5 * 3 * 5
+    assert laid_out.query("source == 'low'")["5000 diff"].eq(0.1).all()
     assert laid_out.query("source == 'difference'").filter(regex="none|PI").eq(-0.125).all(axis=None)
     markdown, latex = (Path("report/tables", f"table2.{suffix}").read_text() for suffix in ("md", "tex"))
     assert "| SAM ViT/B32" in markdown
@@ -116,15 +123,21 @@ def test_correlations_and_timings_are_joined_too(semrsm: Command) -> None:
     printed = paper.paper_table(1)
     rows = printed.assign(pearson=printed["pearson"], paper_pearson=printed["pearson"], dataset="imagenet")
     rows = rows.assign(n_samples=2000, spearman=0.5, paper_spearman=np.nan, matching="")
+    rows = rows.assign(**{f"{name}_{end}": np.nan for name in ("pearson", "spearman") for end in ("low", "high")})
     left_by_a_run("runs/correlate", "correlation", rows)
     timed = pd.DataFrame({"method": ["scipy", "batch_optimal"], "batch": [np.nan, 128], "positions": 256})
+    timed = timed.assign(model="ResNet101", dataset="tiny_imagenet", layer="layer3", n_exact=np.nan, n_pairs=9)
+    timed = timed.assign(percent_low=98.5, percent_high=99.5)
     timed = timed.assign(seconds_mean=0.005, paper_seconds=0.004, percent_of_optimal=99.0, paper_percent=100.0)
     left_by_a_run("runs/bench", "matching", timed)
     left_by_a_run("runs/cka", "cka", pd.DataFrame([dict.fromkeys(CKA, "x") | {"cka": 0.5}]))
     result = succeed(semrsm("report", "runs=[runs/correlate,runs/bench,runs/cka]", "hydra.run.dir=report"))
     assert "+0.176" in Path("report/tables/table1.md").read_text()
-    assert table("table5")["s = 256 ms"].tolist() == [5, 4, 1] * 2
+    assert table("table5").set_index("source")["s = 256 ms"].dropna().tolist() == [5, 4, 1] * 2
     assert len(table("joined_cka")) == 1
+    verdicts = table("verdicts")
+    assert verdicts["verdict"].value_counts().to_dict() == {"agrees": 42, "not run": 270 - 42 - 2, "differs": 2}
+    assert "Of 270 printed numbers: 42 agree, 2 differ, 226 not run." in result.stderr
     assert "joined_cka" in result.stdout
 
 
@@ -132,6 +145,7 @@ def test_names_in_foreign_tables_lead_out_of_no_folder(semrsm: Command) -> None:
     rows = paper.paper_table(2).rename(columns={"database_size": "n_database", "f1_at_1": "paper"})
     rows = rows.assign(at_1=rows["paper"], ci_low=0.1, ci_high=0.9, metric="count_f1", n_queries=1)
     rows = rows.assign(dataset="x/../../../../ESC/pwn", matching=r"\input FILE | <img>")
+    rows = rows.assign(difference_low=0.1, difference_high=0.2)
     left_by_a_run("runs/foreign", "retrieval", rows)
     before = set(Path().rglob("*"))
     succeed(semrsm("report", "runs=runs", "hydra.run.dir=a/b/c/d/report"))
@@ -209,7 +223,8 @@ def test_unlabelled_images_have_neighbours_but_no_layout(semrsm: Command) -> Non
         succeed(semrsm("retrieve", *RANDOM, *settings))
     succeed(semrsm("report", "runs=runs", "hydra.run.dir=report"))
     assert {path.name for path in Path("report/tables").glob("*")} == {
-        *("joined_retrieval.csv", "neighbours_folder_4_1.csv", "neighbours_folder_4_2.csv")
+        *("joined_retrieval.csv", "neighbours_folder_4_1.csv", "neighbours_folder_4_2.csv", "runs.csv"),
+        *(f"verdicts.{suffix}" for suffix in ("csv", "md", "tex")),
     }
 
 

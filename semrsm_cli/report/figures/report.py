@@ -17,6 +17,7 @@ __all__ = ["models_neighbours_figure", "models_scores_figure"]
 
 _PANEL = 1.35  # inches: height of the bars of one kernel
 _WIDTH, _TEXT = 0.95, 0.4  # inches: width of a picture, height of the lines above and below it
+_LABEL = 22  # characters of a network's name on a line
 _QUERY = 1.8  # the query's width in pictures
 
 
@@ -35,7 +36,7 @@ def models_scores_figure(table: pd.DataFrame, *, metric: str) -> Figure:
                 draw_bars(axes, x, rows.set_index("model").reindex(models), width, invariance)
             axes.set(ylim=(0, 1.12), ylabel=verbatim(str(kernel)))
             axes.tick_params(bottom=False)
-        panels[-1].set_xticks(range(len(models)), [verbatim(str(model)) for model in models])
+        panels[-1].set_xticks(range(len(models)), [verbatim(textwrap.fill(str(model), _LABEL)) for model in models])
         figure.supylabel(f"{METRIC_TITLE[metric]} at the first neighbour", fontsize=8)
         add_legend(figure, panels[0])
     return figure

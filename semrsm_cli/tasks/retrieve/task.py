@@ -1,15 +1,17 @@
 """`semrsm retrieve`: whose nearest neighbour shows the same things? (Section 4.2, Appendix D)."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from semrsm_cli import store
 from semrsm_cli.config import RetrieveConfig
+from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.data import RetrievalSet
 from semrsm_cli.errors import ConfigError
-from semrsm_cli.measures.retrieval import best_of, bootstrap_interval
 from semrsm_cli.models import resolve_layers
 from semrsm_cli.pipeline.frames import log_unseen, note_share_seen
 from semrsm_cli.pipeline.grams import matching_name
@@ -17,14 +19,16 @@ from semrsm_cli.pipeline.images import count_turned, open_retrieval_set
 from semrsm_cli.pipeline.networks import load_network, note_network
 from semrsm_cli.pipeline.sources import from_model
 from semrsm_cli.report import paper
+from semrsm_cli.report.figures.retrieve import scores_figure
 from semrsm_cli.report.folder import RunFolder
-from semrsm_cli.report.layout import CITYSCAPES_DATABASE
+from semrsm_cli.rsm import Invariance
 from semrsm_cli.tasks.retrieve.pictures import draw_figures
 from semrsm_cli.tasks.retrieve.ranking import Embedded, Ranking, rank
+from semrsm_cli.tasks.retrieve.scores import Resampled, score_rows, summarize
 
 __all__ = ["retrieve"]
 
-_PAPER_TABLE = {"egoobjects": (2, "f1_at_1"), "cityscapes": (3, "iou_at_1")}
+_PAPER_COLUMN = {2: "f1_at_1", 3: "iou_at_1"}  # of the paper's tables
 
 
 def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
@@ -33,8 +37,12 @@ def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
     embedded = _embed(images, config, folder)
     with folder.timed("match"):
         rankings = list(rank(images, embedded, config, folder))
-    table = _scores_table(rankings, images, config)
-    folder.table("retrieval", table)
+    resampled = Resampled.of(images.queries, config)
+    table = _scores_table(rankings, images, resampled, config)
+    table = _join_paper(table, identifying_settings(config), embedded.queries.shape[1])
+    last = ["difference", "difference_low", "difference_high"]
+    table = table[[*table.columns.drop(last), *last]].assign(n_groups=resampled.n_groups)
+    folder.table("retrieval", table, note=resampled.note())
     folder.data("neighbours", _neighbours_table(rankings, images))
     folder.data("draw", _split_table(images))
     folder.note(
@@ -43,10 +51,13 @@ def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
         sigma=config.sigma or f"median within {config.sigma_tile or 'all'} images",
         shortlist=config.shortlist,
         image_order=str(config.image_order),
+        resample_by=str(resampled.unit),
         dataset_settings=asdict(config.dataset),
     )
-    draw_figures(folder, rankings, table, images, embedded, config)
-    return table
+    if images.metric is not None:  # Figure 3
+        folder.figure("scores", scores_figure(table, metric=str(images.metric), resampled=str(resampled)))
+    draw_figures(folder, rankings, images, embedded, config)
+    return summarize(table, resampled)
 
 
 def _embed(images: RetrievalSet, config: RetrieveConfig, folder: RunFolder) -> Embedded:
@@ -72,45 +83,43 @@ def _embed(images: RetrievalSet, config: RetrieveConfig, folder: RunFolder) -> E
     return Embedded.of(network, queries, database, config.centering)
 
 
-def _scores_table(rankings: list[Ranking], images: RetrievalSet, config: RetrieveConfig) -> pd.DataFrame:
-    """Mean score at the first neighbour with its interval over queries, and the best of five."""
+def _scores_table(
+    rankings: list[Ranking], images: RetrievalSet, resampled: Resampled, config: RetrieveConfig
+) -> pd.DataFrame:
+    """Mean score at the first neighbour, the best of five, and what `permutation` gains, with intervals over groups."""
     rows = []
-    for ranking in rankings:
+    for ranking, scores in zip(rankings, score_rows(rankings, resampled), strict=True):
         method = matching_name(ranking.invariance, config.matching)
         if method and config.shortlist:
             method += f", shortlist {config.shortlist}"
-        row = {
-            "model": config.model.label,
-            "dataset": images.name,
-            "n_queries": len(images.queries),
-            "n_database": len(images.database),
-            "kernel": str(ranking.kernel),
-            "invariance": str(ranking.invariance),
-            "matching": method,
-            "metric": str(images.metric or ""),
-            **dict.fromkeys(("at_1", "ci_low", "ci_high", "best_of_5"), np.nan),
-        }
-        if ranking.scores is not None:
-            first = ranking.scores[:, 0]
-            row["at_1"], row["best_of_5"] = first.mean(), best_of(ranking.scores, 5).mean()
-            if len(first) > 1 and config.n_resamples:
-                row["ci_low"], row["ci_high"] = bootstrap_interval(
-                    first, n_resamples=config.n_resamples, seed=config.seed
-                )
-        rows.append(row)
-    return _join_paper(pd.DataFrame(rows), images.name)
+        rows.append(
+            {
+                "model": config.model.label,
+                "dataset": images.name,
+                "n_queries": len(images.queries),
+                "n_database": len(images.database),
+                "kernel": str(ranking.kernel),
+                "invariance": str(ranking.invariance),
+                "matching": method,
+                "metric": str(images.metric or ""),
+                **scores,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
-def _join_paper(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
+def _join_paper(table: pd.DataFrame, settings: Mapping[str, Any], positions: int) -> pd.DataFrame:
     """The table with the paper's number where it prints one for the same model, size, kernel and invariance."""
-    if dataset not in _PAPER_TABLE:
+    number, is_matched_so = paper.table_printed_for(*_PAPER_COLUMN, settings=settings, positions=positions)
+    if number is None:
         return table.assign(paper=np.nan)
-    number, column = _PAPER_TABLE[dataset]
     theirs = paper.paper_table(number).rename(columns={"database_size": "n_database"})
     if number == 3:
-        theirs["n_database"] = CITYSCAPES_DATABASE
+        theirs["n_database"] = paper.CITYSCAPES_DATABASE
+    if not is_matched_so:
+        theirs = theirs[theirs["invariance"] != str(Invariance.permutation)]
     keys = ["model", "n_database", "kernel", "invariance"]
-    return paper.join_paper(table, theirs, on=keys, columns={column: "paper"})
+    return paper.join_paper(table, theirs, on=keys, columns={_PAPER_COLUMN[number]: "paper"})
 
 
 def _neighbours_table(rankings: list[Ranking], images: RetrievalSet) -> pd.DataFrame:
