@@ -174,7 +174,7 @@ def test_sigma_within_tiles_finds_what_one_sigma_finds(semrsm: Command) -> None:
     scores = {}
     for seed in range(6):
         for tile in ("null", "16"):
-            run = f"{seed}_{tile}"
+            run = f"tile_{tile}_of_{seed}"
             settings = (*NO_PICTURES, "kernels=[rbf]", "n_resamples=0", f"seed={seed}", f"sigma_tile={tile}")
             succeed(semrsm("retrieve", *settings, f"hydra.run.dir={run}"))
             scores[seed, tile] = table("retrieval", run).set_index("invariance")["at_1"]
