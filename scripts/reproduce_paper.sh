@@ -56,7 +56,7 @@ sweep sensitivity_cityscapes retrieve experiment=retrieve_sensitivity dataset=ci
 sweep sensitivity_imagenet correlate experiment=correlate_sensitivity
 
 echo "== report: semrsm report runs=$out"
-semrsm report "runs=$out" "hydra.run.dir=$out/report" || failed+=(report)
+[[ ! -d $out ]] || semrsm report "runs=$out" "hydra.run.dir=$out/report" || failed+=(report)
 
 if ((${#failed[@]})); then
     echo "failed: ${failed[*]}" >&2
