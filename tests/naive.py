@@ -165,3 +165,21 @@ def semantic_rsm(x: np.ndarray, y: np.ndarray, kernel: str, sigma: float) -> np.
                 "rbf": np.exp(-np.sum((v - w) ** 2) / (2 * sigma**2)),
             }[kernel]
     return found
+
+
+def pair_mean_interval(values: np.ndarray, pairs: np.ndarray) -> tuple[float, float]:
+    """The mean over pairs of images, give or take its uncertainty: couples of pairs counted one by one."""
+    from scipy.stats import t
+
+    deviations = values - values.mean()
+    sharing, n_apart = 0.0, 0
+    for p, q in product(range(len(values)), repeat=2):
+        if set(pairs[p]) & set(pairs[q]):
+            sharing += deviations[p] * deviations[q]
+        else:
+            n_apart += 1
+    if not n_apart:
+        return np.nan, np.nan
+    variance = max(sharing / n_apart, (deviations**2).sum() / (len(values) * (len(values) - 1)))
+    half = t.ppf(0.975, len(np.unique(pairs)) - 1) * np.sqrt(variance)
+    return values.mean() - half, values.mean() + half

@@ -21,11 +21,12 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.files import atomic
 from semrsm_cli.models.augmentation import augmentation, preprocessing
+from semrsm_cli.models.loading import load_batches
 from semrsm_cli.models.recipe import Recipe, TrainingPrecision
 from semrsm_cli.models.resnet import build_network
 
@@ -166,7 +167,7 @@ class Training:
         if epoch is not None:
             order = [(epoch, int(i)) for i in _random_order(len(examples), self.seed, epoch)]
         cut = [list(order[i : i + size]) for i in range(0, len(order), size)]
-        for images, labels in DataLoader(examples, batch_sampler=cut, num_workers=self.num_workers):
+        for images, labels in load_batches(examples, cut, self.num_workers):
             yield images.to(self.fabric.device), labels.to(self.fabric.device)
             advance(1)
 

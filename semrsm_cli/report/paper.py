@@ -55,7 +55,7 @@ _NUMBERS: dict[int, tuple[str, int | None]] = {
 PRINTED_KEYS = ("table", "model", "kernel", "invariance", "method", "size", "statistic")
 """What tells one printed number from another."""
 METHODS = {"OR-Tools": "ortools_x1000", "SciPy": "scipy", "No match": "diagonal", "Batch-Optimal": "batch_optimal"}
-"""What Table 5's methods are called here, where that differs."""
+"""What Table 5's methods are called here, where that differs; OR-Tools as the authors call it."""
 _WINDOW = 512  # of Batch-Optimal, in Tables 1 to 4; so many positions or fewer are matched optimally
 _OPTIMAL = frozenset({"optimal", "scipy", "ortools", "lapjv", "lapx", "lapcpp"})
 

@@ -1,5 +1,6 @@
 """What runs keep on disk: representations, finished tiles of RSMs, and room for matrices that outgrow the memory."""
 
+from semrsm_cli.store.hashes import FileHashes
 from semrsm_cli.store.keys import cache_folder, digest
 from semrsm_cli.store.locks import locked
 from semrsm_cli.store.representations import Precision, Representation, Writer, open_stored
@@ -7,6 +8,7 @@ from semrsm_cli.store.scratch import PairsOnDisk
 from semrsm_cli.store.tiles import TileFolder
 
 __all__ = [
+    "FileHashes",
     "PairsOnDisk",
     "Precision",
     "Representation",

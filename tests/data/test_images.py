@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from semrsm_cli.data.content import Files
 from semrsm_cli.data.folders import images_in
-from semrsm_cli.data.images import Files, ImageOrder, Images, OnError, dataset_root, open_image, with_readable
+from semrsm_cli.data.images import ImageOrder, Images, OnError, dataset_root, open_image, with_readable
 from semrsm_cli.errors import SemrsmError
 
 RED = (220, 30, 40)

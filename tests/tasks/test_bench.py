@@ -1,6 +1,7 @@
 """`semrsm bench` on small maps: its tables, not its times."""
 
 import os
+import shutil
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -21,6 +22,7 @@ from semrsm_cli.tasks.bench import timing
 from semrsm_cli.tasks.bench.tables import alignment_table, matching_table, summarize
 from semrsm_cli.tasks.bench.timing import Cell, Contender, Measurements, Score, draw_pairs, measure_methods, one_core
 from tests.command import Command, succeed
+from tests.data.pictures import picture
 
 SMALL = ("size=128", "n_images=3", "seconds_per_cell=0.05", "model.layers=[blocks.2,blocks.4]")
 
@@ -33,7 +35,7 @@ def read(name: str) -> pd.DataFrame:
 COLUMNS = [
     *("method", "batch", "positions", "channels", "layer", "n_pairs", "seconds_mean", "seconds_median"),
     *("percent_of_optimal", "certified_gap", "paper_seconds", "paper_percent", "times_optimal"),
-    *("n_exact", "affinity_seconds", "n_common", "model", "dataset"),
+    *("n_exact", "affinity_seconds", "n_common", "model", "dataset", "percent_low", "percent_high"),
 ]
 METHODS = [*BenchConfig().methods]
 MILLISECONDS = {Method.scipy: 40, Method.lapjv: 7, Method.optimal: 2}  # of the made-up clock; 1 for others
@@ -48,9 +50,13 @@ def measured(config: BenchConfig, layer: Layer, *, timed: bool = True) -> Measur
     return measure_methods(layer, config, draw_pairs(layer.x.shape[0], config), timed=timed)
 
 
-def tabled(config: BenchConfig, layer: Layer, model: str = "a network", dataset: str = "images") -> pd.DataFrame:
-    settings = {"model.label": model, "dataset.name": dataset, "centering": "none"}
-    return matching_table({"layer": measured(config, layer)}, {"layer": layer}, settings)
+def tabled(config: BenchConfig, layer: Layer, *, is_table_5: bool = False) -> pd.DataFrame:
+    measurements = {"layer": measured(config, layer)}
+    return matching_table(measurements, {"layer": layer}, "a network", "images", is_table_5=is_table_5)
+
+
+def legend_of(table: pd.DataFrame) -> list[str]:
+    return [text.get_text() for text in runtime_figure(table).legends[0].get_texts()]
 
 
 @pytest.fixture
@@ -78,6 +84,7 @@ def test_tables_hold_every_method(semrsm: Command) -> None:
     assert (matching.groupby("positions")["n_common"].nunique() == 1).all()
     assert set(matching["model"]) == {"EfficientNet-Lite0"}
     assert set(matching["dataset"]) == {"photos"}
+    assert matching[["paper_seconds", "paper_percent"]].isna().all(axis=None)
     by_method = matching.set_index(["method", "positions"])
     for exact in ("scipy", "ortools", "ortools_x1000", "lapjv"):
         assert by_method.loc[(exact, 256), "percent_of_optimal"] == pytest.approx(100, abs=0.02)
@@ -92,20 +99,34 @@ def test_tables_hold_every_method(semrsm: Command) -> None:
     assert "(pairs)" in result.stdout
 
 
-def test_the_papers_numbers_stand_beside_what_they_were_printed_for_only() -> None:
+def test_the_papers_numbers_stand_beside_its_methods() -> None:
     config = BenchConfig(seconds_per_cell=1e-9, n_pairs=1, n_images=2)
-    printed = ["paper_seconds", "paper_percent"]
-    its_run = tabled(config, made_up_layer(2, 256), "ResNet101", "tiny_imagenet")
-    by_method = its_run.set_index("method")
+    table = tabled(config, made_up_layer(2, 256), is_table_5=True)
+    by_method = table.set_index("method")
     assert by_method.loc["ortools_x1000", "paper_seconds"] == pytest.approx(0.00426)  # so its authors call OR-Tools
     assert np.isnan(by_method.loc["ortools", "paper_seconds"])
     assert by_method.loc["scipy", "paper_seconds"] == pytest.approx(0.0051)
-    assert its_run.set_index("batch").loc[128, "paper_percent"] == pytest.approx(97.6)
-    assert its_run[printed].notna().all(axis=1).sum() == 8
-    for model, dataset in (("EfficientNet-Lite0", "photos"), ("ResNet101", "photos"), ("ResNet18", "tiny_imagenet")):
-        other = tabled(config, made_up_layer(2, 256), model, dataset)
-        assert other[printed].isna().all(axis=None), (model, dataset)
-        assert list(other) == COLUMNS
+    assert table.set_index("batch").loc[128, "paper_percent"] == pytest.approx(97.6)
+    assert table[["paper_seconds", "paper_percent"]].notna().all(axis=1).sum() == 8
+    assert "in the paper" in legend_of(table)
+
+
+def test_the_papers_numbers_stand_beside_what_they_were_printed_for_only(semrsm: Command, tmp_path: Path) -> None:
+    for i in range(2):
+        picture(tmp_path / f"val/images/val_{i}.JPEG", shade=200 * i)
+    tiny_imagenet = ("dataset=tiny_imagenet", f"dataset.root={tmp_path}")
+    for settings, expected in (
+        (("model.label=ResNet101", *tiny_imagenet), 8),
+        (("model.label=ResNet101", *tiny_imagenet, "centering=sample"), 0),
+        (tiny_imagenet, 0),
+        (("model.label=ResNet101",), 0),
+    ):
+        small = ("size=128", "n_images=2", "positions=[256]", "seconds_per_cell=1e-9", "model.layers=[blocks.2]")
+        succeed(semrsm("bench", *small, *settings, "hydra.run.dir=run"))
+        matching = pd.read_csv("run/tables/matching.csv")
+        assert matching[["paper_seconds", "paper_percent"]].notna().all(axis=1).sum() == expected, settings
+        assert list(matching) == COLUMNS
+        shutil.rmtree("run")
 
 
 def test_the_timer_runs_while_a_permutation_is_looked_for_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,8 +208,7 @@ def test_a_table_compares_common_pairs() -> None:
         optimal.seconds[pair], optimal.scores[pair] = seconds, Score(4.0, 4.0)
     scipy.seconds[0, 1], scipy.scores[0, 1] = 5.0, Score(4.0, 4.0)
     cells = {Contender(Method.optimal): optimal, Contender(Method.scipy): scipy}
-    settings = {"model.label": "", "dataset.name": ""}
-    table = matching_table({"layer": Measurements(cells)}, layers, settings).set_index("method")
+    table = matching_table({"layer": Measurements(cells)}, layers, "", "", is_table_5=False).set_index("method")
     assert table.loc["scipy", "times_optimal"] == 5
     assert table["n_common"].tolist() == [1, 1]
     assert table["n_pairs"].tolist() == [3, 1]
@@ -213,8 +233,7 @@ def test_topk_greedy_is_a_series_that_ends_in_the_optimum() -> None:
     assert table["n_exact"].tolist()[1:] == config.n_exact
     assert table["batch"].isna().all()
     assert summarize(table)["method"].tolist() == ["(pairs)", "optimal", *labels]
-    labels = [text.get_text() for text in runtime_figure(table).legends[0].get_texts()]
-    assert labels == ["optimal, certified", "topk_greedy(64)", "the affinity"]
+    assert legend_of(table) == ["optimal, certified", "topk_greedy(64)", "the affinity"]
 
 
 def test_experiments_read_before_the_last_relu() -> None:

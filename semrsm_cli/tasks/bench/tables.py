@@ -1,12 +1,13 @@
 """The tables of `semrsm bench`: Table 5, what Figures 5 and 6 show, and a summary for the terminal."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from semrsm_cli.matching import Method
+from semrsm_cli.measures.pair_means import pair_mean_interval
 from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report import paper
 from semrsm_cli.tasks.bench.timing import ALIGNED, OPTIMUM, Cell, Contender, Measurements
@@ -16,36 +17,36 @@ __all__ = ["alignment_table", "matching_table", "summarize"]
 _COLUMNS = [
     *("method", "batch", "positions", "channels", "layer", "n_pairs", "seconds_mean", "seconds_median"),
     *("percent_of_optimal", "certified_gap", "paper_seconds", "paper_percent", "times_optimal"),
-    *("n_exact", "affinity_seconds", "n_common", "model", "dataset"),
+    *("n_exact", "affinity_seconds", "n_common", "model", "dataset", "percent_low", "percent_high"),
 ]
 
 
 def matching_table(
-    timed: dict[str, Measurements], layers: dict[str, Layer], settings: Mapping[str, Any]
+    timed: dict[str, Measurements], layers: dict[str, Layer], model: str, dataset: str, *, is_table_5: bool
 ) -> pd.DataFrame:
     """Table 5: seconds a pair and percent of the optimum, with the paper's numbers beside ours where they belong.
 
     Times are over the `n_common` pairs that all methods of a size were timed on; `percent_of_optimal` is over the
-    `n_pairs` of a method that the optimum has, too: the same for all approximations, which may have more.
+    `n_pairs` of a method that the optimum has, too: the same for all approximations, which may have more. Its interval
+    is over other images (`pair_mean_interval`).
 
     Args:
         timed: What was measured at each layer.
         layers: Their representations.
-        settings: The run's settings by their whole names.
+        model: Label of the network.
+        dataset: Name of the set of images.
+        is_table_5: Whether the paper's numbers are of this network and these images.
     """
     rows = []
-    of_run = {"model": settings["model.label"], "dataset": settings["dataset.name"]}
     for layer, measured in timed.items():
         _, positions, channels = layers[layer].x.shape
-        facts = of_run | {"layer": layer, "positions": positions, "channels": channels}
+        facts = {"layer": layer, "positions": positions, "channels": channels, "model": model, "dataset": dataset}
         rows += [facts | row for row in _rows(measured)]
     theirs = paper.paper_table(5).rename(columns={"algorithm": "method", "spatial_extent": "positions"})
     theirs["method"] = theirs["method"].replace(paper.METHODS)
-    if paper.table_printed_for(5, settings=settings)[0] is None:
-        theirs = theirs[:0]
     table = paper.join_paper(
         pd.DataFrame(rows).astype({"batch": "Int64", "n_exact": "Int64"}),
-        theirs.astype({"batch": "Int64"}),
+        theirs.astype({"batch": "Int64"})[: None if is_table_5 else 0],
         on=["method", "batch", "positions"],
         columns={"seconds_per_pair": "paper_seconds", "similarity_percent_of_optimal": "paper_percent"},
     )
@@ -59,7 +60,9 @@ def _rows(measured: Measurements) -> Iterator[dict[str, object]]:
     for contender, cell in measured.cells.items():
         seconds = np.array([cell.seconds[pair] for pair in common])
         times = seconds / [optimum.seconds[pair] for pair in common] if optimum.seconds else None
-        ratios = [*_ratios(cell, optimum).values()]
+        ratios = _ratios(cell, optimum)
+        percents = 100 * np.array([*ratios.values()])
+        low, high = pair_mean_interval(percents, np.array([*ratios])) if ratios else (None, None)
         gaps = [(bound - value) / abs(value) for value, bound in cell.scores.values() if value]
         yield {
             "method": str(contender.method),
@@ -67,12 +70,14 @@ def _rows(measured: Measurements) -> Iterator[dict[str, object]]:
             "n_pairs": len(cell.scores),
             "seconds_mean": seconds.mean(),
             "seconds_median": np.median(seconds),
-            "percent_of_optimal": 100 * np.mean(ratios) if ratios else None,
+            "percent_of_optimal": percents.mean() if ratios else None,
             "certified_gap": max(gaps, default=None),
             "times_optimal": None if times is None else np.median(times),
             "n_exact": contender.n_exact,
             "affinity_seconds": np.median(measured.affinity_seconds) if measured.affinity_seconds else None,
             "n_common": len(common),
+            "percent_low": low,
+            "percent_high": high,
         }
 
 

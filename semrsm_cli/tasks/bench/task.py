@@ -9,6 +9,7 @@ from semrsm_cli.errors import ConfigError
 from semrsm_cli.pipeline.images import note_images, open_images
 from semrsm_cli.pipeline.networks import load_network, note_network
 from semrsm_cli.pipeline.sources import Layer, from_model
+from semrsm_cli.report import paper
 from semrsm_cli.report.figures.bench import alignment_figure, runtime_figure
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.tasks.bench.tables import alignment_table, matching_table, summarize
@@ -36,7 +37,9 @@ def bench(config: BenchConfig, folder: RunFolder) -> pd.DataFrame:
         measured = {
             name: measure_methods(layer, config, pairs, timed=name in to_time) for name, layer in layers.items()
         }
-    matching = matching_table({name: measured[name] for name in to_time}, layers, identifying_settings(config))
+    number, _ = paper.table_printed_for(5, settings=identifying_settings(config))
+    timed = {name: measured[name] for name in to_time}
+    matching = matching_table(timed, layers, config.model.label, images.name, is_table_5=number == 5)
     fitting = {name: at for name, at in measured.items() if layers[name].x.shape[1] <= config.largest_matrix}
     alignment = alignment_table(fitting, layers)  # beyond, some approximations are lacking
     folder.table("matching", matching)
