@@ -15,7 +15,7 @@ from semrsm_cli.config.comparison import (
 )
 from semrsm_cli.config.model import ModelConfig
 from semrsm_cli.config.runtime import RuntimeConfig
-from semrsm_cli.data import Dataset
+from semrsm_cli.data import Dataset, ResampleBy
 from semrsm_cli.matching import Method
 from semrsm_cli.measures.cka import Estimator
 from semrsm_cli.models.recipe import Recipe
@@ -175,7 +175,10 @@ class RetrieveConfig(_NetworkConfig, MatchedConfig, KernelsConfig, InvariancesCo
     """Settings of `semrsm retrieve`; the network has one layer, the mean that centres is the database's."""
 
     n_resamples: int = 10_000
-    """Resamples of the queries for confidence intervals; 0 for none."""
+    """Resamples for confidence intervals; 0 for none."""
+    resample_by: ResampleBy | None = None
+    """What is resampled: `scene`, `video`, or each `query` alone; by default scenes, and of Cityscapes sequences, its
+    videos."""
     n_neighbours: int = 5
     """Neighbours of a query that are kept and drawn."""
     shortlist: int | None = None
@@ -197,7 +200,7 @@ class RetrieveConfig(_NetworkConfig, MatchedConfig, KernelsConfig, InvariancesCo
 
 @dataclass(frozen=True, kw_only=True)
 class CorrelateConfig(ExtractConfig, MatchedConfig, KernelsConfig, InvariancesConfig, OrderConfig):
-    """Settings of `semrsm correlate`; resamples are of the images."""
+    """Settings of `semrsm correlate`; resamples are of the images, and of whole groups where these are related."""
 
     x: str | None = None
     """File or stored key of representations [n, s, c] to use instead of a model and images: .npy, .npz, .safetensors
@@ -205,7 +208,7 @@ class CorrelateConfig(ExtractConfig, MatchedConfig, KernelsConfig, InvariancesCo
     logits: str | None = None
     """File of the logits [n, classes] that belong to x."""
     n_permutations: int = 1000
-    """Permutations for the test of `permutation` against `none`; 0 for none."""
+    """Permutations for the approximate test of `permutation` against `none`; 0 for none."""
     arrays: bool = True
     """Whether RSMs and divergences are written too, 4 bytes a pair."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from semrsm_cli.data.images import ImageOrder, Images, OnError, with_readable
-from semrsm_cli.data.sets import LabelledImages, Metric, RetrievalSet, TrainingSet
+from semrsm_cli.data.sets import LabelledImages, Metric, ResampleBy, RetrievalSet, TrainingSet
 from semrsm_cli.data.split import draw_split, make_retrieval_set, read_split
 from semrsm_cli.errors import ConfigError
 
@@ -20,6 +20,11 @@ class Dataset(ABC):
     """Name of the set, as in tables."""
     on_error: OnError = OnError.stop
     """What to do with an image file that cannot be read: `stop`, or `skip` and count it."""
+
+    @property
+    def independent(self) -> ResampleBy:
+        """What intervals resample: queries of one scene are not independent of each other."""
+        return ResampleBy.scene
 
     @abstractmethod
     def images(self, cache: Path) -> Images:

@@ -22,11 +22,15 @@ _MIN_IMAGES = 3  # with two there is one pair, which correlates with nothing
 
 @dataclass(frozen=True, eq=False)
 class Predicted(Source):
-    """A network's layers and its predictions for the same images of a data set: `ids` and `logits` are known."""
+    """A network's layers and its predictions for the same images of a data set: `ids` and `logits` are known.
+
+    `groups` tells which images are related; None where nothing is known of that.
+    """
 
     ids: tuple[str, ...]
     logits: np.ndarray
     dataset: str = ""
+    groups: tuple[str, ...] | None = None
 
 
 def of_model(config: CorrelateConfig, folder: RunFolder) -> Predicted:
@@ -47,7 +51,7 @@ def of_model(config: CorrelateConfig, folder: RunFolder) -> Predicted:
     source = from_model(network, images, config.model, config.runtime, folder)
     assert source.logits is not None
     _require_finite(source.logits, images.ids, f"the logits of {label} on {images.name}")
-    return Predicted(label, source.layers, images.ids, source.logits, images.name)
+    return Predicted(label, source.layers, images.ids, source.logits, images.name, images.groups)
 
 
 def of_files(config: CorrelateConfig, folder: RunFolder) -> Predicted:
