@@ -9,7 +9,7 @@ from PIL import Image
 
 from semrsm_cli.config import ModelConfig, RuntimeConfig
 from semrsm_cli.data import Images, Photos
-from semrsm_cli.data.content import Files, pin
+from semrsm_cli.data.content import Files, HashFile, hash_file, pin
 from semrsm_cli.data.headers import Header
 from semrsm_cli.data.images import Reader
 from semrsm_cli.errors import ConfigError, SemrsmError
@@ -41,11 +41,12 @@ class Wide:
 
     reader: Reader
 
-    def read(self, image_id: str) -> Image.Image:
-        return self.reader.read(image_id).resize((200, 100))
+    def read(self, image_id: str) -> tuple[Image.Image, str]:
+        picture, key = self.reader.read(image_id)
+        return picture.resize((200, 100)), f"{key} wide"
 
-    def version_key(self, image_id: str) -> str:
-        return f"{self.reader.version_key(image_id)} wide"
+    def version_key(self, image_id: str, hash_file: HashFile = hash_file) -> str:
+        return f"{self.reader.version_key(image_id, hash_file)} wide"
 
     def header(self, image_id: str) -> Header:
         return Header(200, 100)
