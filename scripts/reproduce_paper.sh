@@ -55,8 +55,10 @@ sweep sensitivity_cityscapes retrieve experiment=retrieve_sensitivity dataset=ci
     choice=unchanged,class_set_official30,class_set_all34
 sweep sensitivity_imagenet correlate experiment=correlate_sensitivity
 
-echo "== report: semrsm report runs=$out"
-semrsm report "runs=$out" "hydra.run.dir=$out/report" || failed+=(report)
+if [[ -d $out ]]; then # training alone leaves nothing there
+    echo "== report: semrsm report runs=$out"
+    semrsm report "runs=$out" "hydra.run.dir=$out/report" || failed+=(report)
+fi
 
 if ((${#failed[@]})); then
     echo "failed: ${failed[*]}" >&2

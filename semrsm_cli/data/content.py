@@ -103,7 +103,7 @@ class _Pinned:
         return self.keys[image_id]
 
     def header(self, image_id: str) -> Header:
-        """What the other reader says of the picture."""
+        """What is said of the picture now."""
         return self.reader.header(image_id)
 
 

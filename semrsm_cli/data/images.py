@@ -192,12 +192,6 @@ def decode(source: Path | str | BinaryIO, name: str) -> Image.Image:
         return _to_rgb(ImageOps.exif_transpose(image))
 
 
-def header_of(source: Path | str | BinaryIO, name: str) -> Header:
-    """What an image in a file or a stream says of itself before it is decoded; errors call it `name`."""
-    with opened(source, name) as image:
-        return read_header(image)
-
-
 def read_bytes(path: Path) -> bytes:
     """All bytes of an image file.
 
@@ -212,6 +206,12 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise SemrsmError(f"{path} cannot be read: {_reason(error)}; {_REMEDY}") from error
+
+
+def header_of(source: Path | str | BinaryIO, name: str) -> Header:
+    """What an image in a file or a stream says of itself before it is decoded; errors call it `name`."""
+    with opened(source, name) as image:
+        return read_header(image)
 
 
 @contextmanager

@@ -89,8 +89,7 @@ class _BoxedObjects:
     def header(self, image_id: str) -> Header:
         """The square's size."""
         name, (_, _, width, height) = self.boxes[image_id]
-        frame, _ = _frame(self.root / "images" / name)
-        side = min(max(width, height), *frame.size)
+        side = min(max(width, height), *_frame(self.root / "images" / name)[0].size)
         return Header(side, side)
 
 

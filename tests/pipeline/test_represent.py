@@ -42,8 +42,8 @@ class Wide:
     reader: Reader
 
     def read(self, image_id: str) -> tuple[Image.Image, str]:
-        image, key = self.reader.read(image_id)
-        return image.resize((200, 100)), f"{key} wide"
+        picture, key = self.reader.read(image_id)
+        return picture.resize((200, 100)), f"{key} wide"
 
     def version_key(self, image_id: str, hash_file: HashFile = hash_file) -> str:
         return f"{self.reader.version_key(image_id, hash_file)} wide"
@@ -93,6 +93,17 @@ def test_what_is_stored_is_not_computed_again(network: Network, images: Images, 
         np.testing.assert_array_equal(layer, before[name])
 
 
+def test_each_version_of_a_stage_has_representations_of_its_own(
+    network: Network, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {}
+    for stage in ("none", *VERSIONS):
+        monkeypatch.setattr("semrsm_cli.stages.VERSIONS", dict(VERSIONS) | {stage: 99})
+        keys[stage] = next(iter(represent(network, images, MODEL, RuntimeConfig()).layers.values())).key
+    assert keys["none"] == keys["matching"] == keys["measures"]
+    assert len({keys[stage] for stage in ("none", "images", "representations")}) == 3
+
+
 def test_each_framing_has_representations_of_its_own(images: Images) -> None:
     keys, values = set(), []
     for framing in Framing:
@@ -110,17 +121,6 @@ def test_a_framing_is_refused_where_images_are_made_squares(images: Images, tmp_
     network = load_network(model, RuntimeConfig())
     with pytest.raises(ConfigError, match=r"model\.framing=pad changes nothing where size= or a crop makes a square"):
         from_model(network, images, model, RuntimeConfig(), folder, prepare=network.normalise)
-
-
-def test_each_version_of_a_stage_has_representations_of_its_own(
-    network: Network, images: Images, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keys = {}
-    for stage in ("none", *VERSIONS):
-        monkeypatch.setattr("semrsm_cli.stages.VERSIONS", dict(VERSIONS) | {stage: 99})
-        keys[stage] = next(iter(represent(network, images, MODEL, RuntimeConfig()).layers.values())).key
-    assert keys["none"] == keys["matching"] == keys["measures"]
-    assert len({keys[stage] for stage in ("none", "images", "representations")}) == 3
 
 
 def test_batches_and_processes_change_the_last_digits_at_most(network: Network, images: Images) -> None:

@@ -38,6 +38,8 @@ def test_a_sweep_is_joined_and_drawn(semrsm: Command) -> None:
     assert list(laid_out) == [
         *("model", "kernel", "source", "8 none", "8 PI", "8 diff", "12 none", "12 PI", "12 diff"),
     ]
+    assert laid_out["source"].tolist() == ["here", "low", "high"] * 6
+    laid_out = laid_out.query("source == 'here'")
     assert laid_out["model"].tolist() == ["test_resnet"] * 3 + ["test_vit"] * 3
     joined = table("joined_retrieval")
     assert len(joined) == 2 * 2 * 3 * 3
