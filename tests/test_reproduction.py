@@ -37,6 +37,7 @@ SMALL = {
     "sensitivity_egoobjects": f"{RETRIEVAL} dataset.n_database=12 n_pictures=0",
     "sensitivity_cityscapes": f"{RETRIEVAL} dataset.n_database=12 n_pictures=0",
     "sensitivity_imagenet": "n_images=16",
+    "baselines": f"{RETRIEVAL} dataset.n_database=12 n_pictures=0",
 }
 """Settings with which a step takes seconds; everything else is as the paper has it."""
 

@@ -143,7 +143,7 @@ def _tiles(
     key: dict[str, Any] = {
         "compared": compared.key,
         "invariance": str(invariance),
-        "matcher": asdict(matcher),
+        "matcher": asdict(matcher) if invariance is Invariance.permutation else None,
         "grid": list(compared.grid or ()) if invariance is Invariance.translation else None,
         "memory_gib": runtime.memory_gib,
         "stages": versions_of("matching"),

@@ -105,6 +105,10 @@ def test_the_store_tells_apart_whatever_changes_the_products(
             compared = Comparison.within(layer, Centering.sample)
             gram_in_store(compared, Invariance.permutation, Matcher(), RuntimeConfig(threads=threads), folder)
     assert len(set(keys)) == 1, "neither names nor threads, nor a grid that is not used"
+    keys.clear()
+    for matcher in (Matcher(), Matcher(method="batch_optimal", batch=3)):
+        gram_in_store(Comparison.within(x, Centering.sample), Invariance.maxsim, matcher, RuntimeConfig(), folder)
+    assert len(set(keys)) == 1, "nor a matcher that matches nothing"
 
 
 def test_a_second_run_computes_nothing(x: Layer, folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
