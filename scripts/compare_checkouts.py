@@ -65,6 +65,8 @@ RUNS = {
     "model.layers=[blocks.2.1]",  # 784 positions, so that batches of 512 are an approximation
     "retrieve/sensitivity": "experiment=retrieve_sensitivity --multirun dataset=scenes model=efficientnet_lite0 "
     "dataset.n_queries=8 dataset.n_database=24",
+    "retrieve/baselines": "experiment=retrieve_baselines --multirun dataset=scenes model=efficientnet_lite0 "
+    "matching.batch=16 dataset.n_queries=8 dataset.n_database=24",
     "correlate/sensitivity": "experiment=correlate_sensitivity --multirun dataset=photos_204 model=efficientnet_lite0 "
     "n_images=24",
     "bench/fig5": f"experiment=bench_fig5 n_images=3 n_pairs=2 n_exact=64 {UNTIMED}",

@@ -10,7 +10,7 @@
 #
 # Steps: train_cifar100 train_tiny_imagenet train_imagenet figure2 table1 figures5_and_6 figure7 table2 table3 table4
 # table5 figure15 figure16_cifar100 figure16_tiny_imagenet figure16_imagenet figure17 sensitivity_egoobjects
-# sensitivity_cityscapes sensitivity_imagenet
+# sensitivity_cityscapes sensitivity_imagenet baselines
 #
 # Runs go to outputs/paper/ (OUT= to choose), the joined tables with the paper's numbers to outputs/paper/report/. What
 # fails is named at the end, and the rest runs nevertheless; begun again, a run goes on from what is in the store.
@@ -54,6 +54,9 @@ sweep sensitivity_egoobjects retrieve experiment=retrieve_sensitivity
 sweep sensitivity_cityscapes retrieve experiment=retrieve_sensitivity dataset=cityscapes \
     choice=unchanged,class_set_official30,class_set_all34
 sweep sensitivity_imagenet correlate experiment=correlate_sensitivity
+
+# what is simpler than matching, on the images of Table 2
+sweep baselines retrieve experiment=retrieve_baselines
 
 if [[ -d $out ]]; then # training alone leaves nothing there
     echo "== report: semrsm report runs=$out"

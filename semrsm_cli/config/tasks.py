@@ -241,7 +241,12 @@ class CkaConfig(ExtractConfig, MatchedConfig, KernelsConfig, OrderConfig):
     estimator: Estimator = Estimator.biased
     """How HSIC is estimated: `biased` (Eq. 1) or `unbiased`."""
     batch_images: int = 250
-    """Images of a mini-batch; RSMs are made within mini-batches, and their HSICs summed before the ratio."""
+    """Images of a mini-batch; RSMs are made within mini-batches, drawn at random, and their HSICs summed before the
+    ratio."""
+    n_draws: int = 1
+    """Draws of n_images and of their mini-batches, each matched anew: CKA is their mean, and `std` tells how far it
+    depends on the images. They share none where the set holds n_draws times n_images. Where all images are taken, as
+    with x=, mini-batches alone are drawn, and `std` tells less."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -256,6 +261,7 @@ class CkaConfig(ExtractConfig, MatchedConfig, KernelsConfig, OrderConfig):
         )
         require_at_least(1, self, "size")
         require_at_least(2, self, "batch_images")
+        require_at_least(1, self, "n_draws")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semrsm_cli.config import RuntimeConfig
 from semrsm_cli.errors import ConfigError, SemrsmError
-from semrsm_cli.pipeline.sources import Layer
+from semrsm_cli.pipeline.sources import Layer, read_rows
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import duration, log, size, tracked
 from semrsm_cli.rsm import (
@@ -58,11 +59,11 @@ class Comparison(Layer):
         n = self.x.shape[0]
         return n * (n + 1) // 2 if self.y is None else n * int(self.y.shape[0])
 
-    def part(self, images: slice) -> Self:
-        """Some of the images of `x`, compared with themselves."""
-        if (images.start, images.stop) == (0, self.x.shape[0]):
+    def part(self, rows: NDArray[np.intp]) -> Self:
+        """Some of the images of `x`, in the order of `rows` and in memory, compared with themselves."""
+        if np.array_equal(rows, np.arange(self.x.shape[0])):
             return self
-        return replace(self, x=self.x[images], y=None, key=digest([self.key, images.start, images.stop]))
+        return replace(self, x=read_rows(self.x, rows), y=None, key=digest([self.key, rows.tolist()]))
 
 
 def _center(layer: Layer, centering: Centering, name: str) -> np.ndarray | None:
@@ -142,7 +143,7 @@ def _tiles(
     key: dict[str, Any] = {
         "compared": compared.key,
         "invariance": str(invariance),
-        "matcher": asdict(matcher),
+        "matcher": asdict(matcher) if invariance is Invariance.permutation else None,
         "grid": list(compared.grid or ()) if invariance is Invariance.translation else None,
         "memory_gib": runtime.memory_gib,
         "stages": versions_of("matching"),

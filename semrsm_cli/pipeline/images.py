@@ -3,13 +3,23 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from semrsm_cli import store
 from semrsm_cli.data import Dataset, ImageOrder, Images, RetrievalSet, TrainingSet
 from semrsm_cli.data.content import hash_file, pin
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log
 
-__all__ = ["count_turned", "note_images", "open_images", "open_retrieval_set", "open_training_set"]
+__all__ = [
+    "count_turned",
+    "draw_apart",
+    "note_images",
+    "open_draws",
+    "open_images",
+    "open_retrieval_set",
+    "open_training_set",
+]
 
 
 def open_images(dataset: Dataset, n: int | None = None, seed: int = 0, order: ImageOrder = ImageOrder.files) -> Images:
@@ -20,6 +30,30 @@ def open_images(dataset: Dataset, n: int | None = None, seed: int = 0, order: Im
     images = dataset.images(_made())
     _log_skipped(images.name, images)
     return _pin(images.draw(n, seed, order))
+
+
+def open_draws(dataset: Dataset, n: int | None, n_draws: int, seed: int, order: ImageOrder) -> list[Images]:
+    """Several draws of n images of a set, as `draw_apart` makes them; says how many broken files it left out."""
+    images = dataset.images(_made())
+    _log_skipped(images.name, images)
+    return [_pin(drawn) for drawn in draw_apart(images, n, n_draws, seed, order)]
+
+
+def draw_apart(images: Images, n: int | None, n_draws: int, seed: int, order: ImageOrder) -> list[Images]:
+    """Several draws of n images, the first that of `Images.draw`; one alone where they are all images.
+
+    They share no images where there are n_draws * n, so that what is measured of each differs as much as between any
+    sets of n such images. Else the later ones take up images of the earlier ones, and differ less.
+    """
+    first = images.draw(n, seed, order)
+    if len(first) == len(images):
+        return [first]
+    taken = set(first.ids)
+    is_taken = np.array([image_id in taken for image_id in images.ids])
+    rng = np.random.default_rng([seed, 1])
+    sequence = np.concatenate([rng.permutation(np.flatnonzero(where)) for where in (is_taken, ~is_taken)])
+    rows = np.resize(sequence, (n_draws, len(first)))  # from its beginning again where it ends
+    return [first, *(images.select(order.arrange(of_draw)) for of_draw in rows[1:].tolist())]
 
 
 def open_retrieval_set(dataset: Dataset, seed: int, order: ImageOrder) -> RetrievalSet:

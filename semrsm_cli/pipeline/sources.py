@@ -19,8 +19,9 @@ from semrsm_cli.pipeline.represent import Prepare, represent
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.rsm import Representations
 
-__all__ = ["Layer", "Source", "from_model", "from_stored_or_files", "read_layer", "require_same_images"]
+__all__ = ["Layer", "Source", "from_model", "from_stored_or_files", "read_layer", "read_rows", "require_same_images"]
 
+_ROWS_AT_ONCE = 64  # images that are read together, if some of them are wanted
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 
@@ -60,9 +61,26 @@ class _Reordered:
         return self.x.dtype
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        """The images in a slice, one by one: that is how far files and Zarr arrays agree on what can be asked for."""
-        images = [np.asarray(self.x[i : i + 1]) for i in self.order[rows].tolist()]
-        return np.concatenate(images) if images else np.asarray(self.x[0:0])
+        return read_rows(self.x, self.order[rows])
+
+
+def read_rows(x: Representations, rows: np.ndarray) -> np.ndarray:
+    """The images of x [n, s, c] in some rows [m], into memory and in the order of `rows`.
+
+    They are read by slices, which is all that files and Zarr arrays agree on, and those that stand near each other at
+    once: a chunk on disk holds several.
+    """
+    places = np.argsort(rows)
+    ordered = rows[places]
+    images = np.empty((len(rows), *x.shape[1:]), x.dtype)
+    first = 0
+    while first < len(rows):
+        start = int(ordered[first])
+        last = int(np.searchsorted(ordered, start + _ROWS_AT_ONCE))
+        near = np.asarray(x[start : int(ordered[last - 1]) + 1])
+        images[places[first:last]] = near[ordered[first:last] - start]
+        first = last
+    return images
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from semrsm_cli.config import RuntimeConfig
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store
-from semrsm_cli.pipeline.sources import Source, from_stored_or_files, read_layer, require_same_images
+from semrsm_cli.pipeline.sources import Source, from_stored_or_files, read_layer, read_rows, require_same_images
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.rsm import Centering, Invariance, Matcher
 from semrsm_cli.store import Precision, Writer
@@ -84,3 +86,23 @@ def test_images_are_compared_as_far_as_they_are_known(x: np.ndarray) -> None:
         require_same_images(source("x", 2, None), source("y", 3, None))
     with pytest.raises(SemrsmError, match="image 0 is cow in x, but dog in y; give both in one order"):
         require_same_images(source("x", 2, ("cow", "dog")), source("y", 2, ("dog", "cow")))
+
+
+class Counted:
+    """Images that are read by slices only, which are counted."""
+
+    def __init__(self, x: np.ndarray) -> None:
+        self.x, self.shape, self.dtype, self.read = x, x.shape, x.dtype, []
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        self.read.append(rows)
+        return self.x[rows]
+
+
+@given(st.integers(1, 400), st.integers(0, 2**32 - 1), st.data())
+def test_rows_in_any_order_are_read_by_few_slices(n: int, seed: int, data: st.DataObject) -> None:
+    x = Counted(np.arange(n * 2.0).reshape(n, 1, 2))
+    rows = np.random.default_rng(seed).permutation(n)[: data.draw(st.integers(0, n))]
+    np.testing.assert_array_equal(read_rows(x, rows), x.x[rows])
+    assert len(x.read) <= -(-n // 64)
+    assert all(rows.stop - rows.start <= 64 for rows in x.read)

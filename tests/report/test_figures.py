@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from semrsm_cli.report.figures.cka import cka_figure, consistency_figure
+from semrsm_cli.report.figures.cka import Consistency, cka_figure, consistency_figure
 from semrsm_cli.report.figures.correlate import intervals_figure
 from semrsm_cli.report.figures.report import models_neighbours_figure, models_scores_figure
 from semrsm_cli.report.figures.retrieve import Picture, neighbours_figure, scores_figure
@@ -135,7 +135,9 @@ def test_names_with_dollars_are_no_formulas() -> None:
         "neighbours of models": models_neighbours_figure(shown.image, name, {name: {"none": [shown]}}),
         "scores of models": models_scores_figure(scores.assign(ci_low=0.25, ci_high=0.75), metric="count_f1"),
         "cka": cka_figure(two, two, layers, layers, label_a=name, label_b=name, kernel="rbf"),
-        "consistency": consistency_figure({"rbf": two[None]}, layers, [4, 1], label=name),
+        "consistency": consistency_figure(
+            {"rbf": Consistency(two[None], two.diagonal())}, layers, [4, 1], label=name, estimator="biased"
+        ),
         "learning curve": learning_curve_figure(pd.DataFrame(curve | {"epoch": [1, 2]}), chance=0.5, label=name),
     }.items():
         file = BytesIO()

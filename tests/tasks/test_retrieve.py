@@ -15,6 +15,7 @@ from semrsm_cli.data import RetrievalSplit, write_split
 from semrsm_cli.data.egoobjects import ANNOTATIONS
 from semrsm_cli.data.photos import photos
 from semrsm_cli.measures.resampling import cluster_interval
+from semrsm_cli.store import TileFolder
 from tests.command import Command, refuse, succeed
 from tests.data import cityscapes_files, egoobjects_files
 
@@ -201,16 +202,37 @@ def test_what_the_network_does_not_see_of_a_frame_is_told(semrsm: Command) -> No
     assert "model.framing=pad changes nothing where size= or a crop makes a square" in result.stderr
 
 
-def test_translation_lies_between_for_maps_and_is_refused_for_tokens(semrsm: Command) -> None:
+def test_translation_lies_between_for_maps_and_is_left_out_for_tokens(semrsm: Command) -> None:
     invariances = "invariances=[none,translation,permutation]"
     succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, invariances, "kernels=[linear]"))
     largest = table("neighbours").groupby(["query", "invariance"])["similarity"].max().unstack()
     slack = 1e-3 * largest["permutation"].abs()
     assert (largest["none"] <= largest["translation"] + slack).all()
     assert (largest["translation"] <= largest["permutation"] + slack).all()
-    result = semrsm("retrieve", *TOKENS, *FEW_SCENES, *NO_PICTURES, invariances, "hydra.run.dir=tokens")
+    result = succeed(semrsm("retrieve", *TOKENS, *FEW_SCENES, *NO_PICTURES, invariances, "hydra.run.dir=tokens"))
+    assert "translation is left out, since its positions lie on no map of a CNN\n" in result.stderr
+    assert set(table("retrieval", "tokens")["invariance"]) == {"none", "permutation"}
+    result = semrsm("retrieve", *TOKENS, *FEW_SCENES, *NO_PICTURES, "invariances=translation", "hydra.run.dir=alone")
     assert result.exit_code == 2
     assert "translation needs the grid of retrieval's positions, which only CNN maps have" in result.stderr
+
+
+def test_maxsim_exceeds_permutation_and_a_second_matching_finds_all_but_its_own(
+    semrsm: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("invariances=[none,maxsim,permutation]", "kernels=[linear]", "n_neighbours=20", "centering=channel")
+    succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, *settings))
+    of_pair = (
+        table("neighbours").pivot(index=["query", "neighbour"], columns="invariance", values="similarity").dropna()
+    )
+    assert len(of_pair) > 20
+    assert (of_pair["maxsim"] >= of_pair["permutation"] * (1 - 1e-6)).all()
+    saved: list[str] = []
+    save = TileFolder.save
+    monkeypatch.setattr(TileFolder, "save", lambda self, *tile: (saved.append(self.key), save(self, *tile))[-1])
+    again = ("matching=batch_optimal", "matching.batch=3", "hydra.run.dir=again")
+    succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, *settings, *again))
+    assert len(set(saved)) == 1
 
 
 def test_patches_of_a_transformer_are_drawn_with_and_without_class_token(semrsm: Command) -> None:

@@ -1,17 +1,22 @@
 """Figures 15 to 17: CKA between layers, from spatio-semantic and from semantic RSMs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from semrsm_cli.report.figures.style import DIVERGING, INVARIANCE_TITLE, PAGE_WIDTH, SEQUENTIAL, paper_style, verbatim
 
 __all__ = [
+    "Consistency",
     "cka_figure",
     "consistency_figure",
 ]
@@ -20,6 +25,25 @@ _MAX_NUMBERED = 8  # layers a side up to which every cell shows its number
 _MAX_LABELLED = 20  # layers a side up to which every one is named
 _KERNEL_NAME = {"linear": "linear", "rbf": "RBF", "cosine": "cosine"}
 _KERNEL_COLOR = {"linear": "#0072B2", "rbf": "#D55E00", "cosine": "#009E73"}
+_KEY_COLOR = "#555555"  # of what the legend tells of all kernels
+_OTHER = {"biased": "unbiased", "unbiased": "biased"}
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """CKA of semantic with spatio-semantic RSMs of the same representations, by one kernel.
+
+    Attributes:
+        values: CKA [networks, layers, layers]; rows are semantic, columns spatio-semantic.
+        other: The diagonal of the networks' mean [layers] by the other estimator of HSIC; NaN where there is none.
+        std: Spread of the networks' mean over draws of the images [layers], if there are several.
+        n_draws: How many.
+    """
+
+    values: np.ndarray
+    other: np.ndarray
+    std: np.ndarray | None = None
+    n_draws: int = 1
 
 
 def cka_figure(
@@ -63,51 +87,73 @@ def cka_figure(
 
 
 def consistency_figure(
-    values: Mapping[str, np.ndarray], layers: Sequence[str], positions: Sequence[int], *, label: str
+    values: Mapping[str, Consistency], layers: Sequence[str], positions: Sequence[int], *, label: str, estimator: str
 ) -> Figure:
     """CKA of semantic with spatio-semantic RSMs of the same representations: heat maps, and their diagonal apart.
 
     Args:
-        values: For each kernel [networks, layers, layers]; rows are semantic, columns spatio-semantic.
+        values: CKA by each kernel.
         layers: Names of the layers, first to last.
         positions: Number of positions of each layer.
         label: Name of the network.
+        estimator: How the HSIC of `values` was estimated.
     """
-    means = {kernel: of_networks.mean(axis=0) for kernel, of_networks in values.items()}
+    means = {kernel: of_kernel.values.mean(axis=0) for kernel, of_kernel in values.items()}
     low, high = min(mean.min() for mean in means.values()), max(mean.max() for mean in means.values())
     with paper_style():
-        figure = Figure(figsize=(PAGE_WIDTH * (0.35 * len(means) + 0.35), PAGE_WIDTH * 0.42), layout="compressed")
+        figure = Figure(figsize=(PAGE_WIDTH * (0.35 * len(means) + 0.52), PAGE_WIDTH * 0.42), layout="compressed")
         grid: Any = figure.subplots(1, len(means) + 1)
         for axes, (kernel, mean) in zip(grid, means.items(), strict=False):
             picture = _draw_heat_map(axes, mean, layers, layers, cmap=SEQUENTIAL, vmin=low, vmax=high)
             axes.set(title=f"{verbatim(label)}, {_KERNEL_NAME[kernel]} kernel", xlabel="spatio-semantic RSM")
         grid[0].set_ylabel("semantic RSM")
-        _add_colorbar(figure, picture, list(grid[:-1]), "CKA")
+        _add_colorbar(figure, picture, list(grid[:-1]), f"CKA, {estimator} estimator")
         _draw_diagonals(grid[-1], values, layers, positions)
+        _add_diagonals_legend(figure, values, estimator)
     return figure
 
 
 def _draw_diagonals(
-    axes: Axes, values: Mapping[str, np.ndarray], layers: Sequence[str], positions: Sequence[int]
+    axes: Axes, values: Mapping[str, Consistency], layers: Sequence[str], positions: Sequence[int]
 ) -> None:
-    """Each kernel's diagonal over the layers, with the range over the networks, and the number of positions above."""
-    for kernel, of_networks in values.items():
-        diagonals = of_networks.diagonal(axis1=1, axis2=2)
-        color = _KERNEL_COLOR[kernel]
-        axes.plot(diagonals.mean(axis=0), color=color, marker="o", markersize=3, label=f"{_KERNEL_NAME[kernel]} kernel")
+    """Each kernel's diagonal over the layers by both estimators, with its spread, and the number of positions above."""
+    for kernel, of_kernel in values.items():
+        diagonals = of_kernel.values.diagonal(axis1=1, axis2=2)
+        color, places = _KERNEL_COLOR[kernel], np.arange(len(layers))
+        axes.errorbar(
+            places, diagonals.mean(axis=0), yerr=of_kernel.std, color=color, marker="o", markersize=3, capsize=2
+        )
+        axes.plot(places, of_kernel.other, color=color, linestyle="dashed", linewidth=0.9)
         if len(diagonals) > 1:
-            axes.fill_between(range(len(layers)), diagonals.min(axis=0), diagonals.max(axis=0), color=color, alpha=0.2)
+            axes.fill_between(places, diagonals.min(axis=0), diagonals.max(axis=0), color=color, alpha=0.2, linewidth=0)
     shown = _tick_positions(len(layers))
     labels = _layer_labels(layers)
     axes.set_xticks(shown, [labels[i] for i in shown], rotation=90)
     axes.set(title="the diagonal: both RSMs of a layer", ylabel="CKA", xlim=(-0.5, len(layers) - 0.5))
     axes.set_box_aspect(1)
-    axes.legend(loc="lower right")
     top = axes.secondary_xaxis("top")
     changes = [i for i in range(len(positions)) if i == 0 or positions[i] != positions[i - 1]]
     top.set_xticks(changes, [str(positions[i]) for i in changes], fontsize=6)
     top.set_xlabel("positions s", fontsize=6)
     top.tick_params(length=2, pad=1)
+
+
+def _add_diagonals_legend(figure: Figure, values: Mapping[str, Consistency], estimator: str) -> None:
+    """What lines, bars and bands stand for; what holds for all kernels is grey."""
+    entries: dict[str, Artist] = {
+        f"{_KERNEL_NAME[kernel]} kernel": Line2D([], [], color=_KERNEL_COLOR[kernel], marker="o", markersize=3)
+        for kernel in values
+    }
+    shown = next(iter(values.values()))
+    entries[estimator] = Line2D([], [], color=_KEY_COLOR)
+    if np.isfinite(shown.other).any():
+        entries[_OTHER[estimator]] = Line2D([], [], color=_KEY_COLOR, linestyle="dashed", linewidth=0.9)
+    if shown.std is not None:
+        bar = Line2D([], [], color=_KEY_COLOR, marker="|", markersize=7, linestyle="none")
+        entries[f"\N{PLUS-MINUS SIGN} std over {shown.n_draws} draws"] = bar
+    if len(shown.values) > 1:
+        entries[f"range of {len(shown.values)} networks"] = Patch(color=_KEY_COLOR, alpha=0.2, linewidth=0)
+    figure.legend(list(entries.values()), list(entries), loc="outside right center")
 
 
 def _draw_heat_map(

@@ -28,6 +28,7 @@ __all__ = [
 
 _N_OBJECTS = 4
 _N_LINES = 12
+_NARROW = 0.18  # bars, five of a kernel side by side, whose numbers would touch
 _PAPER_LABEL = "in the paper"
 _COLUMN, _TEXT = 1.5, 0.6  # inches: width of a picture, height of what stands below it
 
@@ -111,9 +112,10 @@ def draw_bars(axes: Axes, x: np.ndarray, rows: pd.DataFrame, width: float, invar
     reach = np.nan_to_num([value - low, high - value])
     axes.bar(x, value, width * 0.94, color=COLOR[invariance], label=INVARIANCE_TITLE[invariance])
     axes.errorbar(x, value, yerr=reach, fmt="none", ecolor="#333333", elinewidth=0.8, capsize=2)
+    size = 7 if width > _NARROW else 6
     for place, height, top in zip(x, value, value + reach[1], strict=True):
         if np.isfinite(height):
-            axes.text(place, top + 0.015, f"{height:.2f}", ha="center", va="bottom", fontsize=7)
+            axes.text(place, top + 0.015, f"{height:.2f}", ha="center", va="bottom", fontsize=size)
     theirs = rows["paper"].to_numpy(float)
     if np.isfinite(theirs).any():
         place = x - 0.36 * width  # beside the middle, where our own value stands

@@ -37,7 +37,7 @@ INVARIANCE_TITLE: Final = {
     "translation": "translation-invariant",
     "permutation": "semantic",
     "pooled": "pooled vectors",
-    "maxsim": "best partners (MaxSim)",
+    "maxsim": "MaxSim",
 }
 
 

@@ -10,20 +10,24 @@ from semrsm_cli.config import CkaConfig, ModelConfig
 from semrsm_cli.data import Images, resized_squares
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.pipeline.frames import note_share_seen
-from semrsm_cli.pipeline.images import note_images, open_images
+from semrsm_cli.pipeline.images import note_images, open_draws
 from semrsm_cli.pipeline.networks import load_network
 from semrsm_cli.pipeline.sources import Source, from_model, from_stored_or_files, require_same_images
 from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.store import digest
 
-__all__ = ["pairs_to_compare"]
+__all__ = ["Pairs", "pairs_of_draws"]
+
+Pairs = list[tuple[Source, Source]]
+"""The pairs of networks to compare; a network that is compared with itself is one object twice."""
 
 
-def pairs_to_compare(config: CkaConfig, folder: RunFolder) -> list[tuple[Source, Source]]:
-    """The pairs of networks to compare; a network that is compared with itself is one object twice."""
-    return _of_files(config) if config.x else _of_models(config, folder)
+def pairs_of_draws(config: CkaConfig, folder: RunFolder) -> list[Pairs]:
+    """The pairs of networks to compare, for each draw of the images; one only where all draws have the same images."""
+    return [_of_files(config)] if config.x else _of_models(config, folder)
 
 
-def _of_files(config: CkaConfig) -> list[tuple[Source, Source]]:
+def _of_files(config: CkaConfig) -> Pairs:
     """The user's files: `x` with itself, or with `y`."""
     x = from_stored_or_files("x", config.x)
     if not config.y:
@@ -33,42 +37,55 @@ def _of_files(config: CkaConfig) -> list[tuple[Source, Source]]:
     return [(x, y)]
 
 
-def _of_models(config: CkaConfig, folder: RunFolder) -> list[tuple[Source, Source]]:
+def _of_models(config: CkaConfig, folder: RunFolder) -> list[Pairs]:
     """Networks on the same images: each with itself, every two of them, or all with `model_b`."""
-    images = open_images(config.dataset, config.n_images, config.seed, config.image_order)
-    images = images if config.size is None else resized_squares(images, config.size)
-    note_images(folder, images)
-    folder.note(image_order=str(config.image_order))
+    draws = open_draws(config.dataset, config.n_images, config.n_draws, config.seed, config.image_order)
+    draws = draws if config.size is None else [resized_squares(images, config.size) for images in draws]
+    note_images(folder, draws[0])
+    folder.note(
+        image_order=str(config.image_order),
+        image_ids_hash_of_draws=[digest(list(images.ids)) for images in draws],
+        n_images_of_draws=len(set().union(*(images.ids for images in draws))),
+    )
     names = _expand([config.model.name, *config.model_names])
     if config.between_networks and len(names) < 2:
         raise ConfigError(
             "between_networks=true compares networks with each other, but there is one; give more with model_names=[..]"
         )
     models = [replace(config.model, name=name) for name in names]
-    networks = [_represent(model, images, config, folder, is_one_of_several=len(models) > 1) for model in models]
+    networks = [_represent(model, draws, config, folder, is_one_of_several=len(models) > 1) for model in models]
+    second = None
     if config.model_b is not None:
-        second = _represent(config.model_b, images, config, folder, is_one_of_several=False)
-        *networks, second = _number_equal_names([*networks, second])
-        pairs = [(network, second) for network in networks]
-    elif config.between_networks:
-        pairs = list(itertools.combinations(_number_equal_names(networks), 2))
-    else:
-        pairs = [(network, network) for network in _number_equal_names(networks)]
-    _require_same_layers(pairs)
+        second = _represent(config.model_b, draws, config, folder, is_one_of_several=False)
+    pairs = [
+        _pair([of_draws[i] for of_draws in networks], None if second is None else second[i], config)
+        for i in range(len(draws))
+    ]
+    _require_same_layers(pairs[0])
     return pairs
 
 
+def _pair(networks: list[Source], second: Source | None, config: CkaConfig) -> Pairs:
+    """Which networks are compared with which, all of one draw."""
+    if second is not None:
+        *networks, second = _number_equal_names([*networks, second])
+        return [(network, second) for network in networks]
+    if config.between_networks:
+        return list(itertools.combinations(_number_equal_names(networks), 2))
+    return [(network, network) for network in _number_equal_names(networks)]
+
+
 def _represent(
-    model: ModelConfig, images: Images, config: CkaConfig, folder: RunFolder, *, is_one_of_several: bool
-) -> Source:
-    """The representations of one network; one of several is called by its own name."""
+    model: ModelConfig, draws: Sequence[Images], config: CkaConfig, folder: RunFolder, *, is_one_of_several: bool
+) -> list[Source]:
+    """The representations of one network for each draw; one of several networks is called by its own name."""
     network = load_network(model, config.runtime)
     name = network.label if is_one_of_several else model.label
     folder.note(**{f"network {name}": dict(network.identity)})
     prepare = None if config.size is None else network.normalise
     if prepare is None:
-        note_share_seen(folder, network, images, key=f"share_seen {name}")
-    return from_model(network, images, model, config.runtime, folder, name=name, prepare=prepare)
+        note_share_seen(folder, network, draws[0], key=f"share_seen {name}")
+    return [from_model(network, images, model, config.runtime, folder, name=name, prepare=prepare) for images in draws]
 
 
 def _number_equal_names(networks: Sequence[Source]) -> list[Source]:

@@ -1,12 +1,14 @@
 """The tables of `semrsm cka`: all pairs of layers, their mean over networks, and a summary."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pandas as pd
 
+from semrsm_cli.measures.cka import Estimator
 from semrsm_cli.pipeline.sources import Source
 from semrsm_cli.rsm import Invariance, Kernel
 
@@ -15,6 +17,7 @@ __all__ = [
     "INVARIANCES",
     "WITHIN_NETWORK",
     "Compared",
+    "Values",
     "cka_table",
     "closest_table",
     "consistency_table",
@@ -29,14 +32,42 @@ WITHIN_NETWORK: tuple[_Invariances, ...] = (*BETWEEN_NETWORKS, (Invariance.permu
 """What is compared within a network: there both RSMs of a layer come from the same representations."""
 
 
+Values = dict[_Invariances, dict[Estimator, np.ndarray]]
+"""CKA [layers of a, layers of b], or of several draws [draws, layers of a, layers of b]."""
+
+
 @dataclass(frozen=True)
 class Compared:
-    """CKA [layers of a, layers of b] of two networks for each pair of invariances."""
+    """CKA of two networks by the estimator that was chosen, and by the other, in each draw."""
 
     a: Source
     b: Source
     kernel: Kernel
-    values: dict[_Invariances, np.ndarray]
+    estimator: Estimator
+    draws: Values
+
+    @classmethod
+    def over_draws(cls, a: Source, b: Source, name: Kernel, estimator: Estimator, values: Sequence[Values]) -> Self:
+        """Put the CKA of all draws together."""
+        draws = {
+            pair: {kind: np.stack([of_draw[pair][kind] for of_draw in values]) for kind in of_pair}
+            for pair, of_pair in values[0].items()
+        }
+        return cls(a, b, name, estimator, draws)
+
+    def mean(self, pair: _Invariances) -> np.ndarray:
+        """The mean over the draws [layers of a, layers of b], by the estimator that was chosen."""
+        return np.asarray(self.draws[pair][self.estimator].mean(axis=0))
+
+
+def _over_draws(draws: Mapping[Estimator, np.ndarray], chosen: Estimator) -> dict[str, object]:
+    """The last columns of a table: means [draws] of both estimators, and the spread of the one that was chosen."""
+    n_draws = len(draws[chosen])
+    return {
+        **{str(estimator): draws[estimator].mean() for estimator in Estimator},
+        "std": draws[chosen].std(ddof=1) if n_draws > 1 else np.nan,
+        "n_draws": n_draws,
+    }
 
 
 def cka_table(compared: Sequence[Compared], estimator: str) -> pd.DataFrame:
@@ -51,10 +82,11 @@ def cka_table(compared: Sequence[Compared], estimator: str) -> pd.DataFrame:
             "invariance_a": str(left),
             "invariance_b": str(right),
             "estimator": estimator,
-            "cka": values[i, j],
+            "cka": draws[one.estimator][:, i, j].mean(),
+            **_over_draws({kind: values[:, i, j] for kind, values in draws.items()}, one.estimator),
         }
         for one in compared
-        for (left, right), values in one.values.items()
+        for (left, right), draws in one.draws.items()
         for i, layer_a in enumerate(one.a.layers)
         for j, layer_b in enumerate(one.b.layers)
     ]
@@ -72,8 +104,10 @@ def consistency_table(compared: Sequence[Compared], estimator: str) -> pd.DataFr
     table = []
     for of_kernel in _by_kernel(compared):
         first = of_kernel[0]
-        diagonals = [one.values[Invariance.permutation, Invariance.none].diagonal() for one in of_kernel]
-        for layer, values in zip(first.a.layers, np.stack(diagonals, axis=1), strict=True):
+        pair = Invariance.permutation, Invariance.none
+        draws = _mean_over_networks(of_kernel, pair)
+        for i, layer in enumerate(first.a.layers):
+            values = np.array([one.mean(pair)[i, i] for one in of_kernel])
             table.append(
                 {
                     "model": first.a.name if len(of_kernel) == 1 else f"{len(of_kernel)} networks",
@@ -85,6 +119,7 @@ def consistency_table(compared: Sequence[Compared], estimator: str) -> pd.DataFr
                     "cka": values.mean(),
                     "lowest": values.min(),
                     "highest": values.max(),
+                    **_over_draws({kind: of_kind[:, i, i] for kind, of_kind in draws.items()}, first.estimator),
                 }
             )
     return pd.DataFrame(table)
@@ -95,7 +130,8 @@ def closest_table(compared: Sequence[Compared], estimator: str) -> pd.DataFrame:
     table = []
     for of_kernel, (left, right) in itertools.product(_by_kernel(compared), BETWEEN_NETWORKS):
         first = of_kernel[0]
-        values = np.mean([one.values[left, right] for one in of_kernel], axis=0)
+        draws = _mean_over_networks(of_kernel, (left, right))
+        values = draws[first.estimator].mean(axis=0)
         for i, j in enumerate(values.argmax(axis=1)):
             table.append(
                 {
@@ -107,9 +143,15 @@ def closest_table(compared: Sequence[Compared], estimator: str) -> pd.DataFrame:
                     "invariance": str(left),
                     "estimator": estimator,
                     "cka": values[i, j],
+                    **_over_draws({kind: of_kind[:, i, j] for kind, of_kind in draws.items()}, first.estimator),
                 }
             )
     return pd.DataFrame(table)
+
+
+def _mean_over_networks(of_kernel: Sequence[Compared], pair: _Invariances) -> dict[Estimator, np.ndarray]:
+    """The mean over networks, or pairs of them, of CKA in each draw [draws, layers of a, layers of b]."""
+    return {kind: np.mean([one.draws[pair][kind] for one in of_kernel], axis=0) for kind in Estimator}
 
 
 def _by_kernel(compared: Sequence[Compared]) -> list[list[Compared]]:

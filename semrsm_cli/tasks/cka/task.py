@@ -7,19 +7,22 @@ import numpy as np
 import pandas as pd
 
 from semrsm_cli.config import CkaConfig
+from semrsm_cli.data import ImageOrder
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.measures.cka import Estimator, cka_matrix, hsic
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store
 from semrsm_cli.pipeline.sources import Layer, Source
-from semrsm_cli.report.figures.cka import cka_figure, consistency_figure
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.rsm import Gram, Invariance, Kernel, kernel
-from semrsm_cli.tasks.cka.networks import pairs_to_compare
+from semrsm_cli.tasks.cka.batches import mini_batches
+from semrsm_cli.tasks.cka.networks import Pairs, pairs_of_draws
+from semrsm_cli.tasks.cka.pictures import draw_figures
 from semrsm_cli.tasks.cka.tables import (
     BETWEEN_NETWORKS,
     INVARIANCES,
     WITHIN_NETWORK,
     Compared,
+    Values,
     cka_table,
     closest_table,
     consistency_table,
@@ -28,57 +31,62 @@ from semrsm_cli.tasks.cka.tables import (
 
 __all__ = ["cka"]
 
-_MIN_IMAGES = {Estimator.biased: 2, Estimator.unbiased: 4}
 _Rsms = dict[Kernel, list[np.ndarray]]
 """For each kernel and mini-batch the RSMs [invariances * layers, n, n] of a network."""
 
 
 def cka(config: CkaConfig, folder: RunFolder) -> pd.DataFrame:
     """CKA of all layers with all others, from spatio-semantic and from semantic RSMs; returns a summary."""
-    pairs = pairs_to_compare(config, folder)
-    batches = _mini_batches(pairs[0][0].n_images, config.batch_images, config.estimator)
+    draws = pairs_of_draws(config, folder)
+    pairs = draws[0]
+    batches = mini_batches(*pairs[0], config, 0)
+    if len(draws) == 1 and len(batches) > 1 and config.image_order is ImageOrder.drawn:
+        draws = draws * config.n_draws  # all images are taken: their mini-batches alone are drawn
     with folder.timed("match"):
-        networks = dict.fromkeys(itertools.chain(*pairs))
-        rsms = {network: _network_rsms(network, batches, config, folder) for network in networks}
-    compared = [_compare(a, b, name, rsms, config.estimator) for name in config.kernels for a, b in pairs]
-    estimator = f"{config.estimator}, {len(batches)} x {max(batch.stop - batch.start for batch in batches)} images"
-    table = cka_table(compared, estimator)
-    folder.data("cka", table)
+        values = [_values_of_draw(of_draw, i, config, folder) for i, of_draw in enumerate(draws)]
+    compared = [
+        Compared.over_draws(a, b, name, config.estimator, [of_draw[name][i] for of_draw in values])
+        for name in config.kernels
+        for i, (a, b) in enumerate(pairs)
+    ]
+    estimator = f"{config.estimator}, {len(batches)} x {max(map(len, batches))} images"
+    folder.data("cka", cka_table(compared, estimator))
     if len(pairs) > 1:
-        folder.data("cka_mean", mean_table(table))
+        folder.data("cka_mean", mean_table(cka_table(compared, estimator)))
     is_within = pairs[0][0] is pairs[0][1]
     summary = consistency_table(compared, estimator) if is_within else closest_table(compared, estimator)
     folder.table("consistency" if is_within else "closest", summary)
     folder.note(
         estimator=estimator,
+        n_draws=len(draws),
+        draws_of=_what_is_drawn(draws, len(batches)),
         centering=str(config.centering),
         sigma=config.sigma or "median",
         seed=config.seed,
         compared=[[a.name, b.name] for a, b in pairs],
         image_ids_compared=all(network.ids is not None for pair in pairs for network in pair),
     )
-    _draw(folder, compared, config)
-    return summary
+    draw_figures(folder, compared, config)
+    repeated = [str(config.estimator)] + (["lowest", "highest"] if is_within and len(pairs) == 1 else [])
+    return summary.drop(columns=repeated)  # what says the same as `cka`
 
 
-def _mini_batches(n: int, size: int, estimator: Estimator) -> list[slice]:
-    """All n images in mini-batches of at most `size`, as equal as can be.
-
-    Raises:
-        SemrsmError: They are too few for the estimator.
-    """
-    ends = np.linspace(0, n, -(-n // size) + 1).round().astype(int).tolist()
-    batches = [slice(start, stop) for start, stop in itertools.pairwise(ends)]
-    smallest = min(batch.stop - batch.start for batch in batches)
-    if smallest < _MIN_IMAGES[estimator]:
-        raise SemrsmError(
-            f"the {estimator} HSIC needs at least {_MIN_IMAGES[estimator]} images in a mini-batch, got {smallest}; "
-            "give more images, or larger mini-batches with batch_images"
-        )
-    return batches
+def _what_is_drawn(draws: Sequence[Pairs], n_batches: int) -> str:
+    """What differs between the draws, for run.json."""
+    if len(draws) == 1:
+        return ""
+    return " and ".join(["images"] * (draws[1] is not draws[0]) + ["mini-batches"] * (n_batches > 1))
 
 
-def _network_rsms(network: Source, batches: Sequence[slice], config: CkaConfig, folder: RunFolder) -> _Rsms:
+def _values_of_draw(pairs: Pairs, draw: int, config: CkaConfig, folder: RunFolder) -> dict[Kernel, list[Values]]:
+    """CKA of every pair of networks for each kernel, from one draw; all networks have the same mini-batches."""
+    batches = mini_batches(*pairs[0], config, draw)
+    networks = dict.fromkeys(itertools.chain(*pairs))
+    rsms = {network: _network_rsms(network, batches, config, folder) for network in networks}
+    return {name: [_compare(a, b, name, rsms, config.estimator) for a, b in pairs] for name in config.kernels}
+
+
+def _network_rsms(network: Source, batches: Sequence[np.ndarray], config: CkaConfig, folder: RunFolder) -> _Rsms:
     """The RSMs of all layers of a network, all kernels from one matching."""
     grams = [
         _layer_grams(layer, batches, config, folder, name=f"{network.name} {layer.name}") for layer in network.layers
@@ -88,7 +96,7 @@ def _network_rsms(network: Source, batches: Sequence[slice], config: CkaConfig, 
         rsms[name] = [
             np.stack(
                 [
-                    kernel(of_layer[invariance][i], name, sigma=config.sigma, sigma_tile=config.sigma_tile)
+                    kernel(of_layer[i][invariance], name, sigma=config.sigma, sigma_tile=config.sigma_tile)
                     for invariance in INVARIANCES
                     for of_layer in grams
                 ]
@@ -100,15 +108,20 @@ def _network_rsms(network: Source, batches: Sequence[slice], config: CkaConfig, 
 
 
 def _layer_grams(
-    layer: Layer, batches: Sequence[slice], config: CkaConfig, folder: RunFolder, *, name: str
-) -> dict[Invariance, list[Gram]]:
+    layer: Layer, batches: Sequence[np.ndarray], config: CkaConfig, folder: RunFolder, *, name: str
+) -> list[dict[Invariance, Gram]]:
     """Matched inner products within every mini-batch of one layer, less its mean over all images."""
     compared = Comparison.within(layer, config.centering, name=name)
-    parts = [compared.part(batch) for batch in batches]
-    return {
-        invariance: [gram_in_store(part, invariance, config.matching, config.runtime, folder) for part in parts]
-        for invariance in INVARIANCES
-    }
+    grams = []
+    for batch in batches:
+        part = compared.part(batch)
+        grams.append(
+            {
+                invariance: gram_in_store(part, invariance, config.matching, config.runtime, folder)
+                for invariance in INVARIANCES
+            }
+        )
+    return grams
 
 
 def _require_varying(network: Source, rsms: Sequence[np.ndarray], estimator: Estimator) -> None:
@@ -121,37 +134,30 @@ def _require_varying(network: Source, rsms: Sequence[np.ndarray], estimator: Est
             )
 
 
-def _compare(a: Source, b: Source, name: Kernel, rsms: dict[Source, _Rsms], estimator: Estimator) -> Compared:
+def _compare(a: Source, b: Source, name: Kernel, rsms: dict[Source, _Rsms], chosen: Estimator) -> Values:
     """CKA of two networks' layers, or of one's with each other, from the RSMs of one kernel."""
-    batches = zip(rsms[a][name], rsms[b][name], strict=True)
-    values = cka_matrix(batches, unbiased=estimator is Estimator.unbiased)
+    batches = list(zip(rsms[a][name], rsms[b][name], strict=True))
     wanted = WITHIN_NETWORK if a is b else BETWEEN_NETWORKS
-    return Compared(a, b, name, {(left, right): values[_rows(left, a), _rows(right, b)] for left, right in wanted})
+    of_estimator = {estimator: _estimate(batches, estimator, is_chosen=estimator is chosen) for estimator in Estimator}
+    return {
+        (left, right): {
+            estimator: values[_rows(left, a), _rows(right, b)] for estimator, values in of_estimator.items()
+        }
+        for left, right in wanted
+    }
+
+
+def _estimate(batches: list[tuple[np.ndarray, np.ndarray]], estimator: Estimator, *, is_chosen: bool) -> np.ndarray:
+    """CKA of all RSMs; NaN by the estimator that was not chosen where the images do not do for it."""
+    try:
+        return cka_matrix(batches, unbiased=estimator is Estimator.unbiased)
+    except ValueError:
+        if is_chosen:
+            raise
+        return np.full((len(batches[0][0]), len(batches[0][1])), np.nan)
 
 
 def _rows(invariance: Invariance, network: Source) -> slice:
     """Where an invariance's layers stand among the RSMs of a network."""
     first = INVARIANCES.index(invariance) * len(network.layers)
     return slice(first, first + len(network.layers))
-
-
-def _draw(folder: RunFolder, compared: Sequence[Compared], config: CkaConfig) -> None:
-    """Figures 16 and 17 for each kernel; within networks also Figure 15, with all kernels."""
-    first = compared[0]
-    label_a = first.a.name if config.x else config.model.label
-    label_b = first.b.name if config.y or config.model_b else label_a
-    if config.between_networks:
-        one_pair = len({(one.a, one.b) for one in compared}) == 1
-        label_a, label_b = (first.a.name, first.b.name) if one_pair else (label_a, f"another {label_a}")
-    layers_a, layers_b = ([layer.name for layer in network.layers] for network in (first.a, first.b))
-    consistency = {}
-    for name in config.kernels:
-        of_kernel = [one for one in compared if one.kernel is name]
-        spatial, semantic = (np.mean([one.values[pair] for one in of_kernel], axis=0) for pair in BETWEEN_NETWORKS)
-        figure = cka_figure(spatial, semantic, layers_a, layers_b, label_a=label_a, label_b=label_b, kernel=str(name))
-        folder.figure(f"cka_{name}", figure)
-        if first.a is first.b:
-            consistency[str(name)] = np.stack([one.values[WITHIN_NETWORK[-1]] for one in of_kernel])
-    if consistency:
-        positions = [layer.x.shape[1] for layer in first.a.layers]
-        folder.figure("consistency", consistency_figure(consistency, layers_a, positions, label=label_a))

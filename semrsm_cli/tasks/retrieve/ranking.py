@@ -1,6 +1,6 @@
 """The neighbours that `semrsm retrieve` finds under each invariance and kernel."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -14,6 +14,7 @@ from semrsm_cli.models import Network
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store
 from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.report.progress import log
 from semrsm_cli.rsm import Centering, Gram, Invariance, Kernel, Representations, kernel
 
 __all__ = ["Embedded", "Ranking", "rank"]
@@ -61,7 +62,7 @@ class Ranking:
 def rank(images: RetrievalSet, embedded: Embedded, config: RetrieveConfig, folder: RunFolder) -> Iterator[Ranking]:
     """The neighbours under every invariance and kernel; all kernels come from one matching."""
     scores = _score_all(images)
-    for invariance in config.invariances:
+    for invariance in _possible(config, embedded):
         pairs = _shortlist(images, embedded, config, folder) if invariance is Invariance.permutation else None
         g = _inner_products(invariance, embedded, config, folder, pairs)
         for name in config.kernels:
@@ -73,6 +74,15 @@ def rank(images: RetrievalSet, embedded: Embedded, config: RetrieveConfig, folde
             yield Ranking(
                 name, invariance, nearest, values, None if scores is None else neighbour_scores(scores, nearest)
             )
+
+
+def _possible(config: RetrieveConfig, embedded: Embedded) -> Sequence[Invariance]:
+    """The invariances that were asked for; of several, translation is left out where positions lie on no map."""
+    others = [invariance for invariance in config.invariances if invariance is not Invariance.translation]
+    if embedded.compared.grid is not None or not others or others == config.invariances:
+        return config.invariances
+    log(f"{config.model.label}: translation is left out, since its positions lie on no map of a CNN")
+    return others
 
 
 def _neighbours_of(similarity: np.ndarray, images: RetrievalSet, k: int) -> np.ndarray:

@@ -1,0 +1,62 @@
+"""The figures of `semrsm cka`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from semrsm_cli.config import CkaConfig
+from semrsm_cli.measures.cka import Estimator
+from semrsm_cli.report.figures.cka import Consistency, cka_figure, consistency_figure
+from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.tasks.cka.tables import BETWEEN_NETWORKS, WITHIN_NETWORK, Compared
+
+__all__ = ["draw_figures"]
+
+
+def draw_figures(folder: RunFolder, compared: Sequence[Compared], config: CkaConfig) -> None:
+    """Figures 16 and 17 for each kernel; within networks also Figure 15, with all kernels."""
+    first = compared[0]
+    label_a, label_b = _labels(compared, config)
+    layers_a, layers_b = ([layer.name for layer in network.layers] for network in (first.a, first.b))
+    consistency = {}
+    for name in config.kernels:
+        of_kernel = [one for one in compared if one.kernel is name]
+        spatial, semantic = (np.mean([one.mean(pair) for one in of_kernel], axis=0) for pair in BETWEEN_NETWORKS)
+        figure = cka_figure(spatial, semantic, layers_a, layers_b, label_a=label_a, label_b=label_b, kernel=str(name))
+        folder.figure(f"cka_{name}", figure)
+        if first.a is first.b:
+            consistency[str(name)] = _consistency(of_kernel)
+    if consistency:
+        positions = [layer.x.shape[1] for layer in first.a.layers]
+        folder.figure(
+            "consistency",
+            consistency_figure(consistency, layers_a, positions, label=label_a, estimator=str(config.estimator)),
+        )
+
+
+def _labels(compared: Sequence[Compared], config: CkaConfig) -> tuple[str, str]:
+    """What both sides of a figure are called."""
+    first = compared[0]
+    label_a = first.a.name if config.x else config.model.label
+    label_b = first.b.name if config.y or config.model_b else label_a
+    if config.between_networks:
+        one_pair = len({(one.a, one.b) for one in compared}) == 1
+        label_a, label_b = (first.a.name, first.b.name) if one_pair else (label_a, f"another {label_a}")
+    return label_a, label_b
+
+
+def _consistency(of_kernel: Sequence[Compared]) -> Consistency:
+    """Semantic with spatio-semantic RSMs: of each network, and over draws the spread of the networks' mean."""
+    pair, chosen = WITHIN_NETWORK[-1], of_kernel[0].estimator
+    diagonals = {
+        estimator: np.mean([one.draws[pair][estimator] for one in of_kernel], axis=0).diagonal(axis1=1, axis2=2)
+        for estimator in Estimator
+    }
+    (other,) = (estimator for estimator in Estimator if estimator is not chosen)
+    n_draws = len(diagonals[chosen])
+    return Consistency(
+        values=np.stack([one.mean(pair) for one in of_kernel]),
+        other=diagonals[other].mean(axis=0),
+        std=diagonals[chosen].std(axis=0, ddof=1) if n_draws > 1 else None,
+        n_draws=n_draws,
+    )
