@@ -9,7 +9,7 @@ from semrsm_cli.data.content import hash_file, pin
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log
 
-__all__ = ["note_images", "open_images", "open_retrieval_set", "open_training_set"]
+__all__ = ["count_turned", "note_images", "open_images", "open_retrieval_set", "open_training_set"]
 
 
 def open_images(dataset: Dataset, n: int | None = None, seed: int = 0, order: ImageOrder = ImageOrder.files) -> Images:
@@ -43,8 +43,15 @@ def note_images(folder: RunFolder, images: Images) -> None:
         n_images=len(images),
         image_ids_hash=store.digest(list(images.ids)),
         images_skipped=len(images.skipped),
+        images_turned=count_turned(images),
         dataset=images.name,
     )
+
+
+def count_turned(*sets: Images) -> int:
+    """How many pictures EXIF turns or mirrors; another loader may take them as they lie in their files."""
+    turned = {i for images in sets for i, header in zip(images.ids, images.headers, strict=True) if header.is_turned}
+    return len(turned)
 
 
 def _made() -> Path:

@@ -5,20 +5,21 @@ import torch
 from semrsm_cli.config import ModelConfig, RuntimeConfig
 from semrsm_cli.errors import ConfigError
 from semrsm_cli.models import Network, load
+from semrsm_cli.models.framing import with_framing
 from semrsm_cli.report.folder import RunFolder
 
 __all__ = ["load_network", "note_network", "require_device"]
 
 
 def load_network(model: ModelConfig, runtime: RuntimeConfig) -> Network:
-    """The network that the settings describe, ready on its device.
+    """The network that the settings describe, ready on its device, with the framing that they ask for.
 
     Raises:
         ConfigError: The device is not available.
         SemrsmError: There is no such network, or its weights cannot be had.
     """
     require_device(runtime.device)
-    return load(
+    network = load(
         model.source,
         model.name,
         weights=model.weights,
@@ -26,6 +27,7 @@ def load_network(model: ModelConfig, runtime: RuntimeConfig) -> Network:
         options=model.options,
         device=runtime.device,
     )
+    return with_framing(network, model.framing)
 
 
 def require_device(device: str) -> None:
@@ -39,4 +41,9 @@ def require_device(device: str) -> None:
 
 def note_network(folder: RunFolder, model: ModelConfig, network: Network) -> None:
     """Tell run.json which network was used, and what the paper leaves open about it."""
-    folder.note(network=dict(network.identity), readout=str(model.readout), cls_token=str(model.cls_token))
+    folder.note(
+        network=dict(network.identity),
+        readout=str(model.readout),
+        cls_token=str(model.cls_token),
+        framing=str(model.framing),
+    )

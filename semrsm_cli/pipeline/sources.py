@@ -14,7 +14,7 @@ from semrsm_cli.data import Images
 from semrsm_cli.data.arrays import pin_array, read_array
 from semrsm_cli.data.layers import read_layers
 from semrsm_cli.errors import ConfigError, SemrsmError
-from semrsm_cli.models import Network
+from semrsm_cli.models import Framing, Network
 from semrsm_cli.pipeline.represent import Prepare, represent
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.rsm import Representations
@@ -93,7 +93,17 @@ def from_model(
     name: str | None = None,
     prepare: Prepare | None = None,
 ) -> Source:
-    """The layers that the settings name, extracted where the store lacks them; `name` is by default the model's."""
+    """The layers that the settings name, extracted where the store lacks them; `name` is by default the model's.
+
+    Raises:
+        ConfigError: A framing was asked for, but the images are squares that no framing changes.
+        SemrsmError: As `represent`.
+    """
+    if prepare is not None and model.framing is not Framing.own:
+        raise ConfigError(
+            f"model.framing={model.framing} changes nothing where size= or a crop makes a square of every image; leave "
+            "it out, or set size=null"
+        )
     with folder.timed("extract"):
         extracted = represent(network, images, model, runtime, prepare=prepare)
     layers = (Layer(layer, stored, stored.key, stored.grid) for layer, stored in extracted.layers.items())

@@ -182,6 +182,25 @@ def test_sigma_within_tiles_finds_what_one_sigma_finds(semrsm: Command) -> None:
     assert (means.loc["16"] - means.loc["null"]).abs().max() < 0.02
 
 
+def test_what_the_network_does_not_see_of_a_frame_is_told(semrsm: Command) -> None:
+    arguments = ("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "invariances=[none]")
+    for framing in ("own", "squash", "pad"):
+        result = succeed(semrsm(*arguments, f"model.framing={framing}", f"hydra.run.dir={framing}"))
+        facts = json.loads(Path(framing, "run.json").read_text())
+        lines = [line for line in result.stderr.splitlines() if "frame" in line]
+        assert (facts["framing"], facts["images_turned"]) == (framing, 0)
+        if framing == "own":
+            assert facts["share_seen"]["mean"] == pytest.approx(0.51, abs=0.01)
+            seen = "sees 51 % of a 512 x 288 frame; model.framing=squash or pad shows it the whole"
+            assert [line.endswith(seen) for line in lines] == [True]
+        else:
+            assert facts["share_seen"]["least"] == pytest.approx(1, abs=0.01)
+            assert lines == []
+    result = semrsm("translate", *SMALL, "model.framing=pad")
+    assert result.exit_code == 2
+    assert "model.framing=pad changes nothing where size= or a crop makes a square" in result.stderr
+
+
 def test_translation_lies_between_for_maps_and_is_refused_for_tokens(semrsm: Command) -> None:
     invariances = "invariances=[none,translation,permutation]"
     succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, invariances, "kernels=[linear]"))

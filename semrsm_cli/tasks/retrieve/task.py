@@ -13,8 +13,9 @@ from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.data import RetrievalSet
 from semrsm_cli.errors import ConfigError
 from semrsm_cli.models import resolve_layers
+from semrsm_cli.pipeline.frames import log_unseen, note_share_seen
 from semrsm_cli.pipeline.grams import matching_name
-from semrsm_cli.pipeline.images import open_retrieval_set
+from semrsm_cli.pipeline.images import count_turned, open_retrieval_set
 from semrsm_cli.pipeline.networks import load_network, note_network
 from semrsm_cli.pipeline.sources import from_model
 from semrsm_cli.report import paper
@@ -66,14 +67,14 @@ def _embed(images: RetrievalSet, config: RetrieveConfig, folder: RunFolder) -> E
     layers = resolve_layers(network, config.model.layers, config.model.readout)
     if len(layers) != 1:
         raise ConfigError(f"retrieve reads one layer, got {len(layers)}: {', '.join(layers)}; name one of them")
-    queries, database = (
-        from_model(network, side.images, config.model, config.runtime, folder).layers[0]
-        for side in (images.queries, images.database)
-    )
+    sides = [side.images for side in (images.queries, images.database)]
+    log_unseen(config.model.label, note_share_seen(folder, network, *sides))
+    queries, database = (from_model(network, side, config.model, config.runtime, folder).layers[0] for side in sides)
     folder.note(
         dataset=images.name,
         n_queries=len(images.queries),
         n_database=len(images.database),
+        images_turned=count_turned(*sides),
         layer=queries.name,
         positions=queries.x.shape[1],
         channels=queries.x.shape[2],
