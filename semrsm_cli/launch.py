@@ -11,8 +11,7 @@ from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -24,9 +23,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
+from semrsm_cli.config.arguments import as_list
 from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.config.renamed import RENAMED
-from semrsm_cli.config.schemas import TASKS, register_schemas
+from semrsm_cli.config.schemas import register_schemas
 from semrsm_cli.config_help import is_structured, settings, settings_help
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.report.folder import RunFolder, file_name, new_folder
@@ -60,7 +60,7 @@ def launch(name: str, argv: list[str]) -> None:
     failures: list[SemrsmError] = []
     made = _register_resolvers()
     main = hydra.main(_conf_folder(), config_name=name, version_base=_HYDRA_VERSION_BASE)(_job(name, failures))
-    arguments = [_as_list(name, argument) for argument in argv]
+    arguments = [as_list(name, argument) for argument in argv]
     with _hydra_process([f"semrsm {name}", *arguments, f"hydra.job.name={name}"]):
         try:
             with _explain_disk_errors():
@@ -202,29 +202,6 @@ def _check_settings(settings: DictConfig, prefix: str = "") -> None:
         raise ConfigError(_one_line(error)) from error
     except ValueError as error:
         raise ConfigError(f"{prefix}{error}") from error
-
-
-def _as_list(task: str, argument: str) -> str:
-    """`x=FILE` as `x=[FILE]` where a task's setting is a list: one value, also of a sweep, need not be bracketed."""
-    key, equals, value = argument.partition("=")
-    if not equals or value in ("", "null") or not _is_list(TASKS[task], key.lstrip("+")):
-        return argument
-    try:
-        override = OverridesParser.create().parse_override(argument)
-        values = list(override.sweep_string_iterator()) if override.is_sweep_override() else [value]
-    except HydraException:  # Hydra says it itself, of what was typed
-        return argument
-    return f"{key}={','.join(one if one[0] in '[$' else f'[{one}]' for one in values)}"
-
-
-def _is_list(schema: type, key: str) -> bool:
-    """Whether a setting, such as `model.layers`, is a list."""
-    first, _, rest = key.partition(".")
-    hint = get_type_hints(schema).get(first)
-    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    if rest:
-        return any(isinstance(kind, type) and _is_list(kind, rest) for kind in kinds)
-    return any(get_origin(kind) is list for kind in kinds)
 
 
 def describe_config(name: str) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchvision
+from transformers.utils import logging
 
 from scripts.compare_checkouts import CLASSES, write_cityscapes, write_egoobjects, write_imagenet, write_tiny_imagenet
 from tests.models.checkpoints import RECIPES
@@ -112,6 +113,7 @@ def write_checkpoint(home: Path, repository: str, kind: str, *, seed: int) -> No
     """A tiny checkpoint in Hugging Face's cache, as its hub would have left it there."""
     commit = hashlib.sha1(repository.encode(), usedforsecurity=False).hexdigest()
     place = home / "hub" / f"models--{repository.replace('/', '--')}"
+    logging.disable_progress_bar()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model, processor = RECIPES[kind]()
