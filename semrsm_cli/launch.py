@@ -60,12 +60,15 @@ def launch(name: str, argv: list[str]) -> None:
     failures: list[SemrsmError] = []
     made = _register_resolvers()
     main = hydra.main(_conf_folder(), config_name=name, version_base=_HYDRA_VERSION_BASE)(_job(name, failures))
-    arguments = [_as_list(name, argument) for argument in argv]
+    actions = _actions(name)
+    arguments = [_as_list(name, f"action={word}" if word in actions else word) for word in argv]
     with _hydra_process([f"semrsm {name}", *arguments, f"hydra.job.name={name}"]):
         try:
             with _explain_disk_errors():
                 main()
         except OverrideParseException as error:
+            if actions and "=" not in error.override:
+                raise ConfigError(f"there is no {error.override}; choose from {', '.join(actions)}") from error
             raise ConfigError(_suggest_quotes(error, is_sweep="--multirun" in argv)) from error
         except (CompactHydraException, OmegaConfBaseException) as error:
             raise ConfigError(_one_line(error) + _suggest_setting(name, error)) from error
@@ -171,8 +174,13 @@ def _run_task(task: Callable[..., Any], settings: DictConfig, folder: RunFolder)
     identity = identifying_settings(config)
     folder.note(settings=identity, settings_hash=digest(identity))
     table = task(config, folder)
-    folder.finish()
-    sys.stdout.write(to_terminal(table) + "\n" + folder.listing() + "\n")
+    text = to_terminal(table) + "
+" if len(table) else ""
+    if folder.is_kept:
+        folder.finish()
+        text += folder.listing() + "
+"
+    sys.stdout.write(text)
 
 
 def _check_settings(settings: DictConfig, prefix: str = "") -> None:
@@ -190,6 +198,11 @@ def _check_settings(settings: DictConfig, prefix: str = "") -> None:
         raise ConfigError(_one_line(error)) from error
     except ValueError as error:
         raise ConfigError(f"{prefix}{error}") from error
+
+
+def _actions(task: str) -> tuple[str, ...]:
+    """What a task can be told to do by one word: `check` is `action=check`."""
+    return tuple(map(str, get_type_hints(TASKS[task]).get("action", ())))
 
 
 def _as_list(task: str, argument: str) -> str:

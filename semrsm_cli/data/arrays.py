@@ -1,8 +1,10 @@
 """Representations that the user brings as files."""
 
 import hashlib
+import math
 import re
 import shlex
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,7 @@ from safetensors import safe_open
 
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["content_of", "opened_npz", "read_array"]
+__all__ = ["opened_npz", "pin_array", "read_array"]
 
 _CONCEPT_VECTORS = ("n", "s", "c")
 _HASHED_BYTES = 64 * 2**20
@@ -147,19 +149,81 @@ def _reason(error: Exception) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
-def content_of(array: Any) -> str:
-    """Hash of an array's shape, type and values, read a part at a time.
+def pin_array(array: Any) -> tuple[Any, str]:
+    """An array as it is now, and the hash of its shape, type and values; they are read a part at a time.
+
+    Args:
+        array: The array; one in memory is given back as it is.
+
+    Returns:
+        The array, sliced along its first axis; to read a part of a file that was changed since is an error.
 
     Raises:
         SemrsmError: Values cannot be read, such as those in a damaged chunk.
     """
     state = hashlib.blake2b(f"{array.dtype} {tuple(array.shape)}".encode(), digest_size=16)
     step = max(1, _HASHED_BYTES // max(1, int(np.prod(array.shape[1:])) * np.dtype(array.dtype).itemsize))
+    checksums = np.zeros(array.shape[0], np.uint32)
     for start in range(0, array.shape[0], step):
-        try:
-            part = np.ascontiguousarray(array[start : start + step])
-        except Exception as error:  # as in read_array: a Zarr array is decoded only here
-            place = getattr(array, "store_path", f"an array {list(array.shape)}")
-            raise SemrsmError(f"cannot read {place} from image {start} on: {_reason(error)}; write it anew") from error
+        part = _read(array, slice(start, start + step))
         state.update(part.data)
-    return state.hexdigest()
+        checksums[start : start + step] = _checksums(part)
+    is_in_memory = isinstance(array, np.ndarray) and not isinstance(array, np.memmap)
+    return array if is_in_memory else _Pinned(array, checksums), state.hexdigest()
+
+
+class _Pinned:
+    """An array in a file of which every part must be as it was once, told by a checksum of each image."""
+
+    def __init__(self, array: Any, checksums: np.ndarray) -> None:
+        self._array, self._checksums = array, checksums
+        self.shape: tuple[int, ...] = tuple(array.shape)
+        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, images: slice) -> np.ndarray:
+        part = _read(self._array, images)
+        if not np.array_equal(_checksums(part), self._checksums[images]):
+            raise SemrsmError(
+                f"{_place(self._array)} was changed while this ran, so that what was computed before is of other "
+                "values; run it again when nothing writes to it"
+            )
+        return part
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self[:].astype(self.dtype if dtype is None else dtype, copy=False)
+
+
+def _checksums(part: np.ndarray) -> np.ndarray:
+    """A checksum of each image [n]."""
+    return np.array([zlib.crc32(image.data) for image in part], np.uint32)
+
+
+def _read(array: Any, images: slice) -> np.ndarray:
+    """Some images, in memory.
+
+    Raises:
+        SemrsmError: They cannot be read.
+    """
+    try:
+        if isinstance(array, np.memmap) and array.flags.c_contiguous:
+            first, last, _ = images.indices(array.shape[0])
+            size = math.prod(array.shape[1:])  # a map of a file that shrinks would end the process
+            offset = array.offset + first * size * array.itemsize
+            flat = np.fromfile(str(array.filename), array.dtype, (last - first) * size, offset=offset)
+            return flat.reshape(last - first, *array.shape[1:])
+        return np.array(array[images], order="C")
+    except Exception as error:  # as in read_array: a Zarr array is decoded only here
+        start = images.start or 0
+        raise SemrsmError(
+            f"cannot read {_place(array)} from image {start} on: {_reason(error)}; write it anew"
+        ) from error
+
+
+def _place(array: Any) -> str:
+    """Where an array lies."""
+    return str(
+        getattr(array, "store_path", None) or getattr(array, "filename", None) or f"an array {list(array.shape)}"
+    )

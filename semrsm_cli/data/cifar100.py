@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from semrsm_cli.data.content import HashFile, hash_file
 from semrsm_cli.data.dataset import Dataset
 from semrsm_cli.data.images import Images, dataset_root
 from semrsm_cli.data.sets import ClassifiedImages, TrainingSet
@@ -25,11 +26,11 @@ class _Pixels:
     pixels: np.ndarray
     checksum: str
 
-    def read(self, image_id: str) -> Image.Image:
-        """The picture in a row."""
-        return Image.fromarray(self.pixels[int(image_id.rsplit("/", 1)[1])])
+    def read(self, image_id: str) -> tuple[Image.Image, str]:
+        """The picture in a row, and its version key."""
+        return Image.fromarray(self.pixels[int(image_id.rsplit("/", 1)[1])]), self.checksum
 
-    def version_key(self, image_id: str) -> str:
+    def version_key(self, image_id: str, hash_file: HashFile = hash_file) -> str:
         """Checksum of the file that it was in."""
         return self.checksum
 

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from semrsm_cli.checks import require_at_least
+from semrsm_cli.data.content import Files
 from semrsm_cli.data.dataset import RetrievalDataset
 from semrsm_cli.data.folders import image_paths
-from semrsm_cli.data.images import Files, Images, dataset_root, opened
+from semrsm_cli.data.images import Images, dataset_root, opened
 from semrsm_cli.data.sets import LabelledImages, Metric
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.rsm.threads import available_cores

@@ -8,6 +8,7 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 from PIL import Image
 
+from semrsm_cli.data.content import HashFile, hash_file
 from semrsm_cli.data.images import Images, Reader
 from semrsm_cli.errors import SemrsmError
 
@@ -24,14 +25,16 @@ class _Crops:
     size: int
     crop: int
 
-    def read(self, image_id: str) -> Image.Image:
-        """The upper or lower crop."""
+    def read(self, image_id: str) -> tuple[Image.Image, str]:
+        """The upper or lower crop, and its version key."""
         _, part, whole = image_id.split("/", 2)
-        return overlapping_crops(self.reader.read(whole), size=self.size, crop=self.crop)[_PARTS.index(part)]
+        image, key = self.reader.read(whole)
+        crops = overlapping_crops(image, size=self.size, crop=self.crop)
+        return crops[_PARTS.index(part)], f"{key} {self.size} {self.crop}"
 
-    def version_key(self, image_id: str) -> str:
+    def version_key(self, image_id: str, hash_file: HashFile = hash_file) -> str:
         """The image's version key, and how it is cropped."""
-        return f"{self.reader.version_key(image_id.split('/', 2)[2])} {self.size} {self.crop}"
+        return f"{self.reader.version_key(image_id.split('/', 2)[2], hash_file)} {self.size} {self.crop}"
 
 
 def crop_pairs(images: Images, batches: Sequence[Sequence[int]], *, size: int, crop: int) -> Images:
@@ -60,13 +63,14 @@ class _Squares:
     reader: Reader
     size: int
 
-    def read(self, image_id: str) -> Image.Image:
-        """The middle square."""
-        return _middle_square(self.reader.read(image_id), self.size)
+    def read(self, image_id: str) -> tuple[Image.Image, str]:
+        """The middle square, and its version key."""
+        image, key = self.reader.read(image_id)
+        return _middle_square(image, self.size), f"{key} {self.size}"
 
-    def version_key(self, image_id: str) -> str:
+    def version_key(self, image_id: str, hash_file: HashFile = hash_file) -> str:
         """The image's version key, and the square's size."""
-        return f"{self.reader.version_key(image_id)} {self.size}"
+        return f"{self.reader.version_key(image_id, hash_file)} {self.size}"
 
 
 def resized_squares(images: Images, size: int) -> Images:

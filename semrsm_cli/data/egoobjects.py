@@ -22,8 +22,9 @@ from semrsm_cli.data.annotations import (
     read_official_categories,
     with_categories,
 )
+from semrsm_cli.data.content import HashFile, hash_file, read_picture
 from semrsm_cli.data.dataset import RetrievalDataset
-from semrsm_cli.data.images import Images, OnError, dataset_root, file_version_key, open_image
+from semrsm_cli.data.images import Images, OnError, dataset_root
 from semrsm_cli.data.sets import LabelledImages, RetrievalSet
 from semrsm_cli.errors import SemrsmError
 
@@ -71,16 +72,16 @@ class _Frames:
     urls: dict[str, str]
     size: tuple[int, int] | None
 
-    def read(self, image_id: str) -> Image.Image:
-        """The picture, resized."""
-        image = open_image(self.path(image_id))
-        if self.size is None or self.size == image.size:
-            return image
-        return image.resize(self.size, Image.Resampling.BICUBIC)
+    def read(self, image_id: str) -> tuple[Image.Image, str]:
+        """The picture, resized, and its version key."""
+        image, content = read_picture(self.path(image_id))
+        if self.size is not None and self.size != image.size:
+            image = image.resize(self.size, Image.Resampling.BICUBIC)
+        return image, f"{content} {self.size}"
 
-    def version_key(self, image_id: str) -> str:
-        """The file's version key, and the size."""
-        return f"{file_version_key(self.path(image_id))} {self.size}"
+    def version_key(self, image_id: str, hash_file: HashFile = hash_file) -> str:
+        """Hash of the file's bytes, and the size."""
+        return f"{hash_file(self.path(image_id))} {self.size}"
 
     def path(self, image_id: str) -> Path:
         """Where the file lies; if nowhere, where it ought to lie."""

@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from semrsm_cli.data.images import Files, Images, OnError, with_readable
+from semrsm_cli.data.content import Files
+from semrsm_cli.data.images import Images, OnError, with_readable
 from semrsm_cli.data.sets import ClassifiedImages, TrainingSet
 from semrsm_cli.errors import SemrsmError
 

@@ -1,6 +1,5 @@
 """Images in Hugging Face data sets: on the hub, in its cache, or in a local copy."""
 
-import hashlib
 import sys
 from dataclasses import dataclass
 from io import BytesIO
@@ -9,8 +8,9 @@ from typing import Any
 
 from PIL import Image
 
+from semrsm_cli.data.content import HashFile, hash_bytes, hash_file, read_picture
 from semrsm_cli.data.folders import split_aliases
-from semrsm_cli.data.images import Images, OnError, decode, file_version_key, open_image, with_readable
+from semrsm_cli.data.images import Images, OnError, decode, with_readable
 from semrsm_cli.errors import SemrsmError
 
 __all__ = ["hub_images"]
@@ -23,19 +23,17 @@ class _Rows:
     rows: Any
     source: str
 
-    def read(self, image_id: str) -> Image.Image:
-        """The picture in a row."""
+    def read(self, image_id: str) -> tuple[Image.Image, str]:
+        """The picture in a row, and its version key."""
         row = self.row(image_id)
         if row["bytes"] is None:
-            return open_image(row["path"])
-        return decode(BytesIO(row["bytes"]), f"{self.source} {image_id}")
+            return read_picture(Path(row["path"]))
+        return decode(BytesIO(row["bytes"]), f"{self.source} {image_id}"), hash_bytes(row["bytes"])
 
-    def version_key(self, image_id: str) -> str:
-        """Hash of the encoded picture, or the version key of its file."""
+    def version_key(self, image_id: str, hash_file: HashFile = hash_file) -> str:
+        """Hash of the encoded picture."""
         row = self.row(image_id)
-        if row["bytes"] is None:
-            return file_version_key(Path(row["path"]))
-        return hashlib.blake2b(row["bytes"], digest_size=16).hexdigest()
+        return hash_file(Path(row["path"])) if row["bytes"] is None else hash_bytes(row["bytes"])
 
     def row(self, image_id: str) -> dict[str, Any]:
         """The encoded picture: `bytes`, or else the `path` of a file."""

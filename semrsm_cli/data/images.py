@@ -3,7 +3,7 @@
 import errno
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,21 +20,21 @@ from semrsm_cli.rsm.threads import available_cores
 
 __all__ = [
     "MAX_PIXELS",
-    "Files",
     "Images",
     "OnError",
     "Reader",
     "dataset_root",
     "decode",
-    "file_version_key",
     "open_image",
     "opened",
+    "read_bytes",
     "with_readable",
 ]
 
 MAX_PIXELS = 2**27
 """Pixels of the largest picture that is read: half a GiB when decoded, and more than cameras' 12,000 x 9,000."""
 
+_MAX_BYTES = 9 * MAX_PIXELS  # of such a picture: 16 bits in each of four channels, and as much again of metadata
 # Pillow goes by a file's content, whatever its name: another format could start a program, as EPS does Ghostscript.
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
 _REMEDY = "remove it, or set dataset.on_error=skip"
@@ -50,28 +50,16 @@ class OnError(StrEnum):
 class Reader(Protocol):
     """Where the pictures of a set come from; picklable, so that loader processes can hold it."""
 
-    def read(self, image_id: str) -> Image.Image:
-        """The picture as 8-bit RGB; SemrsmError if it cannot be read."""
+    def read(self, image_id: str) -> tuple[Image.Image, str]:
+        """The picture as 8-bit RGB, and the version key of what it was decoded from; SemrsmError if it cannot be read.
+
+        Both come from the same bytes, so that a file that is rewritten meanwhile does not pass for its older self.
+        """
         ...
 
-    def version_key(self, image_id: str) -> str:
-        """A text that changes when the picture does, had without decoding it."""
+    def version_key(self, image_id: str, hash_file: Callable[[Path], str] = ...) -> str:
+        """A text that changes when the picture does, had without decoding it; `hash_file` hashes a file's bytes."""
         ...
-
-
-@dataclass(frozen=True)
-class Files:
-    """Reads image files, whose ids are their POSIX paths below `root`."""
-
-    root: Path
-
-    def read(self, image_id: str) -> Image.Image:
-        """The picture in the file `image_id`."""
-        return open_image(self.root / image_id)
-
-    def version_key(self, image_id: str) -> str:
-        """Place, size and time of change of the file."""
-        return file_version_key(self.root / image_id)
 
 
 @dataclass(frozen=True)
@@ -103,7 +91,7 @@ class Images:
 
     def __getitem__(self, index: int) -> Image.Image:
         """The picture at `index` as 8-bit RGB."""
-        return self.reader.read(self.ids[index])
+        return self.reader.read(self.ids[index])[0]
 
     def select(self, indices: Sequence[int]) -> "Images":
         """The images at `indices`, in that order."""
@@ -172,6 +160,22 @@ def decode(source: Path | str | BinaryIO, name: str) -> Image.Image:
         return _to_rgb(ImageOps.exif_transpose(image))
 
 
+def read_bytes(path: Path) -> bytes:
+    """All bytes of an image file.
+
+    Raises:
+        SemrsmError: The file is missing, no regular file, larger than any picture that is read, or cannot be read.
+    """
+    try:
+        _require_regular(path)
+        size = path.stat().st_size
+        if size > _MAX_BYTES:
+            raise SemrsmError(f"{path} has {size:,} bytes, more than a picture takes that is read; {_REMEDY}")
+        return path.read_bytes()
+    except OSError as error:
+        raise SemrsmError(f"{path} cannot be read: {_reason(error)}; {_REMEDY}") from error
+
+
 @contextmanager
 def opened(source: Path | str | BinaryIO, name: str) -> Iterator[Image.Image]:
     """Open an image whose pixels are not decoded yet; what goes wrong with it is a SemrsmError that calls it `name`."""
@@ -237,19 +241,6 @@ def _to_8_bit(grey: np.ndarray) -> np.ndarray:
         grey = grey.astype(np.uint16, copy=False)
         return (grey // 257).astype(np.uint8) + (grey % 257 > 128)  # 65,535 / 255 = 257; rounded, without floats
     return np.round(grey * 255).astype(np.uint8)
-
-
-def file_version_key(path: Path) -> str:
-    """Place, size in bytes and time of change of a file.
-
-    Raises:
-        SemrsmError: The file is missing or may not be looked at.
-    """
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise SemrsmError(f"{path} cannot be read: {_reason(error)}; {_REMEDY}") from error
-    return f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
 
 
 def dataset_root(root: Path | str | None, folder: str, variable: str | None = None) -> Path:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from semrsm_cli.data.photographs import Box, open_once, photograph
+from semrsm_cli.data.photographs import Box, photograph, read_once
 
 __all__ = ["OBJECTS", "background", "cut_out"]
 
@@ -61,7 +61,7 @@ _Shades = npt.NDArray[np.float64]
 def cut_out(name: str, size: int) -> Image.Image:
     """The object as RGBA, as large as a square of `size` pixels."""
     source = OBJECTS[name]
-    picture = open_once(photograph(source.photograph)).crop(source.box)
+    picture = read_once(photograph(source.photograph))[0].crop(source.box)
     mask = Image.new("L", picture.size, 0 if source.is_round else _WHITE)
     if source.is_round:
         ImageDraw.Draw(mask).ellipse((0, 0, picture.width - 1, picture.height - 1), fill=_WHITE)
@@ -82,7 +82,7 @@ def background(size: tuple[int, int], *, is_busy: bool, rng: np.random.Generator
 
 def _photographed(size: tuple[int, int], rng: np.random.Generator) -> _Shades:
     """The grey values of a part of a photographed surface, brought to one mean."""
-    picture = open_once(photograph(str(rng.choice(_SURFACES)))).convert("L")
+    picture = read_once(photograph(str(rng.choice(_SURFACES))))[0].convert("L")
     width = int(rng.integers(picture.width // 2, picture.width))
     height = width * size[1] // size[0]
     left, upper = (int(rng.integers(0, free + 1)) for free in (picture.width - width, picture.height - height))

@@ -1,19 +1,18 @@
 """The natural photographs that scikit-image's wheel brings."""
 
-from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from semrsm_cli.data.images import open_image
+from semrsm_cli.data.content import read_cached
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["Box", "open_once", "photograph"]
+__all__ = ["Box", "photograph", "read_once"]
 
 Box = tuple[int, int, int, int]
 """Left, upper, right and lower edge in pixels."""
 
-open_once = lru_cache(maxsize=16)(open_image)
+read_once = read_cached(maxsize=16)
 
 
 def photograph(name: str) -> Path:

@@ -2,16 +2,16 @@
 
 import math
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from semrsm_cli.checks import require_at_least
+from semrsm_cli.data.content import HashFile, hash_file
 from semrsm_cli.data.dataset import Dataset
 from semrsm_cli.data.images import Images
-from semrsm_cli.data.photographs import Box, open_once, photograph
+from semrsm_cli.data.photographs import Box, photograph, read_once
 
 __all__ = ["Photos", "photos"]
 
@@ -39,15 +39,16 @@ class _Regions:
 
     boxes: dict[str, tuple[Path, Box]]
 
-    def read(self, image_id: str) -> Image.Image:
-        """The region `image_id`."""
+    def read(self, image_id: str) -> tuple[Image.Image, str]:
+        """The region `image_id`, and its version key."""
         path, box = self.boxes[image_id]
-        return open_once(path).crop(box)
+        image, content = read_once(path)
+        return image.crop(box), f"{content} {box}"
 
-    def version_key(self, image_id: str) -> str:
-        """Release of scikit-image, photograph and edges."""
+    def version_key(self, image_id: str, hash_file: HashFile = hash_file) -> str:
+        """Hash of the photograph's bytes, and the region's edges."""
         path, box = self.boxes[image_id]
-        return f"scikit-image {version('scikit-image')} {path.name} {box}"
+        return f"{hash_file(path)} {box}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,20 +4,21 @@ import json
 import shutil
 import tempfile
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from semrsm_cli.data.annotations import ANNOTATIONS
+from semrsm_cli.data.content import HashFile, hash_file, read_cached
 from semrsm_cli.data.dataset import RetrievalDataset
 from semrsm_cli.data.egoobjects import ImageFilter, read_egoobjects
-from semrsm_cli.data.images import Images, file_version_key, open_image
+from semrsm_cli.data.images import Images
 from semrsm_cli.data.objects import OBJECTS
 from semrsm_cli.data.render import SceneSpec, render
 from semrsm_cli.data.sets import ClassifiedImages, LabelledImages, TrainingSet
 from semrsm_cli.data.split import split_validation
+from semrsm_cli.files import note_use
 
 __all__ = ["Scenes", "scenes_folder"]
 
@@ -70,22 +71,23 @@ class _BoxedObjects:
     root: Path
     boxes: dict[str, tuple[str, tuple[int, int, int, int]]]
 
-    def read(self, image_id: str) -> Image.Image:
-        """The smallest square around the object, moved into the image."""
-        name, (left, upper, width, height) = self.boxes[image_id]
-        image = _frame(self.root / "images" / name)
+    def read(self, image_id: str) -> tuple[Image.Image, str]:
+        """The smallest square around the object, moved into the image, and its version key."""
+        name, box = self.boxes[image_id]
+        left, upper, width, height = box
+        image, content = _frame(self.root / "images" / name)
         side = min(max(width, height), *image.size)
         x = min(max(0, left + (width - side) // 2), image.width - side)
         y = min(max(0, upper + (height - side) // 2), image.height - side)
-        return image.crop((x, y, x + side, y + side))
+        return image.crop((x, y, x + side, y + side)), f"{content} {box}"
 
-    def version_key(self, image_id: str) -> str:
-        """The version key of the image, and the box."""
+    def version_key(self, image_id: str, hash_file: HashFile = hash_file) -> str:
+        """Hash of the image's bytes, and the box."""
         name, box = self.boxes[image_id]
-        return f"{file_version_key(self.root / 'images' / name)} {box}"
+        return f"{hash_file(self.root / 'images' / name)} {box}"
 
 
-_frame = lru_cache(maxsize=1024)(open_image)
+_frame = read_cached(maxsize=1024)
 
 
 def scenes_folder(cache: Path, spec: SceneSpec) -> Path:
@@ -93,6 +95,7 @@ def scenes_folder(cache: Path, spec: SceneSpec) -> Path:
     root = cache.expanduser() / f"scenes-{spec.key()}"
     if not root.is_dir():
         _make(root, spec)
+    note_use(root)
     return root
 
 

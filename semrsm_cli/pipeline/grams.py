@@ -23,7 +23,7 @@ from semrsm_cli.rsm import (
 )
 from semrsm_cli.rsm.plan import squared_norms
 from semrsm_cli.stages import versions_of
-from semrsm_cli.store import TileFolder, digest
+from semrsm_cli.store import TileFolder, digest, locked
 
 __all__ = ["Comparison", "gram_in_store", "matching_name"]
 
@@ -114,15 +114,16 @@ def gram_in_store(
         "memory_gib": runtime.memory_gib,
     }
     step = f"{invariance} {compared.name}"
+    tiles = _tiles(compared, invariance, matcher, runtime, pairs)
     try:
         _log_estimate(step, compared, options, folder, pairs=pairs, in_memory=in_memory)
-        with tracked(step, compared.n_pairs) as advance:
+        with locked(tiles.key), tracked(step, compared.n_pairs) as advance:
             return gram(
                 compared.x,
                 compared.y,
                 **options,
                 pairs=pairs,
-                tiles=_tiles(compared, invariance, matcher, runtime, pairs),
+                tiles=tiles,
                 in_memory=in_memory,
                 progress=advance,
             )
@@ -146,7 +147,8 @@ def _tiles(
         "memory_gib": runtime.memory_gib,
         "stages": versions_of("matching"),
     }
-    return TileFolder(key if pairs is None else key | {"pairs": digest(np.packbits(pairs).tolist())})
+    about = {"invariance": str(invariance), "compared": compared.name}
+    return TileFolder(key if pairs is None else key | {"pairs": digest(np.packbits(pairs).tolist())}, about=about)
 
 
 def matching_name(invariance: Invariance, matcher: Matcher) -> str:

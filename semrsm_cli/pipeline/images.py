@@ -1,9 +1,11 @@
 """Open the set of images that the settings name, and note it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from semrsm_cli import store
 from semrsm_cli.data import Dataset, Images, RetrievalSet, TrainingSet
+from semrsm_cli.data.content import hash_file, pin
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log
 
@@ -14,7 +16,7 @@ def open_images(dataset: Dataset, n: int | None = None, seed: int = 0) -> Images
     """All images of a set, or n that `seed` draws; says how many broken files it left out."""
     images = dataset.images(_made())
     _log_skipped(images.name, images)
-    return images if n is None else images.draw(n, seed)
+    return _pin(images if n is None else images.draw(n, seed))
 
 
 def open_retrieval_set(dataset: Dataset, seed: int) -> RetrievalSet:
@@ -22,12 +24,14 @@ def open_retrieval_set(dataset: Dataset, seed: int) -> RetrievalSet:
     images = dataset.retrieval_set(_made(), seed)
     for side in (images.queries, images.database):
         _log_skipped(images.name, side.images)
-    return images
+    queries, database = (replace(side, images=_pin(side.images)) for side in (images.queries, images.database))
+    return replace(images, queries=queries, database=database)
 
 
 def open_training_set(dataset: Dataset, val_fraction: float) -> TrainingSet:
     """Images with one class each, to train on and to validate with."""
-    return dataset.training_set(_made(), val_fraction)
+    images = dataset.training_set(_made(), val_fraction)
+    return TrainingSet(*(replace(side, images=_pin(side.images)) for side in (images.train, images.val)))
 
 
 def note_images(folder: RunFolder, images: Images) -> None:
@@ -43,6 +47,12 @@ def note_images(folder: RunFolder, images: Images) -> None:
 def _made() -> Path:
     """Where sets lie that are made when they are first asked for."""
     return store.cache_folder() / "scenes"
+
+
+def _pin(images: Images) -> Images:
+    """The images as they are now: what is computed is of these, or the run stops."""
+    with store.FileHashes(hash_file) as remembered:
+        return pin(images, remembered)
 
 
 def _log_skipped(name: str, images: Images) -> None:

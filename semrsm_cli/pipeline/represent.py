@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from semrsm_cli import store
 from semrsm_cli.config import ModelConfig, RuntimeConfig
 from semrsm_cli.data import Images
 from semrsm_cli.models import Network, capture, resolve_layers
+from semrsm_cli.models.loading import load_batches
 from semrsm_cli.report.progress import tracked
 from semrsm_cli.stages import versions_of
 from semrsm_cli.store import Precision, Representation, Writer
@@ -70,7 +70,7 @@ def represent(
             for key in sorted(writer.key for writer in writers.values()):  # in one order, or two runs wait forever
                 locks.enter_context(store.locked(key))
             for writer in writers.values():
-                writer.clear_partial()
+                writer.tidy()
             _fill(writers, network, images, prepare or network.preprocess, model, runtime)
     stored = {name: writer.finished() for name, writer in writers.items()}
     logits = stored.pop(_LOGITS, None)
@@ -111,7 +111,7 @@ def _batches(images: Images, prepare: Prepare, chunks: Sequence[int], runtime: R
     """The prepared images of each chunk."""
     size = runtime.batch_size
     rows = [list(range(i * size, min((i + 1) * size, len(images)))) for i in chunks]
-    return iter(DataLoader(_Prepared(images, prepare), batch_sampler=rows, num_workers=runtime.num_workers))
+    return load_batches(_Prepared(images, prepare), rows, runtime.num_workers)
 
 
 class _Prepared(TorchDataset[torch.Tensor]):

@@ -11,7 +11,7 @@ import numpy as np
 from semrsm_cli import store
 from semrsm_cli.config import ModelConfig, RuntimeConfig
 from semrsm_cli.data import Images
-from semrsm_cli.data.arrays import content_of, read_array
+from semrsm_cli.data.arrays import pin_array, read_array
 from semrsm_cli.data.layers import read_layers
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.models import Network
@@ -81,8 +81,7 @@ def read_layer(location: str) -> Layer:
     if _KEY.fullmatch(location):
         name, stored = store.open_stored(location)
         return Layer(name, stored, stored.key, stored.grid)
-    array = read_array(location)
-    return Layer(Path(location.split("#")[0]).stem, array, _key_of(array))
+    return _layer_of(Path(location.split("#")[0]).stem, read_array(location))
 
 
 def from_stored_or_files(name: str, locations: Sequence[str]) -> Source:
@@ -120,8 +119,10 @@ def _layers_in(location: str) -> list[Source]:
         name, stored = store.open_stored(location)
         return [Source(f"{location} ({name})", (Layer(name, stored, stored.key, stored.grid),), stored.ids)]
     given = read_layers(location)
-    return [Source(location, (Layer(name, array, _key_of(array)),), given.ids) for name, array in given.arrays.items()]
+    return [Source(location, (_layer_of(name, array),), given.ids) for name, array in given.arrays.items()]
 
 
-def _key_of(array: Any) -> str:
-    return store.digest([content_of(array)])
+def _layer_of(name: str, array: Any) -> Layer:
+    """The user's own array under a key that its values make; they must not change while it is used."""
+    pinned, content = pin_array(array)
+    return Layer(name, pinned, store.digest([content]))

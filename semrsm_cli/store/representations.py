@@ -6,23 +6,25 @@ forward pass, and `ids.csv` beside it. Every file appears whole or not at all.
 
 import csv
 import io
+import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 
 from semrsm_cli.errors import SemrsmError
-from semrsm_cli.files import atomic
+from semrsm_cli.files import atomic, note_use
 from semrsm_cli.store.arrays import CheckedArray
-from semrsm_cli.store.keys import FORMAT, cache_folder, digest
+from semrsm_cli.store.keys import FORMAT, UNFINISHED, cache_folder, digest
 
-__all__ = ["Precision", "Representation", "Writer", "open_stored"]
+__all__ = ["ARRAY", "REPRESENTATIONS", "Precision", "Representation", "Writer", "open_stored"]
 
-_ARRAY = "concept_vectors"
+REPRESENTATIONS, ARRAY, _IDS = "representations", "concept_vectors", "ids.csv"
 
 
 class Precision(StrEnum):
@@ -39,7 +41,7 @@ class Representation:
     `grid` is (height, width) where the positions lie on a CNN's map. `key` names settings, images and layer.
     """
 
-    array: "zarr.Array[Any]"
+    array: CheckedArray
     ids: tuple[str, ...]
     grid: tuple[int, int] | None
     key: str
@@ -53,13 +55,13 @@ class Representation:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type on disk."""
-        return np.dtype(self.array.dtype)
+        return self.array.dtype
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, rows: Any) -> np.ndarray:
-        return np.asarray(self.array[rows])
+        return self.array[rows]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.array[:], dtype=dtype)
@@ -77,7 +79,7 @@ class Writer:
     """Fills one representation, chunk by chunk, and goes on where an earlier run stopped.
 
     Chunk i holds the rows [i * chunk, (i + 1) * chunk). `settings` are the key: model, weights, preprocessing, layer,
-    data, ids, type, and the chunk's length. Only who holds the lock of `key` may write.
+    data, ids, type, and the chunk's length. Who writes should hold the lock of `key`, or work is done twice.
     """
 
     def __init__(
@@ -97,8 +99,14 @@ class Writer:
         }
         self.ids, self.chunk, self.precision = tuple(ids), chunk, precision
         self.key = digest(self.settings)
-        self.path = (root or cache_folder()) / "representations" / self.key
-        self._array = self._find()
+        self.path = (root or cache_folder()) / REPRESENTATIONS / self.key
+
+    @cached_property
+    def _array(self) -> CheckedArray | None:
+        """What an earlier run made, if it is of these images."""
+        array = CheckedArray.find(self.path / ARRAY)
+        fits = array is not None and (array.shape[0], array.chunks[0]) == (len(self.ids), self.chunk)
+        return array if fits else None
 
     @property
     def n_chunks(self) -> int:
@@ -107,14 +115,25 @@ class Writer:
 
     def missing(self) -> list[int]:
         """The chunks that are not on disk as they were written; this reads them all."""
-        self._array = self._array or self._find()
+        if self._array is None:
+            del self._array  # another run may make it
         if self._array is None:
             return list(range(self.n_chunks))
         return [i for i in range(self.n_chunks) if self._array.read(i, 0, 0) is None]
 
     def is_complete(self) -> bool:
-        """Whether all chunks are on disk as they were written; they are read only where none is lacking."""
-        return not self._lacking() and not self.missing()
+        """Whether all is on disk as it was written; chunks are read only where none is lacking."""
+        return not self._lacking() and not self._wrong_texts() and not self.missing()
+
+    def tidy(self) -> None:
+        """Remove what a killed run had begun to write, and write damaged texts anew; the lock must be held."""
+        for leftover in (path for path in self.path.rglob(".*") if UNFINISHED.fullmatch(path.name)):
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
+        if self._array is not None:
+            self._write_texts()
 
     def write(self, i: int, values: np.ndarray, grid: tuple[int, int] | None) -> None:
         """Store chunk `i`; the first one makes the array.
@@ -135,40 +154,43 @@ class Writer:
             self._array = self._create(values.shape[1:], grid)
         self._array.write(stored, i, 0, 0)
 
-    def clear_partial(self) -> None:
-        """Remove what a run that was killed had begun to write; nobody else may be writing."""
-        for leftover in self.path.rglob("*.partial"):
-            leftover.unlink()
-
     def finished(self) -> Representation:
         """The complete representation; `missing` tells whether its chunks are as they were written."""
         lacking = self._lacking()
         if self._array is None or lacking:
             raise RuntimeError(f"{self.path} lacks {len(lacking)} of {self.n_chunks} chunks")
-        grid: Any = self._array.array.attrs.get("grid")
-        return Representation(self._array.array, self.ids, tuple(grid) if grid else None, self.key)
+        grid: Any = self._array.attributes.get("grid")
+        note_use(self.path)
+        return Representation(self._array, self.ids, tuple(grid) if grid else None, self.key)
 
     def _lacking(self) -> list[int]:
         """The chunks that were never written."""
         return [i for i in range(self.n_chunks) if self._array is None or not self._array.has(i, 0, 0)]
 
-    def _find(self) -> CheckedArray | None:
-        """What an earlier run made, if it is of these images."""
-        array = CheckedArray.find(self.path / _ARRAY)
-        fits = array is not None and (array.shape[0], array.array.chunks[0]) == (len(self.ids), self.chunk)
-        return array if fits else None
-
     def _create(self, position_shape: tuple[int, ...], grid: tuple[int, int] | None) -> CheckedArray:
-        zarr.open_group(self.path, mode="w", zarr_format=3, attributes={"settings": self.settings})
-        with atomic(self.path / "ids.csv") as path:
-            path.write_text(_ids_as_csv(self.ids), encoding="utf-8")
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._write_texts()
         return CheckedArray.create(
-            self.path / _ARRAY,
+            self.path / ARRAY,
             shape=(len(self.ids), *position_shape),
             chunks=(self.chunk, *position_shape),
             dtype=str(self.precision),
             attributes={"grid": list(grid) if grid else None, "settings": self.settings},
         )
+
+    def _texts(self) -> dict[str, str]:
+        """The files beside the array."""
+        group = {"attributes": {"settings": self.settings}, "zarr_format": 3, "node_type": "group"}
+        return {"zarr.json": json.dumps(group, indent=2, default=str), _IDS: _ids_as_csv(self.ids)}
+
+    def _wrong_texts(self) -> dict[str, str]:
+        """Those of them that are missing or damaged."""
+        return {name: text for name, text in self._texts().items() if not _holds(self.path / name, text)}
+
+    def _write_texts(self) -> None:
+        for name, text in self._wrong_texts().items():
+            with atomic(self.path / name) as unfinished:
+                unfinished.write_text(text, encoding="utf-8")
 
 
 def open_stored(key: str, root: Path | None = None) -> tuple[str, Representation]:
@@ -177,20 +199,29 @@ def open_stored(key: str, root: Path | None = None) -> tuple[str, Representation
     Raises:
         SemrsmError: There is none, or it is not complete.
     """
-    path = (root or cache_folder()) / "representations" / key
-    array = CheckedArray.find(path / _ARRAY)
+    path = (root or cache_folder()) / REPRESENTATIONS / key
+    array = CheckedArray.find(path / ARRAY)
     if array is None:
         raise SemrsmError(f"the store holds no representation {key}; `semrsm extract` prints the keys it has")
-    settings: Any = array.array.attrs["settings"]
+    settings: Any = array.attributes["settings"]
     try:
-        with (path / "ids.csv").open(newline="", encoding="utf-8") as file:
+        with (path / _IDS).open(newline="", encoding="utf-8") as file:
             ids = [row["id"] for row in csv.DictReader(file)]
     except (OSError, ValueError, KeyError):
         ids = []  # of other images, as the key will tell
     writer = Writer(settings, ids, chunk=settings["chunk"], precision=Precision(settings["precision"]), root=root)
+    writer.__dict__["_array"] = array  # found already
     if writer.key != key or not writer.is_complete():
         raise SemrsmError(f"the representation {key} is not complete; run the same `semrsm extract` again")
     return str(settings["layer"]), writer.finished()
+
+
+def _holds(path: Path, text: str) -> bool:
+    """Whether a file holds this text."""
+    try:
+        return path.read_bytes() == text.encode()
+    except OSError:
+        return False
 
 
 def _ids_as_csv(ids: Sequence[str]) -> str:

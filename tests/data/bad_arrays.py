@@ -12,7 +12,7 @@ import numpy as np
 import zarr
 from safetensors.numpy import save_file
 
-from semrsm_cli.data.arrays import content_of, read_array
+from semrsm_cli.data.arrays import pin_array, read_array
 from semrsm_cli.data.layers import read_layers
 from tests.data.bad_input import Case, Read, halve, then, write
 
@@ -46,7 +46,7 @@ def saved_zarr(path: Path) -> None:
 def array_of(name: str, make: Callable[[Path], object]) -> Callable[[Path], Read]:
     def prepare(folder: Path) -> Read:
         make(folder / name)
-        return lambda: content_of(read_array(str(folder / name)))
+        return lambda: pin_array(read_array(str(folder / name)))
 
     return prepare
 

@@ -7,7 +7,7 @@ import pytest
 import zarr
 from safetensors.numpy import save_file
 
-from semrsm_cli.data.arrays import content_of, read_array
+from semrsm_cli.data.arrays import pin_array, read_array
 from semrsm_cli.errors import SemrsmError
 
 
@@ -25,8 +25,48 @@ def test_every_format_gives_the_same_array(tmp_path: Path, values: np.ndarray) -
     for name in ("a.npy", "b.npz", "c.safetensors#x", "d.zarr", "e.zarr"):
         found = read_array(str(tmp_path / name))
         np.testing.assert_array_equal(found[0:3], values)
-        assert content_of(found) == content_of(values)
-    assert content_of(values + 1) != content_of(values)
+        assert pin_array(found)[1] == pin_array(values)[1]
+    assert pin_array(values + 1)[1] != pin_array(values)[1]
+
+
+def saved(folder: Path, values: np.ndarray, kind: str) -> Path:
+    """The array in a file of a kind that is read when it is sliced."""
+    path = folder / f"a.{kind}"
+    if kind == "zarr":
+        zarr.save_array(path, values, overwrite=True)
+    else:
+        np.save(path, np.asfortranarray(values) if "fortran" in kind else values)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["npy", "fortran.npy", "zarr"])
+def test_a_pinned_array_reads_what_it_hashed_or_nothing(tmp_path: Path, values: np.ndarray, kind: str) -> None:
+    array, key = pin_array(read_array(str(saved(tmp_path, values, kind))))
+    assert (array.shape, array.dtype, len(array), key) == (values.shape, values.dtype, 3, pin_array(values)[1])
+    for images in (slice(0, 3), slice(1, 2), slice(2, 99), slice(None)):
+        np.testing.assert_array_equal(array[images], values[images])
+    np.testing.assert_array_equal(np.asarray(array, np.float64), values)
+    changed = values.copy()
+    changed[1, 2, 3] += 1
+    saved(tmp_path, changed, kind)
+    np.testing.assert_array_equal(array[0:1], values[0:1])
+    for images in (slice(0, 3), slice(1, 2)):
+        with pytest.raises(SemrsmError, match=r"was changed while this ran.*run it again when nothing writes") as error:
+            array[images]
+        assert "\n" not in str(error.value)
+    saved(tmp_path, values, kind)
+    np.testing.assert_array_equal(array[:], values)
+
+
+def test_a_pinned_array_whose_file_shrinks_is_named(tmp_path: Path, values: np.ndarray) -> None:
+    path = saved(tmp_path, values, "npy")
+    array, _ = pin_array(read_array(str(path)))
+    path.write_bytes(path.read_bytes()[:150])
+    with pytest.raises(SemrsmError, match=r"cannot read .*a\.npy from image 2 on"):
+        array[2:3]
+    path.unlink()
+    with pytest.raises(SemrsmError, match=r"cannot read .*a\.npy from image 0 on"):
+        array[0:1]
 
 
 def test_file_of_several_arrays_asks_which(tmp_path: Path, values: np.ndarray) -> None:

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from semrsm_cli.data.content import Files
 from semrsm_cli.data.crops import batches_of_unrelated, crop_pairs, overlapping_crops, resized_squares
-from semrsm_cli.data.images import Files, Images
+from semrsm_cli.data.images import Images
 from semrsm_cli.data.photos import photos
 from semrsm_cli.errors import SemrsmError
 

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 
 from semrsm_cli.data import AspectRatio, EgoObjects, OnError
 from semrsm_cli.data.annotations import ANNOTATIONS, METADATA
-from semrsm_cli.data.arrays import content_of, read_array
+from semrsm_cli.data.arrays import pin_array, read_array
 from semrsm_cli.data.images import open_image
 from semrsm_cli.errors import SemrsmError
 from tests.data import egoobjects_files as files
@@ -107,7 +107,7 @@ def test_damaged_arrays(tmp_path_factory, arrays, data, harm):
     path = tmp_path_factory.getbasetemp() / f"fuzzed-{name}"
     path.write_bytes(damaged(arrays[name], harm))
     with one_line_at_most():
-        content_of(read_array(f"{path}#a" if name.startswith("two") else str(path)))
+        pin_array(read_array(f"{path}#a" if name.startswith("two") else str(path)))
 
 
 @fuzz
@@ -116,7 +116,7 @@ def test_bytes_as_arrays(tmp_path_factory, suffix, content):
     path = tmp_path_factory.getbasetemp() / f"bytes.{suffix}"
     path.write_bytes((b"\x93NUMPY\1\0" if suffix == "npy" else b"") + content)
     with one_line_at_most():
-        content_of(read_array(str(path)))
+        pin_array(read_array(str(path)))
 
 
 @fuzz
@@ -126,7 +126,7 @@ def test_damaged_zarr(tmp_path_factory, part, harm):
     zarr.save_array(folder, np.arange(24, dtype=np.float32).reshape(2, 3, 4))
     (folder / part).write_bytes(damaged((folder / part).read_bytes(), harm))
     with one_line_at_most():
-        content_of(read_array(str(folder)))
+        pin_array(read_array(str(folder)))
 
 
 texts = st.text(st.characters(exclude_categories=()), max_size=5) | st.sampled_from(

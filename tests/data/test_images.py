@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from semrsm_cli.data.images import Files, Images, OnError, dataset_root, open_image, with_readable
+from semrsm_cli.data.content import Files
+from semrsm_cli.data.images import Images, OnError, dataset_root, open_image, with_readable
 from semrsm_cli.errors import SemrsmError
 
 RED = (220, 30, 40)

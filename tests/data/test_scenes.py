@@ -65,7 +65,7 @@ def test_boxes_lie_on_the_objects(cache, few):
     helmets = [note for note in described["annotations"] if note["category_freeform"] == "helmet"]
     assert helmets
     for helmet in helmets:
-        picture = np.asarray(few.images.reader.read(url[helmet["image_id"]]))
+        picture = np.asarray(few.images.reader.read(url[helmet["image_id"]])[0])
         left, upper, width, height = helmet["bbox"]
         middle = picture[upper + height // 3 : upper + 2 * height // 3, left + width // 3 : left + 2 * width // 3]
         assert np.median(middle) < np.median(picture) / 2  # its visor is black

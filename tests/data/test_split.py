@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semrsm_cli.data import ClassifiedImages, Images, LabelledImages, Metric, RetrievalSplit
-from semrsm_cli.data.images import Files
+from semrsm_cli.data.content import Files
 from semrsm_cli.data.split import draw_split, make_retrieval_set, read_split, split_validation, write_split
 from semrsm_cli.errors import SemrsmError
 

@@ -73,7 +73,7 @@ def test_the_store_tells_apart_whatever_changes_the_products(
     keys = []
     opened = TileFolder.__init__
     monkeypatch.setattr(
-        TileFolder, "__init__", lambda self, settings: (opened(self, settings), keys.append(self.key), None)[-1]
+        TileFolder, "__init__", lambda self, *a, **kw: (opened(self, *a, **kw), keys.append(self.key), None)[-1]
     )
     other_grid = Layer("x", x.x, x.key, (3, 2))
     cases: list[tuple[Comparison, Invariance, Matcher, RuntimeConfig, np.ndarray | None]] = [

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from semrsm_cli.config import ModelConfig, RuntimeConfig
 from semrsm_cli.data import Images, Photos
-from semrsm_cli.errors import ConfigError
+from semrsm_cli.data.content import Files, pin
+from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.models import Network
 from semrsm_cli.pipeline.networks import load_network
 from semrsm_cli.pipeline.represent import Extracted, represent
@@ -92,3 +94,26 @@ def test_logits_stay_whole_in_half_precision(network: Network, images: Images) -
 def test_a_device_that_torch_lacks_is_a_wrong_setting() -> None:
     with pytest.raises(ConfigError, match=r"^runtime\.device=warp is not available: .*; use cpu$"):
         load_network(MODEL, RuntimeConfig(device="warp"))
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_picture_that_changes_during_the_run_stops_it(network: Network, tmp_path: Path, num_workers: int) -> None:
+    ids = tuple(f"{i}.png" for i in range(6))
+    for i, name in enumerate(ids):
+        Image.new("RGB", (40, 40), (40 * i, 0, 0)).save(tmp_path / name)
+    pinned = pin(Images("made", ids, ids, Files(tmp_path)))
+    runtime = RuntimeConfig(batch_size=2, num_workers=num_workers)
+    (tmp_path / "2.png").write_bytes((tmp_path / "5.png").read_bytes())
+    with pytest.raises(SemrsmError, match=r"^the image 2\.png was changed while this ran") as error:
+        represent(network, pinned, MODEL, runtime)
+    assert "\n" not in str(error.value)
+    chunks = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("c/*/0/0"))
+    assert {path.parts[-3] for path in chunks} == {"0"}, "of the chunk that it is in nothing was kept"
+    Image.new("RGB", (40, 40), (80, 0, 0)).save(tmp_path / "2.png")
+    whole = represent(network, pinned, MODEL, runtime)
+    (tmp_path / "again").mkdir()
+    for name in ids:
+        (tmp_path / "again" / name).write_bytes((tmp_path / name).read_bytes())
+    moved = pin(Images("made", ids, ids, Files(tmp_path / "again")))
+    again = represent(network, moved, MODEL, runtime)
+    assert [layer.key for layer in again.layers.values()] == [layer.key for layer in whole.layers.values()]

@@ -5,8 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semrsm_cli.config import RuntimeConfig
 from semrsm_cli.errors import ConfigError, SemrsmError
+from semrsm_cli.pipeline.grams import Comparison, gram_in_store
 from semrsm_cli.pipeline.sources import Source, from_stored_or_files, read_layer, require_same_images
+from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.rsm import Centering, Invariance, Matcher
 from semrsm_cli.store import Precision, Writer
 
 
@@ -34,6 +38,19 @@ def test_a_layer_has_the_name_of_its_file_and_a_key_of_its_content(x: np.ndarray
     assert read_layer("features.npy").key == read_layer("several.npz#early").key != read_layer("several.npz#late").key
     with pytest.raises(SemrsmError):
         read_layer("several.npz")
+
+
+def test_a_file_that_is_rewritten_does_not_poison_the_store(x: np.ndarray) -> None:
+    np.save("features.npy", x)
+    first = read_layer("features.npy")
+    np.save("features.npy", 2 * x)
+    folder = RunFolder(Path("run"), command=[])
+    with pytest.raises(SemrsmError, match=r"features\.npy was changed while this ran"):
+        gram_in_store(Comparison.within(first, Centering.none), Invariance.none, Matcher(), RuntimeConfig(), folder)
+    np.save("features.npy", x)
+    compared = Comparison.within(read_layer("features.npy"), Centering.none)
+    g = gram_in_store(compared, Invariance.none, Matcher(), RuntimeConfig(), folder)
+    np.testing.assert_allclose(g.inner[0, 1], (x[0] * x[1]).sum(), rtol=1e-6)
 
 
 def test_a_stored_layer_keeps_name_grid_and_key(x: np.ndarray) -> None:

@@ -1,6 +1,8 @@
 """Whatever happens to the store's files: what is damaged is computed anew, and never taken for data."""
 
+import errno
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -158,6 +160,48 @@ def test_ids_of_other_images_are_not_taken(tmp_path: Path, values: np.ndarray) -
         open_stored(first.key, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["ids.csv", "zarr.json"])
+@pytest.mark.parametrize("content", [None, b"", b"row,id\n0,\xff\n"])
+def test_damaged_texts_beside_the_array_are_written_anew(
+    tmp_path: Path, values: np.ndarray, name: str, content: bytes | None
+) -> None:
+    first = representation(tmp_path)
+    complete(first, values)
+    path = first.path / name
+    whole = path.read_bytes()
+    path.unlink() if content is None else path.write_bytes(content)
+    again = representation(tmp_path)
+    assert not again.is_complete()
+    again.tidy()
+    assert again.is_complete()
+    assert path.read_bytes() == whole
+    np.testing.assert_array_equal(open_stored(first.key, tmp_path)[1][:], values)
+
+
+@pytest.mark.parametrize("damage", [cut_short, zeroed, one_bit_flipped, two_chunks_swapped, chunk_missing])
+def test_what_is_damaged_while_it_is_used_is_an_error(
+    tmp_path: Path, values: np.ndarray, damage: Callable[[list[Path], Path], None]
+) -> None:
+    target = representation(tmp_path)
+    complete(target, values)
+    stored = target.finished()
+    hurt(target.path / "concept_vectors", damage)
+    np.testing.assert_array_equal(stored[4:6], values[4:6])
+    for rows in (slice(None), slice(0, 1), [1, 5], 0):
+        with pytest.raises(SemrsmError, match=r"was damaged or removed while this ran; run it again") as error:
+            stored[rows]
+        assert "\n" not in str(error.value)
+
+
+def test_what_is_removed_while_it_is_used_is_an_error(tmp_path: Path, values: np.ndarray) -> None:
+    target = representation(tmp_path)
+    complete(target, values)
+    stored = target.finished()
+    shutil.rmtree(target.path)
+    with pytest.raises(SemrsmError, match="was damaged or removed while this ran"):
+        stored[0:1]
+
+
 def test_what_does_not_fit_the_type_is_named(tmp_path: Path, values: np.ndarray) -> None:
     target = Writer({"layer": "a"}, IDS, chunk=CHUNK, precision=Precision.float16, root=tmp_path)
     values[3, 1, 0] = 1e6
@@ -167,13 +211,19 @@ def test_what_does_not_fit_the_type_is_named(tmp_path: Path, values: np.ndarray)
     assert target.missing() == [1, 2]
 
 
-def test_a_complete_store_may_be_read_only(tmp_path: Path, values: np.ndarray) -> None:
+def test_a_complete_store_may_be_read_only(tmp_path: Path, values: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     complete(representation(tmp_path), values)
     tiles = TileFolder({"key": 1}, root=tmp_path)
     tiles.open((N, N), N)
     tiles.save(Tile(0, 0, (N, N), False), np.eye(N), np.eye(N))
+
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "touch", refuse)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    assert representation(tmp_path).missing() == []
+    assert representation(tmp_path).is_complete()
+    assert open_stored(representation(tmp_path).key, tmp_path)[1].shape == (N, S, C)
     again = TileFolder({"key": 1}, root=tmp_path)
     again.open((N, N), N)
     assert again.load(Tile(0, 0, (N, N), False)) is not None

@@ -36,11 +36,12 @@ def test_interrupted_writer_goes_on_and_ends_with_the_same_bytes(tmp_path: Path,
     fill(whole, values, range(3))
     first = writer(tmp_path / "parts")
     fill(first, values, range(1))
-    (first.path / "concept_vectors" / "c" / "1").mkdir(parents=True)
-    (first.path / "concept_vectors" / "c" / "1" / "0.1234.partial").write_bytes(b"half")
+    unfinished = first.path / "concept_vectors" / "c" / "1" / f".{'0a' * 16}"
+    unfinished.parent.mkdir(parents=True)
+    unfinished.write_bytes(b"half")
     second = writer(tmp_path / "parts")
     assert second.missing() == [1, 2]
-    second.clear_partial()
+    second.tidy()
     fill(second, values, range(1, 3))
     assert files_below(second.path) == files_below(whole.path)
 

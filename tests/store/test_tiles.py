@@ -79,7 +79,7 @@ def test_a_tile_of_zeros_counts_as_finished_and_half_a_tile_does_not(tmp_path: P
     tiles = opened(tmp_path)
     tiles.save(tile(0, 0), np.zeros((2, 2)), np.zeros((2, 2)))
     assert tiles.load(tile(0, 0)) is not None
-    tiles.inner.array[tile(2, 2).slices] = 1.0  # as a run leaves it that was killed between the two
+    tiles.inner.write(np.ones((TILE, TILE)), 1, 1)  # as a run leaves it that was killed between the two
     assert tiles.load(tile(2, 2)) is None
 
 
@@ -136,7 +136,7 @@ def test_order_leftovers_and_memory_change_nothing(
     for part in finished:
         earlier.save(part, expected.inner[part.slices], expected.bound[part.slices])
     if data.draw(st.booleans()) and len(finished) < len(parts):  # and one was killed between the halves of a tile
-        earlier.inner.array[parts[-1].slices] = np.nan
+        earlier.inner.write(np.full(parts[-1].shape, np.nan), parts[-1].row // TILE, parts[-1].col // TILE)
     computed = []
     tiles = opened(root, shape=shape)
     save = tiles.save
