@@ -174,12 +174,10 @@ def _run_task(task: Callable[..., Any], settings: DictConfig, folder: RunFolder)
     identity = identifying_settings(config)
     folder.note(settings=identity, settings_hash=digest(identity))
     table = task(config, folder)
-    text = to_terminal(table) + "
-" if len(table) else ""
+    text = to_terminal(table) + "\n" if len(table) else ""
     if folder.is_kept:
         folder.finish()
-        text += folder.listing() + "
-"
+        text += folder.listing() + "\n"
     sys.stdout.write(text)
 
 

@@ -74,8 +74,8 @@ def estimate_cost(
     check_pairs(pairs, plan.n, plan.m, plan.symmetric)
     n_pairs = sum(tile.n_pairs for tile in plan.tiles()) if pairs is None else int(np.count_nonzero(pairs))
     s = x.shape[1]
-    block = pair_matcher.block(s) if pair_matcher.matrix_size(s) else plan.tile_size
-    count = min(plan.tile_size, plan.n, plan.m, block)
+    block = pair_matcher.block(s) if pair_matcher.matrix_size(s) else plan.piece_size
+    count = min(plan.piece_size, plan.n, plan.m, block)
     left = load_float32(x, 0, count)
     right = load_float32(x, plan.n - count, count) if y is None else load_float32(y, 0, count)
     with single_threaded_blas():

@@ -1,7 +1,7 @@
 """Threads that share the tiles of an RSM; the compiled code and BLAS hold no interpreter lock."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from itertools import islice
@@ -25,7 +25,7 @@ def single_threaded_blas() -> AbstractContextManager[Any]:
     return threadpool_limits(1, user_api="blas")
 
 
-def run(function: Callable[[_Job], _Result], jobs: Sequence[_Job], threads: int) -> Iterator[tuple[_Job, _Result]]:
+def run(function: Callable[[_Job], _Result], jobs: Iterable[_Job], threads: int) -> Iterator[tuple[_Job, _Result]]:
     """Yield each job with its result as it is done; an error, or leaving early, drops the jobs not yet begun."""
     if threads == 1:
         for job in jobs:
