@@ -24,6 +24,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
+from semrsm_cli.cluster import engaged
 from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.config.renamed import RENAMED
 from semrsm_cli.config.schemas import TASKS, register_schemas
@@ -173,7 +174,10 @@ def _run_task(task: Callable[..., Any], settings: DictConfig, folder: RunFolder)
     config = OmegaConf.to_object(settings)
     identity = identifying_settings(config)
     folder.note(settings=identity, settings_hash=digest(identity))
-    table = task(config, folder)
+    with engaged(getattr(config, "cluster", None)) as session:
+        table = task(config, folder)
+        if session is not None:
+            folder.note(cluster=session.facts)
     text = to_terminal(table) + "\n" if len(table) else ""
     if folder.is_kept:
         folder.finish()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from semrsm_cli.checks import require, require_at_least, require_positive
+from semrsm_cli.cluster.settings import ClusterConfig
 from semrsm_cli.config.comparison import InvariancesConfig, KernelConfig, KernelsConfig, MatchedConfig, Settings
 from semrsm_cli.config.model import ModelConfig
 from semrsm_cli.config.runtime import RuntimeConfig
@@ -63,7 +64,15 @@ class _NetworkConfig(_TaskConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtractConfig(_NetworkConfig):
+class _ClusterTaskConfig(_NetworkConfig):
+    """What the tasks share that match or extract."""
+
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    """Where tiles of RSMs are matched and images go through the network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractConfig(_ClusterTaskConfig):
     """Settings of `semrsm extract`."""
 
     n_images: int | None = None
@@ -97,7 +106,7 @@ class RsmConfig(ExtractConfig, MatchedConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslateConfig(_NetworkConfig, MatchedConfig):
+class TranslateConfig(_ClusterTaskConfig, MatchedConfig):
     """Settings of `semrsm translate`."""
 
     kernel: KernelConfig = MISSING
@@ -158,7 +167,7 @@ class BenchConfig(_NetworkConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrieveConfig(_NetworkConfig, MatchedConfig, KernelsConfig, InvariancesConfig):
+class RetrieveConfig(_ClusterTaskConfig, MatchedConfig, KernelsConfig, InvariancesConfig):
     """Settings of `semrsm retrieve`; the network has one layer, the mean that centres is the database's."""
 
     n_resamples: int = 10_000

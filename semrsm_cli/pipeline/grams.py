@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from semrsm_cli import cluster
 from semrsm_cli.config import RuntimeConfig
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.pipeline.sources import Layer
@@ -117,7 +118,9 @@ def gram_in_store(
     tiles = _tiles(compared, invariance, matcher, runtime, pairs)
     try:
         _log_estimate(step, compared, options, folder, pairs=pairs, in_memory=in_memory)
-        with locked(tiles.key), tracked(step, compared.n_pairs) as advance:
+        session = cluster.current()
+        status = None if session is None else session.status
+        with locked(tiles.key), tracked(step, compared.n_pairs, status=status) as advance:
             return gram(
                 compared.x,
                 compared.y,
@@ -126,6 +129,7 @@ def gram_in_store(
                 tiles=tiles,
                 in_memory=in_memory,
                 progress=advance,
+                engine=None if session is None else cluster.tile_engine(session, tiles),
             )
     except ValueError as error:
         raise SemrsmError(f"{compared.name}: {error}") from error

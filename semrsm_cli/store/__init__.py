@@ -4,6 +4,7 @@ from semrsm_cli.store.hashes import FileHashes
 from semrsm_cli.store.inventory import TRAINING, Entry, Kind, damaged_parts, list_entries, remove
 from semrsm_cli.store.keys import cache_folder, digest
 from semrsm_cli.store.locks import locked
+from semrsm_cli.store.parts import note_again, noted_checksums, open_array, write_array
 from semrsm_cli.store.representations import Precision, Representation, Writer, open_stored
 from semrsm_cli.store.scratch import PairsOnDisk
 from semrsm_cli.store.tiles import TileFolder
@@ -23,6 +24,10 @@ __all__ = [
     "digest",
     "list_entries",
     "locked",
+    "note_again",
+    "noted_checksums",
+    "open_array",
     "open_stored",
     "remove",
+    "write_array",
 ]
