@@ -4,5 +4,6 @@ from semrsm_cli.cluster.current import current, engaged
 from semrsm_cli.cluster.session import Session
 from semrsm_cli.cluster.settings import ClusterConfig, Launcher
 from semrsm_cli.cluster.tiles import tile_engine
+from semrsm_cli.cluster.unit import UnfitWorkerError
 
-__all__ = ["ClusterConfig", "Launcher", "Session", "current", "engaged", "tile_engine"]
+__all__ = ["ClusterConfig", "Launcher", "Session", "UnfitWorkerError", "current", "engaged", "tile_engine"]

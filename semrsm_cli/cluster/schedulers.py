@@ -1,8 +1,10 @@
 """Start or reach a Dask cluster: a running one, workers on this machine, or jobs of Slurm."""
 
 import importlib.util
+import json
 import logging
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,9 +74,8 @@ class Connection:
         try:
             with _one_line(settings):
                 self._cluster = self._start()
-                target = self._cluster or settings.address
-                given = {"scheduler_file": settings.scheduler_file} if settings.scheduler_file else {"address": target}
-                self.client = Client(**given, timeout=CONNECT_S, set_as_default=False)
+                target = self._cluster or _reachable(settings)
+                self.client = Client(target, timeout=CONNECT_S, set_as_default=False)
         except BaseException:
             self.close()
             raise
@@ -177,6 +178,24 @@ def _start_slurm(settings: ClusterConfig, logs: Path) -> Any:
     return cluster
 
 
+def _reachable(settings: ClusterConfig) -> str:
+    """The address of a running scheduler, where something answers.
+
+    Raises:
+        OSError: Nothing does.
+        ValueError: The scheduler's file is none.
+    """
+    address = settings.address
+    if address is None:
+        content = json.loads(Path(str(settings.scheduler_file)).expanduser().read_text(encoding="utf-8"))
+        address = str(content["address"]) if isinstance(content, dict) and "address" in content else ""
+    host, _, port = address.partition("://")[2].rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError("it names no address such as tcp://10.0.0.5:8786")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
+    return address
+
+
 def _silence() -> None:
     """Dask's own log lines would come between ours; what concerns a run is said by `Session`."""
     for name in ("distributed", "dask_jobqueue", "tornado"):
@@ -191,7 +210,8 @@ def _one_line(settings: ClusterConfig) -> Iterator[None]:
     except SemrsmError:
         raise
     except (OSError, ValueError, RuntimeError, TimeoutError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        reason = (text.strip().splitlines() or [type(error).__name__])[0]
         if settings.address or settings.scheduler_file:
             where = settings.address or settings.scheduler_file
             raise SemrsmError(

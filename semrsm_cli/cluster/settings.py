@@ -10,6 +10,7 @@ __all__ = ["ClusterConfig", "Launcher", "memory_bytes", "walltime_seconds"]
 
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT])(i?)B?")
 _WALLTIME = re.compile(r"(?:(?P<d>\d+)-)?(?P<h>\d+):(?P<m>\d\d)(?::(?P<s>\d\d))?")
+_ADDRESS = re.compile(r"[a-z]+://.+:\d+")
 _OF_DASK = ("address", "scheduler_file", "n_workers")
 _OF_SLURM = ("nodes", "least", "most", "memory", "walltime", "partition", "account", "interface", "extra")
 
@@ -74,6 +75,10 @@ class ClusterConfig:
                 require(not is_given or self.name == name, f"{setting} is a setting of cluster={name}; give that too")
         given = [setting for setting in _OF_DASK if getattr(self, setting) is not None]
         require(len(given) < 2, f"{' and '.join(given)} exclude each other; give one of them")
+        require(
+            self.address is None or bool(_ADDRESS.fullmatch(self.address)),
+            f"address must be protocol://host:port, such as tcp://10.0.0.5:8786, got {self.address}",
+        )
         require((self.least is None) == (self.most is None), "least and most belong together; give both or neither")
         require(self.most is None or self.nodes is None, "nodes excludes least and most; give the one or the others")
         if self.least is not None and self.most is not None:

@@ -13,9 +13,13 @@ from filelock import FileLock
 from semrsm_cli.cluster.payload import Payload
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["Failure", "Result", "run_unit"]
+__all__ = ["Failure", "Result", "UnfitWorkerError", "run_unit"]
 
 _warm: set[Any] = set()
+
+
+class UnfitWorkerError(SemrsmError):
+    """A worker lacks what a unit needs; another may have it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ def run_unit(function: Callable[[Any, Any, int], Any], payload: Payload, job: An
         shared = payload.read()
         _warm_up(shared)
         return Result(function(shared, job, int(worker.state.nthreads)))
+    except UnfitWorkerError as error:
+        return Failure(str(error), socket.gethostname(), str(worker.address))
     except SemrsmError:
         raise
     except (OSError, MemoryError) as error:

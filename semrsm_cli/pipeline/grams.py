@@ -1,5 +1,7 @@
 """Matched inner products of what a source holds: estimated, cut into tiles, and kept in the store."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -86,6 +88,7 @@ def gram_in_store(
     *,
     pairs: np.ndarray | None = None,
     in_memory: bool = True,
+    advance: Callable[[int], None] | None = None,
 ) -> Gram:
     """Matched inner products by tiles that are kept in the store, so that a run goes on where another stopped.
 
@@ -97,6 +100,7 @@ def gram_in_store(
         folder: Where a forecast is noted.
         pairs: Which pairs [n, m] to compute; None: all.
         in_memory: Whether the result is held in memory, or read from the store by rows.
+        advance: Called with the pairs just finished, where this is a part of a step that has a bar and a forecast.
 
     Raises:
         ConfigError: `translation` was asked for, but the positions have no grid.
@@ -117,10 +121,12 @@ def gram_in_store(
     step = f"{invariance} {compared.name}"
     tiles = _tiles(compared, invariance, matcher, runtime, pairs)
     try:
-        _log_estimate(step, compared, options, folder, pairs=pairs, in_memory=in_memory)
         session = cluster.current()
-        status = None if session is None else session.status
-        with locked(tiles.key), tracked(step, compared.n_pairs, status=status) as advance:
+        bar: AbstractContextManager[Callable[[int], None] | None] = nullcontext(advance)
+        if advance is None:
+            _log_estimate(step, compared, options, folder, pairs=pairs, in_memory=in_memory)
+            bar = tracked(step, compared.n_pairs, status=None if session is None else session.status)
+        with locked(tiles.key), bar as progress:
             return gram(
                 compared.x,
                 compared.y,
@@ -128,7 +134,7 @@ def gram_in_store(
                 pairs=pairs,
                 tiles=tiles,
                 in_memory=in_memory,
-                progress=advance,
+                progress=progress,
                 engine=None if session is None else cluster.tile_engine(session, tiles),
             )
     except ValueError as error:

@@ -1,5 +1,6 @@
 """Checked arrays for those who work on a part of a run, on a machine of their own."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from semrsm_cli.rsm import Tile
 from semrsm_cli.store.arrays import CheckedArray
+from semrsm_cli.store.representations import Writer
 from semrsm_cli.store.tiles import TileFolder
 
 __all__ = ["note_again", "noted_checksums", "open_array", "write_array"]
@@ -23,6 +25,25 @@ def write_array(path: Path, values: Any, *, rows: int, dtype: np.dtype[Any]) -> 
     array = CheckedArray.create(path, shape=shape, chunks=(rows, *shape[1:]), dtype=dtype, attributes={})
     for i, start in enumerate(range(0, shape[0], rows)):
         array.write(np.asarray(values[start : start + rows]), i, *(0,) * (len(shape) - 1))
+
+
+def holds_chunk(writer: Writer, i: int) -> bool:
+    """Whether a chunk of a representation is there as it was written, be it by another process."""
+    array = _array_of(writer)
+    return array is not None and array.read(i, 0, 0) is not None
+
+
+def chunks_not_seen(writer: Writer, chunks: Iterable[int]) -> list[int]:
+    """Those of some chunks that nobody has written, as far as this process sees."""
+    array = _array_of(writer)
+    return [i for i in chunks if array is None or not array.has(i, 0, 0)]
+
+
+def _array_of(writer: Writer) -> CheckedArray | None:
+    """The array of a representation, which another process may have made meanwhile."""
+    if writer._array is None:
+        writer.__dict__.pop("_array", None)
+    return writer._array
 
 
 def noted_checksums(tiles: TileFolder, tile: Tile) -> tuple[str, ...]:
