@@ -30,7 +30,7 @@ _SETTINGS = {
     "distributed.worker.memory.terminate": False,
     "distributed.admin.system-monitor.gil.enabled": False,
 }
-_NO_DASHBOARD = ":0"
+_ANY_PORT = ":0"  # or a second run on this machine would be warned of the first one's
 
 
 def require_installed(settings: ClusterConfig) -> None:
@@ -123,8 +123,8 @@ class Connection:
             n_workers=settings.n_workers or available_cores(),
             threads_per_worker=settings.threads,
             memory_limit=0,
-            dashboard_address=None,
-            worker_dashboard_address=None,
+            dashboard_address=_ANY_PORT,
+            scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
         )
 
@@ -161,7 +161,7 @@ def _start_slurm(settings: ClusterConfig, logs: Path) -> Any:
         python=sys.executable,
         local_directory='"${TMPDIR:-/tmp}"',
         log_directory=str(logs),
-        scheduler_options={"dashboard_address": None},
+        scheduler_options={"dashboard_address": _ANY_PORT, "dashboard": False},
         silence_logs=logging.CRITICAL,
     )
     try:

@@ -142,8 +142,13 @@ class Session:
                     pending[future] = unit
                     future.add_done_callback(done.put)
                 for future in _arrived(done):
+                    if future not in pending:  # taken from a worker that gets no more units
+                        continue
                     unit = pending.pop(future)
-                    result = self._result(connection, future, unit)
+                    result = self._result(future, unit)
+                    if isinstance(result, Failure):
+                        todo += self._refuse(connection, result, pending)
+                        result = None
                     if result is None:
                         self.repeated += 1
                         todo.append(unit)
@@ -180,8 +185,8 @@ class Session:
                 raise
         return self._connection
 
-    def _result(self, connection: Connection, future: Any, unit: _Unit) -> Result | None:
-        """What a unit gave; None where it has to be done again.
+    def _result(self, future: Any, unit: _Unit) -> Result | Failure | None:
+        """What a unit gave; None where it was lost.
 
         Raises:
             SemrsmError: It failed on several workers, or wherever it would be done.
@@ -200,24 +205,28 @@ class Session:
                     "lack memory: give them more, or fewer cores"
                 ) from error
             return None
+        assert isinstance(result, Result | Failure)
         if isinstance(result, Failure):
             unit.failed_on.append(result.host)
             if len(unit.failed_on) >= _ATTEMPTS:
-                raise SemrsmError(f"{result.reason} on {', '.join(dict.fromkeys(unit.failed_on))}")
-            self._refuse(connection, result.address, result.reason)
-            return None
-        assert isinstance(result, Result)
+                raise SemrsmError(f"{result.reason}, on {', '.join(dict.fromkeys(unit.failed_on))}")
         return result
 
-    def _refuse(self, connection: Connection, address: str, reason: str) -> None:
-        """Give no more work to a worker."""
-        worker = self._workers.get(address)
+    def _refuse(self, connection: Connection, failure: Failure, pending: dict[Any, _Unit]) -> list[_Unit]:
+        """Give no more units to a worker, and take back those that it has."""
+        worker, address = self._workers.get(failure.address), failure.address
         if worker is None or worker.refusal:
-            return
-        worker.refusal = reason
+            return []
+        worker.refusal = failure.reason
         self._present.discard(address)
-        _LOG.warning("worker %s on %s gets no more units: %s", address, worker.host, reason)
-        connection.client.run(inspection.forbid_work, self._resource, workers=[address], on_error="ignore")
+        _LOG.warning("worker %s on %s gets no more units: %s", address, worker.host, failure.reason)
+        client = connection.client
+        client.run(inspection.forbid_work, self._resource, workers=[address], on_error="ignore")
+        keys = set(client.processing(workers=[address]).get(address, ()))
+        futures = [future for future in pending if future.key in keys]
+        client.cancel(futures, force=True)
+        self.repeated += len(futures)
+        return [pending.pop(future) for future in futures]
 
     def _look(self, connection: Connection, units: int) -> None:
         """See who is there, ask newcomers what they are, and count what they cost.
