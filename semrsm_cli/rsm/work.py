@@ -78,7 +78,9 @@ class _BegunTile:
             if self._images is None:
                 x, y = self.work.x, self.work.x if self.work.y is None else self.work.y
                 rows, columns = self.tile.shape
-                self._images = load_float32(x, self.tile.row, rows), load_float32(y, self.tile.col, columns)
+                left, right = load_float32(x, self.tile.row, rows), load_float32(y, self.tile.col, columns)
+                # BLAS multiplies a matrix with itself by another routine, whose last digits differ
+                self._images = left, right.copy() if np.may_share_memory(left, right) else right
             return self._images
 
     def is_finished(self) -> bool:

@@ -110,6 +110,30 @@ def test_pieces_and_the_threads_that_share_them_change_no_bit(
         assert sum(counted) == 4 * (n * (n + 1) // 2 if other is None else n * m)
 
 
+class Copied:
+    """Representations whose slices are copies, as those from a disk are."""
+
+    def __init__(self, x: np.ndarray) -> None:
+        self.x, self.shape, self.dtype = x, x.shape, x.dtype
+
+    def __getitem__(self, index: slice) -> np.ndarray:
+        return self.x[index].copy()
+
+
+@pytest.mark.parametrize("invariance", Invariance)
+def test_it_does_not_matter_whether_both_sides_lie_at_one_place(
+    rng: np.random.Generator, invariance: Invariance
+) -> None:
+    x = rng.normal(size=(12, 4, 48)).astype(np.float32)
+    for there, y in ((Copied(x), None), (Copied(x), x), (x.copy(), x)):
+        g, other = (
+            gram(x, None if y is None else x, invariance=invariance, grid=(2, 2)),
+            gram(there, y, invariance=invariance, grid=(2, 2)),
+        )
+        np.testing.assert_array_equal(g.inner, other.inner)
+        np.testing.assert_array_equal(g.bound, other.bound)
+
+
 @pytest.mark.parametrize("s", [9, 16, 50, 530])
 def test_pairs_that_share_a_product_do_not_mix(s: int, rng: np.random.Generator) -> None:
     """A row is read in runs of 16, which may begin in one pair and end in the next."""
