@@ -105,7 +105,7 @@ def tile_engine(session: Session, tiles: TileFolder) -> Engine:
         x = put_on_disk(work.x, folder / "x")
         y = None if work.y is None else put_on_disk(work.y, folder / "y")
         work = TileWork(x, y, work.pair_matcher, work.piece_size, work.pairs)
-        shared = _SharedWork(work, tiles, max(missing[0].shape), session.memory, session.stop_sign)
+        shared = _SharedWork(work, tiles, max(*missing[0].shape, work.piece_size), session.memory, session.stop_sign)
         of_unit = -(-len(missing) // MAX_UNITS)
         groups = [missing[i : i + of_unit] for i in range(0, len(missing), of_unit)]
         jobs = {tuple((tile.row, tile.col, *tile.shape) for tile in group): group for group in groups}

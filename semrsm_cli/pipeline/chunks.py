@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from threading import RLock
 
 import torch
 from PIL import Image
@@ -21,6 +22,7 @@ from semrsm_cli.store import Writer, chunks_not_seen, holds_chunk
 __all__ = ["LOGITS", "ChunkWork", "Prepare", "compute_on_cluster"]
 
 LOGITS = "logits"
+_ONE_PASS = RLock()  # the hooks of two passes through one network at once would read each other's outputs
 _ROUNDS = 3  # in which chunks that are not seen are asked for
 _FILE_SYSTEM_LAG_S = 90.0  # until what one host wrote is seen by another
 
@@ -73,7 +75,8 @@ class ChunkWork:
         layers = [name for name in self.writers if name != LOGITS]
         prepare = prepare or (network.normalise if self.is_normalised_only else network.preprocess)
         for i, batch in zip(chunks, self._batches(prepare, chunks), strict=True):
-            captured = capture(network, batch.to(self.runtime.device), layers, cls_token=self.model.cls_token)
+            with _ONE_PASS:
+                captured = capture(network, batch.to(self.runtime.device), layers, cls_token=self.model.cls_token)
             for name in layers:
                 if i in lacking[name]:
                     self.writers[name].write(i, captured.representations[name], captured.cnn_grids[name])
@@ -128,5 +131,7 @@ def _compute_chunk(work: ChunkWork, i: int, _: int) -> None:
     """Compute a chunk of the layers that lack it."""
     lacking = {name: set() if holds_chunk(writer, i) else {i} for name, writer in work.writers.items()}
     if any(lacking.values()):
-        for _ in work.compute([i], lacking, work.network):
+        with _ONE_PASS:  # or two threads would load it
+            network = work.network
+        for _ in work.compute([i], lacking, network):
             pass
