@@ -4,6 +4,7 @@ import importlib.util
 import json
 import logging
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -123,6 +124,7 @@ class Connection:
             n_workers=settings.n_workers or available_cores(),
             threads_per_worker=settings.threads,
             memory_limit=0,
+            preload="semrsm_cli.cluster.preload",
             dashboard_address=_ANY_PORT,
             scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
@@ -135,8 +137,10 @@ def _start_slurm(settings: ClusterConfig, logs: Path) -> Any:
     Raises:
         SemrsmError: Slurm would reject the jobs.
     """
+    on_interrupt = signal.getsignal(signal.SIGINT)
     from dask_jobqueue import SLURMCluster
 
+    signal.signal(signal.SIGINT, on_interrupt)  # which that import has replaced by an exit that looks like success
     lifetime = max(walltime_seconds(settings.walltime) - _STARTING_S, walltime_seconds(settings.walltime) // 2)
     environment = {
         f"DASK_{key.upper().replace('.', '__').replace('-', '_')}": value for key, value in _SETTINGS.items()

@@ -1,6 +1,7 @@
 """Units of work on a Dask cluster: handed out a few at a time, and again where a worker was lost."""
 
 import logging
+import math
 import shutil
 import time
 import uuid
@@ -25,6 +26,8 @@ _Job = TypeVar("_Job")
 _TICK_S = 1.0  # between looks at the workers
 _AT_ONCE = 2  # units that a worker with several threads has begun: the next one fills the threads that the last leaves
 _ATTEMPTS = 4  # to compute a unit
+_ASK_S = 5.0  # between questions to Slurm where nobody works
+_REPLACED_S = 60.0  # by which an ended job is replaced
 _QUEUE_LINE_S = 60.0  # between lines that say that nobody works
 _LOG = logging.getLogger(__name__)
 
@@ -69,7 +72,7 @@ class Session:
         self._connection: Connection | None = None
         self._workers: dict[str, _Worker] = {}  # all that were ever seen
         self._present: set[str] = set()  # those that may work now
-        self._looked, self._said = 0.0, 0.0
+        self._looked, self._said, self._asked, self._jobless_since = 0.0, 0.0, 0.0, math.inf
         self._done, self._open = 0, 0
         self._number = 0
         store = cache_folder().resolve()
@@ -133,7 +136,9 @@ class Session:
         self._done, self._open = 0, len(todo)
         try:
             while todo or pending:
-                self._look(connection, self._open)
+                if not self._look(connection, self._open) and pending:
+                    # without any worker the scheduler puts units aside, and forgets them when others come
+                    todo += self._take_back(connection, list(pending), pending)
                 while todo and len(pending) < _AT_ONCE * len(self._present):
                     unit = todo.pop()
                     future = connection.client.submit(
@@ -224,19 +229,27 @@ class Session:
         client.run(inspection.forbid_work, self._resource, workers=[address], on_error="ignore")
         keys = set(client.processing(workers=[address]).get(address, ()))
         futures = [future for future in pending if future.key in keys]
-        client.cancel(futures, force=True)
+        return self._take_back(connection, futures, pending)
+
+    def _take_back(self, connection: Connection, futures: list[Any], pending: dict[Any, _Unit]) -> list[_Unit]:
+        """The units of these futures, which nobody is to do any more."""
+        if connection.client.status == "running":
+            connection.client.cancel(futures, force=True)
         self.repeated += len(futures)
         return [pending.pop(future) for future in futures]
 
-    def _look(self, connection: Connection, units: int) -> None:
+    def _look(self, connection: Connection, units: int) -> bool:
         """See who is there, ask newcomers what they are, and count what they cost.
+
+        Returns:
+            Whether one of those is still there that were there at the last look.
 
         Raises:
             SemrsmError: The scheduler is gone, or nobody is left who may work.
         """
         now = time.monotonic()
         if self._present and now - self._looked < _TICK_S:
-            return
+            return True
         if not self._present:
             time.sleep(min(_TICK_S, 0.1))
         client = connection.client
@@ -245,11 +258,11 @@ class Session:
                 "the Dask scheduler is gone; start it again, and the same command goes on from what is in the store"
             )
         if client.status != "running":
-            return
+            return True
         try:
             present = set(client.nthreads())
         except (OSError, TimeoutError, CancelledError):  # a connection that is just being lost
-            return
+            return True
         if self._looked:
             cores = sum(self._workers[address].threads for address in self._present)
             self.core_seconds += cores * (now - self._looked)
@@ -258,9 +271,11 @@ class Session:
         connection.keep(units)
         for address in self._present - present:
             _LOG.warning("worker %s on %s is lost; others do its units", address, self._workers[address].host)
+        has_survivor = bool(self._present & present)
         self._ask(connection, present - self._workers.keys())
         self._present = {address for address in present & self._workers.keys() if not self._workers[address].refusal}
         self._require_workers(connection, present, now)
+        return has_survivor
 
     def _ask(self, connection: Connection, newcomers: set[str]) -> None:
         """Let newcomers describe themselves; those that do not fit are refused by name."""
@@ -291,16 +306,20 @@ class Session:
     def _require_workers(self, connection: Connection, present: set[str], now: float) -> None:
         """Raise SemrsmError where nobody may work, and say now and then that nobody is there yet."""
         if self._present:
+            self._jobless_since = math.inf
             return
         refused = [self._workers[address] for address in sorted(present & self._workers.keys())]
         if refused and len(refused) == len(present):
             raise SemrsmError(f"no worker may work: {refused[0].refusal}, on {refused[0].host}")
-        reason = "" if present else connection.why_no_worker()
-        if reason:
-            raise SemrsmError(f"all jobs of Slurm ended before they did a unit: {reason}")
+        if not present and now - self._asked > _ASK_S:
+            self._asked = now
+            reason = connection.why_no_worker()
+            self._jobless_since = min(self._jobless_since, now) if reason else math.inf
+            if now - self._jobless_since > (_REPLACED_S if self._workers else _ASK_S / 2):
+                raise SemrsmError(f"all jobs of Slurm have ended: {reason}")
         if now - self._said > _QUEUE_LINE_S:
             if self._said:
-                _LOG.warning("waits for workers; none has begun yet")
+                _LOG.warning("waits for workers; none is at work now")
             self._said = now
 
 
