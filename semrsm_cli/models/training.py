@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments import LightningEnvironment
 from PIL.Image import Image
 from safetensors.torch import load, save
 from torch import Tensor, nn
@@ -96,7 +97,11 @@ class Training:
     ) -> None:
         self.recipe, self.seed, self.state, self.num_workers = recipe, seed, state, num_workers
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # Fabric logs its settings through it
-        self.fabric = Fabric(**_fabric_device(device), precision=_FABRIC_PRECISION[recipe.precision])
+        self.fabric = Fabric(
+            **_fabric_device(device),
+            precision=_FABRIC_PRECISION[recipe.precision],
+            plugins=[LightningEnvironment()],  # one process: in a job of Slurm it would ask for srun, or join its tasks
+        )
         self.network = build_network(recipe, n_classes=n_classes, seed=seed)
         sgd = _build_optimizer(self.network, recipe)
         # half a cosine from the recipe's learning rate in the first epoch towards 0 (Loshchilov and Hutter 2017)

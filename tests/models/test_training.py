@@ -99,6 +99,20 @@ def test_goes_on_from_its_last_epoch_with_the_same_weights(tmp_path: Path, momen
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+def test_in_a_job_of_slurm_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = training(tmp_path / "outside", PLAIN)
+    outside.run(lambda _: None)
+    (tmp_path / "srun").write_text("#!/bin/sh")
+    (tmp_path / "srun").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    for name, value in {"JOB_ID": "7", "JOB_NAME": "job", "NTASKS": "2", "PROCID": "1", "LOCALID": "1"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    inside = training(tmp_path / "inside", PLAIN)
+    assert inside.fabric.world_size == 1
+    inside.run(lambda _: None)
+    assert_same(weights(outside), weights(inside))
+
+
 def test_finished_training_is_not_run_again(tmp_path: Path) -> None:
     training(tmp_path / "state", replace(PLAIN, epochs=1)).run(lambda _: None)
     again = training(tmp_path / "state", replace(PLAIN, epochs=1))
