@@ -179,12 +179,23 @@ def _log_estimate(
     share = 1.0 if pairs is None else float(pairs.mean())
     if share * compared.n_pairs * compared.x.shape[1] ** 2 <= _WORK_TO_ESTIMATE:
         return
+    session = cluster.current()
+    if session is not None:
+        options = options | {"threads": 1}
     cost = estimate_cost(compared.x, compared.y, **options)
     seconds = share * cost.seconds
-    folder.note(forecast_seconds=folder.facts.get("forecast_seconds", {}) | {step: round(seconds, 3)})
+    wall = seconds if session is None else seconds / session.cores
+    folder.note(forecast_seconds=folder.facts.get("forecast_seconds", {}) | {step: round(wall, 3)})
     if seconds > _SECONDS_TO_LOG:
-        memory = cost.memory_bytes + (cost.disk_bytes + cost.kernel_bytes if in_memory else 0)
-        log(
-            f"{step}: {share * cost.pairs:,.0f} pairs, about {duration(seconds)}, {size(memory)} of memory, "
-            f"{size(cost.disk_bytes)} in the store; what it holds already is not computed again"
-        )
+        parts = [f"{share * cost.pairs:,.0f} pairs"]
+        if session is None:
+            memory = cost.memory_bytes + (cost.disk_bytes + cost.kernel_bytes if in_memory else 0)
+            parts += [f"about {duration(seconds)}", f"{size(memory)} of memory"]
+        else:
+            parts += [
+                f"about {seconds / 3600:.2g} core-hours",
+                f"{duration(wall)} on {session.cores} cores",
+            ]
+            parts += [f"{size(cost.read_bytes)} read by workers"]
+        parts += [f"{size(cost.disk_bytes)} in the store"]
+        log(f"{step}: {', '.join(parts)}; what it holds already is not computed again")
