@@ -31,7 +31,7 @@ _SETTINGS = {
     "distributed.worker.memory.terminate": False,
     "distributed.admin.system-monitor.gil.enabled": False,
 }
-_ANY_PORT = ":0"  # or a second run on this machine would be warned of the first one's
+_ANY_PORT = "127.0.0.1:0"  # or a second run on this machine would be warned of the first one's
 
 
 def require_installed(settings: ClusterConfig) -> None:
@@ -202,8 +202,9 @@ def _reachable(settings: ClusterConfig) -> str:
 
 def _silence() -> None:
     """Dask's own log lines would come between ours; what concerns a run is said by `Session`."""
-    for name in ("distributed", "dask_jobqueue", "tornado"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in ("distributed", "dask_jobqueue", "tornado", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in ("distributed", "dask_jobqueue", "tornado"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextmanager

@@ -28,6 +28,8 @@ _AT_ONCE = 2  # units that a worker with several threads has begun: the next one
 _ATTEMPTS = 4  # to compute a unit
 _ASK_S = 5.0  # between questions to Slurm where nobody works
 _REPLACED_S = 60.0  # by which an ended job is replaced
+_RESULT_S = 5.0  # in which a result of some bytes arrives
+_UNSETTLED_S = 5.0  # after the loss of a worker
 _QUEUE_LINE_S = 60.0  # between lines that say that nobody works
 _LOG = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class Session:
         self._workers: dict[str, _Worker] = {}  # all that were ever seen
         self._present: set[str] = set()  # those that may work now
         self._looked, self._said, self._asked, self._jobless_since = 0.0, 0.0, 0.0, math.inf
+        self._lost = -math.inf
         self._done, self._open = 0, 0
         self._number = 0
         store = cache_folder().resolve()
@@ -136,9 +139,8 @@ class Session:
         self._done, self._open = 0, len(todo)
         try:
             while todo or pending:
-                if not self._look(connection, self._open) and pending:
-                    # without any worker the scheduler puts units aside, and forgets them when others come
-                    todo += self._take_back(connection, list(pending), pending)
+                if self._look(connection, self._open):
+                    todo += self._take_back(connection, self._forgotten(connection, pending), pending)
                 while todo and len(pending) < _AT_ONCE * len(self._present):
                     unit = todo.pop()
                     future = connection.client.submit(
@@ -199,8 +201,9 @@ class Session:
         from distributed import KilledWorker
 
         try:
-            result = future.result(timeout=60)
-        except (CancelledError, TimeoutError):  # the scheduler was lost
+            result = future.result(timeout=_RESULT_S)
+        except (CancelledError, TimeoutError):  # the scheduler was lost, or the worker with the result in its hands
+            future.cancel(force=True)
             return None
         except KilledWorker as error:
             unit.failed_on.append(str(error.last_worker.address))
@@ -231,9 +234,22 @@ class Session:
         futures = [future for future in pending if future.key in keys]
         return self._take_back(connection, futures, pending)
 
+    def _forgotten(self, connection: Connection, pending: dict[Any, _Unit]) -> list[Any]:
+        """Futures that no worker has: those that came while there was none, and that the scheduler puts aside for good.
+
+        A unit that was just done may be among them; the store has its result when it is done again.
+        """
+        if not pending:
+            return []
+        try:
+            had = {key for keys in connection.client.processing().values() for key in keys}
+        except (OSError, TimeoutError, CancelledError):
+            return []
+        return [future for future in pending if future.key not in had and not future.done()]
+
     def _take_back(self, connection: Connection, futures: list[Any], pending: dict[Any, _Unit]) -> list[_Unit]:
         """The units of these futures, which nobody is to do any more."""
-        if connection.client.status == "running":
+        if futures and connection.client.status == "running":
             connection.client.cancel(futures, force=True)
         self.repeated += len(futures)
         return [pending.pop(future) for future in futures]
@@ -242,14 +258,14 @@ class Session:
         """See who is there, ask newcomers what they are, and count what they cost.
 
         Returns:
-            Whether one of those is still there that were there at the last look.
+            Whether a worker was lost lately, so that units may be forgotten.
 
         Raises:
             SemrsmError: The scheduler is gone, or nobody is left who may work.
         """
         now = time.monotonic()
         if self._present and now - self._looked < _TICK_S:
-            return True
+            return False
         if not self._present:
             time.sleep(min(_TICK_S, 0.1))
         client = connection.client
@@ -258,11 +274,11 @@ class Session:
                 "the Dask scheduler is gone; start it again, and the same command goes on from what is in the store"
             )
         if client.status != "running":
-            return True
+            return False
         try:
             present = set(client.nthreads())
         except (OSError, TimeoutError, CancelledError):  # a connection that is just being lost
-            return True
+            return False
         if self._looked:
             cores = sum(self._workers[address].threads for address in self._present)
             self.core_seconds += cores * (now - self._looked)
@@ -270,12 +286,12 @@ class Session:
         self.stop_sign.touch()  # or it would be taken for what a killed run left
         connection.keep(units)
         for address in self._present - present:
+            self._lost = now
             _LOG.warning("worker %s on %s is lost; others do its units", address, self._workers[address].host)
-        has_survivor = bool(self._present & present)
         self._ask(connection, present - self._workers.keys())
         self._present = {address for address in present & self._workers.keys() if not self._workers[address].refusal}
         self._require_workers(connection, present, now)
-        return has_survivor
+        return now - self._lost < _UNSETTLED_S
 
     def _ask(self, connection: Connection, newcomers: set[str]) -> None:
         """Let newcomers describe themselves; those that do not fit are refused by name."""

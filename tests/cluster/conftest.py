@@ -10,7 +10,7 @@ from semrsm_cli.cluster import ClusterConfig, Session
 
 QUIET: dict[str, Any] = {
     "memory_limit": 0,
-    "dashboard_address": ":0",
+    "dashboard_address": "127.0.0.1:0",
     "scheduler_kwargs": {"dashboard": False},
     "silence_logs": 50,
 }
@@ -26,11 +26,7 @@ def dask_cluster() -> Iterator[Any]:
     from semrsm_cli.cluster.schedulers import _SETTINGS, _silence
 
     _silence()
-    quiet: dict[str, Any] = {"dashboard_address": None, "worker_dashboard_address": None, "silence_logs": 50}
-    with (
-        dask.config.set(_SETTINGS),
-        LocalCluster(n_workers=2, threads_per_worker=2, memory_limit=0, **quiet) as cluster,
-    ):
+    with dask.config.set(_SETTINGS), LocalCluster(n_workers=2, threads_per_worker=2, **QUIET) as cluster:
         yield cluster
 
 
