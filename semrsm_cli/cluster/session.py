@@ -1,9 +1,6 @@
 """Units of work on a Dask cluster: handed out a few at a time, and again where a worker was lost."""
 
-import logging
-import math
 import shutil
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -12,36 +9,19 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from semrsm_cli.cluster import inspection
 from semrsm_cli.cluster.payload import Payload
+from semrsm_cli.cluster.roster import AT_ONCE, TICK_S, Roster
 from semrsm_cli.cluster.schedulers import Connection, expected_cores, require_installed
 from semrsm_cli.cluster.settings import ClusterConfig, Launcher
 from semrsm_cli.cluster.unit import Failure, Result, run_unit
 from semrsm_cli.errors import SemrsmError
-from semrsm_cli.store import cache_folder, digest
+from semrsm_cli.store import cache_folder
 
 __all__ = ["Session"]
 
 _Job = TypeVar("_Job")
-_TICK_S = 1.0  # between looks at the workers
-_AT_ONCE = 2  # units that a worker with several threads has begun: the next one fills the threads that the last leaves
 _ATTEMPTS = 4  # to compute a unit
-_ASK_S = 5.0  # between questions to Slurm where nobody works
-_REPLACED_S = 60.0  # by which an ended job is replaced
 _RESULT_S = 5.0  # in which a result of some bytes arrives
-_UNSETTLED_S = 5.0  # after the loss of a worker
-_QUEUE_LINE_S = 60.0  # between lines that say that nobody works
-_LOG = logging.getLogger(__name__)
-
-
-@dataclass
-class _Worker:
-    """What is known of a worker."""
-
-    host: str
-    processor: str
-    threads: int
-    refusal: str
 
 
 @dataclass
@@ -59,7 +39,7 @@ class Session:
         settings: Which cluster.
 
     Attributes:
-        core_seconds: What the workers' cores have cost so far.
+        roster: Who works, and what that costs.
         stop_sign: A file that is there as long as the run goes on.
         repeated: Units that were begun again.
 
@@ -70,19 +50,13 @@ class Session:
     def __init__(self, settings: ClusterConfig) -> None:
         require_installed(settings)
         self.settings = settings
-        self.core_seconds, self.repeated = 0.0, 0
+        self.repeated = 0
         self._connection: Connection | None = None
-        self._workers: dict[str, _Worker] = {}  # all that were ever seen
-        self._present: set[str] = set()  # those that may work now
-        self._looked, self._said, self._asked, self._jobless_since = 0.0, 0.0, 0.0, math.inf
-        self._lost = -math.inf
-        self._done, self._open = 0, 0
-        self._number = 0
-        store = cache_folder().resolve()
-        self.folder = store / f".{uuid.uuid4().hex}.cluster"
+        self._finished, self._number = 0, 0
+        self._done, self._open, self._spent_before = 0, 0, 0.0
+        self.folder = cache_folder().resolve() / f".{uuid.uuid4().hex}.cluster"
         self.stop_sign = self.folder / "here"
-        self._expected = inspection.versions()
-        self._resource = f"semrsm-{digest([self._expected, str(store)])[:12]}"
+        self.roster = Roster(self.stop_sign)
 
     @property
     def cores(self) -> int:
@@ -100,22 +74,15 @@ class Session:
     @property
     def facts(self) -> dict[str, Any]:
         """What is worth a note: hosts and their processors, cores, costs."""
-        fit = [worker for worker in self._workers.values() if not worker.refusal]
-        return {
-            "engine": str(self.settings.name),
-            "hosts": {worker.host: worker.processor for worker in fit},
-            "workers": len(fit),
-            "units": self._done,
-            "units_repeated": self.repeated,
-            "core_hours": round(self.core_seconds / 3600, 4),
-        }
+        counts = {"units": self._finished, "units_repeated": self.repeated}
+        return {"engine": str(self.settings.name)} | self.roster.facts | counts
 
     def status(self) -> str:
         """Units, workers and costs, for a line of progress."""
-        done, left = self._done, self._open
-        spent = self.core_seconds / 3600
-        ahead = f", {spent / done * left:.2g} left" if done and left else ""
-        return f"{done} of {done + left} units, {len(self._present)} workers, {spent:.2g} core-hours{ahead}"
+        done, left, spent = self._done, self._open, self.roster.core_seconds
+        ahead = f", {(spent - self._spent_before) / done * left / 3600:.2g} left" if done and left else ""
+        workers = len(self.roster.present)
+        return f"{done} of {done + left} units, {workers} workers, {spent / 3600:.2g} core-hours{ahead}"
 
     def map(
         self, function: Callable[[Any, _Job, int], Any], shared: Any, jobs: Iterable[_Job]
@@ -136,15 +103,15 @@ class Session:
         payload = Payload.write(shared, self.folder / f"{self._number}.payload")
         done: SimpleQueue[Any] = SimpleQueue()
         pending: dict[Any, _Unit] = {}
-        self._done, self._open = 0, len(todo)
+        self._done, self._open, self._spent_before = 0, len(todo), self.roster.core_seconds
         try:
             while todo or pending:
-                if self._look(connection, self._open):
+                if self.roster.look(connection, self._open):
                     todo += self._take_back(connection, self._forgotten(connection, pending), pending)
-                while todo and len(pending) < _AT_ONCE * len(self._present):
+                while todo and len(pending) < AT_ONCE * len(self.roster.present):
                     unit = todo.pop()
                     future = connection.client.submit(
-                        run_unit, function, payload, unit.job, pure=False, resources={self._resource: 1}
+                        run_unit, function, payload, unit.job, pure=False, resources={self.roster.resource: 1}
                     )
                     pending[future] = unit
                     future.add_done_callback(done.put)
@@ -160,7 +127,7 @@ class Session:
                         self.repeated += 1
                         todo.append(unit)
                         continue
-                    self._done, self._open = self._done + 1, self._open - 1
+                    self._finished, self._done, self._open = self._finished + 1, self._done + 1, self._open - 1
                     yield unit.job, result.value
         finally:
             if pending and connection.client.status == "running":
@@ -222,15 +189,10 @@ class Session:
 
     def _refuse(self, connection: Connection, failure: Failure, pending: dict[Any, _Unit]) -> list[_Unit]:
         """Give no more units to a worker, and take back those that it has."""
-        worker, address = self._workers.get(failure.address), failure.address
-        if worker is None or worker.refusal:
+        if not self.roster.refuse(connection, failure.address, failure.reason):
             return []
-        worker.refusal = failure.reason
-        self._present.discard(address)
-        _LOG.warning("worker %s on %s gets no more units: %s", address, worker.host, failure.reason)
         client = connection.client
-        client.run(inspection.forbid_work, self._resource, workers=[address], on_error="ignore")
-        keys = set(client.processing(workers=[address]).get(address, ()))
+        keys = set(client.processing(workers=[failure.address]).get(failure.address, ()))
         futures = [future for future in pending if future.key in keys]
         return self._take_back(connection, futures, pending)
 
@@ -254,95 +216,11 @@ class Session:
         self.repeated += len(futures)
         return [pending.pop(future) for future in futures]
 
-    def _look(self, connection: Connection, units: int) -> bool:
-        """See who is there, ask newcomers what they are, and count what they cost.
-
-        Returns:
-            Whether a worker was lost lately, so that units may be forgotten.
-
-        Raises:
-            SemrsmError: The scheduler is gone, or nobody is left who may work.
-        """
-        now = time.monotonic()
-        if self._present and now - self._looked < _TICK_S:
-            return False
-        if not self._present:
-            time.sleep(min(_TICK_S, 0.1))
-        client = connection.client
-        if client.status == "closed":
-            raise SemrsmError(
-                "the Dask scheduler is gone; start it again, and the same command goes on from what is in the store"
-            )
-        if client.status != "running":
-            return False
-        try:
-            present = set(client.nthreads())
-        except (OSError, TimeoutError, CancelledError):  # a connection that is just being lost
-            return False
-        if self._looked:
-            cores = sum(self._workers[address].threads for address in self._present)
-            self.core_seconds += cores * (now - self._looked)
-        self._looked = now
-        self.stop_sign.touch()  # or it would be taken for what a killed run left
-        connection.keep(units)
-        for address in self._present - present:
-            self._lost = now
-            _LOG.warning("worker %s on %s is lost; others do its units", address, self._workers[address].host)
-        self._ask(connection, present - self._workers.keys())
-        self._present = {address for address in present & self._workers.keys() if not self._workers[address].refusal}
-        self._require_workers(connection, present, now)
-        return now - self._lost < _UNSETTLED_S
-
-    def _ask(self, connection: Connection, newcomers: set[str]) -> None:
-        """Let newcomers describe themselves; those that do not fit are refused by name."""
-        if not newcomers:
-            return
-        import cloudpickle
-
-        cloudpickle.register_pickle_by_value(inspection)
-        answers = connection.client.run(
-            inspection.describe_worker,
-            self._expected,
-            str(self.stop_sign),
-            self._resource,
-            _AT_ONCE,
-            workers=sorted(newcomers),
-            on_error="return",
-        )
-        for address, answer in answers.items():
-            if isinstance(answer, OSError):  # it has left already
-                continue
-            if not isinstance(answer, dict):
-                reason = (str(answer).strip().splitlines() or [type(answer).__name__])[-1]
-                answer = {"host": address, "processor": "", "threads": 0, "refusal": f"it cannot be asked ({reason})"}
-            self._workers[address] = _Worker(**answer)
-            if answer["refusal"]:
-                _LOG.warning("worker %s on %s is refused: %s", address, answer["host"], answer["refusal"])
-
-    def _require_workers(self, connection: Connection, present: set[str], now: float) -> None:
-        """Raise SemrsmError where nobody may work, and say now and then that nobody is there yet."""
-        if self._present:
-            self._jobless_since = math.inf
-            return
-        refused = [self._workers[address] for address in sorted(present & self._workers.keys())]
-        if refused and len(refused) == len(present):
-            raise SemrsmError(f"no worker may work: {refused[0].refusal}, on {refused[0].host}")
-        if not present and now - self._asked > _ASK_S:
-            self._asked = now
-            reason = connection.why_no_worker()
-            self._jobless_since = min(self._jobless_since, now) if reason else math.inf
-            if now - self._jobless_since > (_REPLACED_S if self._workers else _ASK_S / 2):
-                raise SemrsmError(f"all jobs of Slurm have ended: {reason}")
-        if now - self._said > _QUEUE_LINE_S:
-            if self._said:
-                _LOG.warning("waits for workers; none is at work now")
-            self._said = now
-
 
 def _arrived(done: "SimpleQueue[Any]") -> Iterator[Any]:
     """What is done: all that is there, or what comes first within a tick."""
     try:
-        yield done.get(timeout=_TICK_S)
+        yield done.get(timeout=TICK_S)
         while True:
             yield done.get_nowait()
     except Empty:

@@ -25,7 +25,7 @@ def test_every_job_gets_its_result(session: Session, tmp_path: Path) -> None:
     assert dict(session.map(units.square, Shared(tmp_path), [])) == {}
     assert dict(session.map(units.square, Shared(tmp_path), [7])) == {7: 49}, "a session serves several steps"
     facts = session.facts
-    assert (facts["engine"], facts["workers"], facts["units"], facts["units_repeated"]) == ("dask", 2, 1, 0)
+    assert (facts["engine"], facts["workers"], facts["units"], facts["units_repeated"]) == ("dask", 2, 21, 0)
     assert list(facts["hosts"].values()) == [inspection.processor()]
     assert session.cores == 4
 
@@ -78,8 +78,8 @@ def test_the_errors_of_units_are_those_of_the_run(session: Session, tmp_path: Pa
 def test_a_worker_of_another_version_is_refused_by_name_and_version(
     session: Session, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    here = session._expected["semrsm"]
-    session._expected = dict(session._expected) | {"semrsm": "99.0"}
+    here = session.roster.expected["semrsm"]
+    session.roster.expected = dict(session.roster.expected) | {"semrsm": "99.0"}
     with pytest.raises(SemrsmError, match=f"no worker may work: it has semrsm {here}, this run 99.0, on "):
         list(session.map(units.square, Shared(tmp_path), range(3)))
     refused = [record.getMessage() for record in caplog.records if "is refused" in record.getMessage()]
@@ -88,7 +88,7 @@ def test_a_worker_of_another_version_is_refused_by_name_and_version(
 
 
 def test_the_sources_tell_two_checkouts_of_one_version_apart(session: Session, tmp_path: Path) -> None:
-    session._expected = dict(session._expected) | {"semrsm's sources": "other"}
+    session.roster.expected = dict(session.roster.expected) | {"semrsm's sources": "other"}
     with pytest.raises(SemrsmError, match=r"it has semrsm's sources .*, this run other"):
         list(session.map(units.square, Shared(tmp_path), range(3)))
 
@@ -97,7 +97,7 @@ def test_a_worker_that_does_not_see_the_store_is_refused(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session.scratch()
-    session.stop_sign = Unseen(tmp_path / "store" / "session" / "here")
+    session.roster.stop_sign = Unseen(tmp_path / "store" / "session" / "here")
     with pytest.raises(SemrsmError, match=r"does not see the store .*/store, which must lie on a file system that all"):
         list(session.map(units.square, Shared(tmp_path), range(3)))
 
