@@ -20,6 +20,7 @@ from semrsm_cli.rsm import available_cores
 __all__ = ["Connection", "expected_cores", "require_installed"]
 
 CONNECT_S = 30.0  # until a scheduler that does not answer is given up
+PRELOAD = ["semrsm_cli.cluster.preload"]  # what workers on this machine load
 _STARTING_S = 60  # that a job needs before its end to hand its units on
 _WITHOUT = {Launcher.dask: ("distributed",), Launcher.slurm: ("distributed", "dask_jobqueue")}
 _SETTINGS = {
@@ -124,7 +125,7 @@ class Connection:
             n_workers=settings.n_workers or available_cores(),
             threads_per_worker=settings.threads,
             memory_limit=0,
-            preload="semrsm_cli.cluster.preload",
+            preload=PRELOAD,
             dashboard_address=_ANY_PORT,
             scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
