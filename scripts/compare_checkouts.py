@@ -54,7 +54,8 @@ RUNS = {
     "train/ResNet10_folder/seed_0": "dataset=folder dataset.root=../data/tiny-imagenet-200/train recipe=cifar100 "
     f"recipe.architecture=resnet10 {SHORT} val_fraction=0.25",  # CIFAR-100's own files are known by their checksums
     # every experiment in small, with embedded or random networks in place of those of the hub
-    "translate/fig2": "experiment=translate_fig2 model=efficientnet_lite0 n_batches=2",
+    "translate/fig2": "experiment=translate_fig2 n_pairs=2 n_batches=2",
+    "translate/fig2_hub": "experiment=translate_fig2_hub model=efficientnet_lite0 n_batches=2",
     "translate/fig7": "experiment=translate_fig7 model.weights=random model.revision=null n_pairs=3 n_batches=1",
     "correlate/table1": "experiment=correlate_table1 model=efficientnet_lite0 n_images=120",
     "correlate/table4": f"experiment=correlate_table4 {RANDOM_VIT} n_images=110",
@@ -62,6 +63,10 @@ RUNS = {
     "retrieve/table2_vit": f"experiment=retrieve_table2 {RANDOM_VIT} dataset.n_queries=8 dataset.n_database=30",
     "retrieve/table3": "experiment=retrieve_table3 model=efficientnet_lite0 sigma_tile=10 "
     "model.layers=[blocks.2.1]",  # 784 positions, so that batches of 512 are an approximation
+    "retrieve/sensitivity": "experiment=retrieve_sensitivity --multirun dataset=scenes model=efficientnet_lite0 "
+    "dataset.n_queries=8 dataset.n_database=24",
+    "correlate/sensitivity": "experiment=correlate_sensitivity --multirun dataset=photos_204 model=efficientnet_lite0 "
+    "n_images=24",
     "bench/fig5": f"experiment=bench_fig5 n_images=3 n_pairs=2 n_exact=64 {UNTIMED}",
     "bench/table5": f"experiment=bench_table5 n_images=3 n_pairs=2 positions=[256,1024] {UNTIMED}",
     "cka/fig15": f"experiment=cka_fig15 model.label=ResNet18 {PAPER_CKA}",

@@ -6,13 +6,17 @@
 #   scripts/reproduce_paper.sh                             # everything
 #   scripts/reproduce_paper.sh table2 table3               # some of it
 #   OVERRIDES="runtime.device=cuda" scripts/reproduce_paper.sh
+#   OVERRIDES_table2="seed=0" scripts/reproduce_paper.sh table2     # for one step alone, after those for all
+#
+# Steps: train_cifar100 train_tiny_imagenet train_imagenet figure2 table1 figures5_and_6 figure7 table2 table3 table4
+# table5 figure15 figure16_cifar100 figure16_tiny_imagenet figure16_imagenet figure17 sensitivity_egoobjects
+# sensitivity_cityscapes sensitivity_imagenet
 #
 # Runs go to outputs/paper/ (OUT= to choose), the joined tables with the paper's numbers to outputs/paper/report/. What
 # fails is named at the end, and the rest runs nevertheless; begun again, a run goes on from what is in the store.
 set -o pipefail
 
 out=${OUT:-outputs/paper}
-read -ra overrides <<<"${OVERRIDES:-}"
 wanted=("$@")
 failed=()
 
@@ -21,8 +25,9 @@ run() { launch "$1" "$2" "hydra.run.dir=$out/$1" "${@:3}"; }
 sweep() { launch "$1" "$2" --multirun "hydra.sweep.dir=$out/$1" "${@:3}"; }
 
 launch() {
-    local name=$1 task=$2
+    local name=$1 task=$2 own=OVERRIDES_$1 overrides
     if ((${#wanted[@]})) && [[ ! " ${wanted[*]} " == *" $name "* ]]; then return; fi
+    read -ra overrides <<<"${OVERRIDES:-} ${!own:-}"
     echo "== $name: semrsm $task ${*:3}"
     semrsm "$task" "${@:3}" "${overrides[@]}" || failed+=("$name")
 }
@@ -44,8 +49,16 @@ sweep figure16_tiny_imagenet cka experiment=cka_fig16 dataset=tiny_imagenet
 sweep figure16_imagenet cka experiment=cka_fig16 dataset=imagenet
 sweep figure17 cka experiment=cka_fig17
 
-echo "== report: semrsm report runs=$out"
-semrsm report "runs=$out" "hydra.run.dir=$out/report" || failed+=(report)
+# how much each choice that the paper leaves open moves Tables 1, 2 and 3
+sweep sensitivity_egoobjects retrieve experiment=retrieve_sensitivity
+sweep sensitivity_cityscapes retrieve experiment=retrieve_sensitivity dataset=cityscapes \
+    choice=unchanged,class_set_official30,class_set_all34
+sweep sensitivity_imagenet correlate experiment=correlate_sensitivity
+
+if [[ -d $out ]]; then # training alone leaves nothing there
+    echo "== report: semrsm report runs=$out"
+    semrsm report "runs=$out" "hydra.run.dir=$out/report" || failed+=(report)
+fi
 
 if ((${#failed[@]})); then
     echo "failed: ${failed[*]}" >&2

@@ -135,6 +135,7 @@ def _job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]
         n = places.count(places[-1])  # of jobs that differ in nothing that names a folder
         folder = RunFolder(Path(places[-1], f"job_{n}" if n > 1 else ""), command=command)
         try:
+            _require_sweep(hydra_config)
             folder.settings = OmegaConf.to_yaml(settings)
             with _explain_disk_errors():
                 _run_task(task, settings, folder)
@@ -146,6 +147,17 @@ def _job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]
             folder.remove_if_empty()
 
     return run
+
+
+def _require_sweep(hydra_config: Any) -> None:
+    """Raise ConfigError where an experiment sweeps over a config group, but one job runs with no option of it named."""
+    named = {override.partition("=")[0].lstrip("+") for override in hydra_config.overrides.task}
+    choices, params = hydra_config.runtime.choices, hydra_config.sweeper.params or {}
+    for group in params if hydra_config.mode == RunMode.RUN else ():
+        if group in choices and group not in named:
+            sweep, options = f"experiment={choices.experiment} is a sweep over", params[group].split(",")
+            remedy = f"add --multirun, or choose one with {group}={options[0]}"
+            raise ConfigError(f"{sweep} {len(options)} {group}s; {remedy}")
 
 
 @contextmanager
@@ -235,10 +247,10 @@ def describe_config(name: str) -> str:
     register_schemas()
     with hydra.initialize_config_dir(_conf_folder(), version_base=_HYDRA_VERSION_BASE):
         loader = GlobalHydra.instance().config_loader()
-        config = hydra.compose(name)
-        groups = [group for group in loader.list_groups("") if group in config or group == "experiment"]
+        chosen = hydra.compose(name, return_hydra_config=True).hydra.runtime.choices
+        groups = [group for group in loader.list_groups("") if group in chosen]
         options = {group: _group_options(loader.get_group_options(group), group, name) for group in groups}
-    return settings_help({group: names for group, names in options.items() if names}, config)
+        return settings_help({group: names for group, names in options.items() if names}, hydra.compose(name))
 
 
 def _group_options(names: list[str], group: str, task: str) -> list[str]:

@@ -7,10 +7,10 @@ __all__ = ["VERSIONS", "versions_of"]
 
 VERSIONS: Mapping[str, int] = MappingProxyType(
     {
-        "images": 1,  # which images are drawn, in which order, and how their files become pictures
+        "images": 2,  # which images are drawn, in which order, and how their files become pictures
         "representations": 1,  # how a network sees a picture, and what is read of it
         "matching": 1,  # centring, and the inner products of matched images
-        "measures": 1,  # kernels, scores, correlations, CKA, and their intervals
+        "measures": 2,  # kernels, scores, correlations, CKA, and their intervals
     }
 )
 """Raised, in a commit that says why, when a stage gives other numbers; `tests/golden` notices when it does."""

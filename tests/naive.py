@@ -56,21 +56,63 @@ def average_ranks(values):
     return np.array([1 + sum(u < v for u in values) + (sum(u == v for u in values) - 1) / 2 for v in values])
 
 
-def resampled_correlation(x, y, images):
-    """Pearson correlation over the pairs of a list of images drawn with replacement, without pairs of one image."""
-    pairs = [(i, j) for a, i in enumerate(images) for j in images[a + 1 :] if i != j]
-    return np.corrcoef([(x[min(pair), max(pair)], y[min(pair), max(pair)]) for pair in pairs], rowvar=False)[0, 1]
+def resampled_mean(values, groups, drawn):
+    """Mean over the queries of a list of groups drawn with replacement, and its standard error."""
+    of_group = [[value for value, own in zip(values, groups, strict=True) if own == group] for group in drawn]
+    n_queries = sum(len(group) for group in of_group)
+    mean = sum(sum(group) for group in of_group) / n_queries
+    residuals = [sum(group) - mean * len(group) for group in of_group]
+    n = len(drawn)
+    return mean, math.sqrt(n / (n - 1) * sum(residual**2 for residual in residuals)) / n_queries
 
 
-def exchanged_difference(x, baseline, y, kept):
-    """Difference of correlations after the labels of all images that are not kept are exchanged."""
+def holm(p_values):
+    """The smallest levels at which Holm's procedure, which stops at the first test that it keeps, rejects each test."""
+
+    def rejected(level):
+        ranked = sorted(range(len(p_values)), key=lambda test: p_values[test])
+        for k, test in enumerate(ranked):
+            if p_values[test] > level / (len(ranked) - k):
+                return set(ranked[:k])
+        return set(ranked)
+
+    steps = sorted({p * k for p in p_values for k in range(1, len(p_values) + 1)})
+    return [min((level for level in steps if test in rejected(level)), default=1) for test in range(len(p_values))]
+
+
+def resampled_correlation(x, y, drawn, groups=None):
+    """Pearson correlation over the pairs of images of a list of groups drawn with replacement.
+
+    Each drawn group is one of its own, but nothing is known of two that are copies of one. Pairs within a group count
+    as often as the pairs of two groups are known.
+    """
+    groups = list(range(len(x))) if groups is None else groups
+    images = [(copy, i) for copy, group in enumerate(drawn) for i, own in enumerate(groups) if own == group]
+    pairs, weights = [], []
+    for a, (copy_a, i) in enumerate(images):
+        for copy_b, j in images[a + 1 :]:
+            if copy_a == copy_b or groups[i] != groups[j]:
+                pairs.append((min(i, j), max(i, j)))
+                weights.append(1 - 1 / len(drawn) if copy_a == copy_b else 1)
+    return weighted_correlation([x[pair] for pair in pairs], [y[pair] for pair in pairs], weights)
+
+
+def weighted_correlation(x, y, weights):
+    covariance = np.cov(x, y, aweights=weights, bias=True)
+    return covariance[0, 1] / math.sqrt(covariance[0, 0] * covariance[1, 1])
+
+
+def exchanged_difference(x, baseline, y, kept, groups=None):
+    """Difference of correlations after the labels of all images that are not kept are exchanged, by whole groups."""
+    groups = list(range(len(x))) if groups is None else groups
     pairs = [(i, j) for i in range(len(x)) for j in range(i + 1, len(x))]
     x, baseline = ((a - np.mean([a[p] for p in pairs])) / np.std([a[p] for p in pairs]) for a in (x, baseline))
     pairs = [(i, j) for i, j in pairs if kept[i] == kept[j]]
+    weights = [1 / 2 if groups[i] == groups[j] else 1 for i, j in pairs]
     first = [x[i, j] if kept[i] else baseline[i, j] for i, j in pairs]
     second = [baseline[i, j] if kept[i] else x[i, j] for i, j in pairs]
     target = [y[pair] for pair in pairs]
-    return np.corrcoef(first, target)[0, 1] - np.corrcoef(second, target)[0, 1]
+    return weighted_correlation(first, target, weights) - weighted_correlation(second, target, weights)
 
 
 def best_matching(affinity: np.ndarray) -> float:
@@ -145,6 +187,14 @@ def best_shift(x: np.ndarray, y: np.ndarray, grid: tuple[int, int]) -> float:
     return max(float((a * np.roll(b, shift, axis=(0, 1))).sum()) for shift in shifts)
 
 
+def maxsim(x: np.ndarray, y: np.ndarray) -> float:
+    """Every concept vector with its best partner in the other image: the mean of both directions."""
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    forth = sum(max(float(a @ b) for b in y) for a in x)
+    back = sum(max(float(a @ b) for a in x) for b in y)
+    return (forth + back) / 2
+
+
 def semantic_rsm(x: np.ndarray, y: np.ndarray, kernel: str, sigma: float) -> np.ndarray:
     """Algorithm 1 as it stands: permute one image to the other, then compare all values."""
     found = np.empty((len(x), len(y)))
@@ -157,3 +207,21 @@ def semantic_rsm(x: np.ndarray, y: np.ndarray, kernel: str, sigma: float) -> np.
                 "rbf": np.exp(-np.sum((v - w) ** 2) / (2 * sigma**2)),
             }[kernel]
     return found
+
+
+def pair_mean_interval(values: np.ndarray, pairs: np.ndarray) -> tuple[float, float]:
+    """The mean over pairs of images, give or take its uncertainty: couples of pairs counted one by one."""
+    from scipy.stats import t
+
+    deviations = values - values.mean()
+    sharing, n_apart = 0.0, 0
+    for p, q in product(range(len(values)), repeat=2):
+        if set(pairs[p]) & set(pairs[q]):
+            sharing += deviations[p] * deviations[q]
+        else:
+            n_apart += 1
+    if not n_apart:
+        return np.nan, np.nan
+    variance = max(sharing / n_apart, (deviations**2).sum() / (len(values) * (len(values) - 1)))
+    half = t.ppf(0.975, len(np.unique(pairs)) - 1) * np.sqrt(variance)
+    return values.mean() - half, values.mean() + half

@@ -191,6 +191,7 @@ def test_one_value_for_a_list(semrsm: Command, pretend: Calls) -> None:
         ("cka", ("x='a, b.npy'",), {"x": ["a, b.npy"]}),
         ("report", ("runs=outputs/retrieve",), {"runs": ["outputs/retrieve"]}),
         ("bench", ("positions=64", "methods=optimal"), {"positions": [64], "methods": ["optimal"]}),
+        ("bench", ("n_exact=128",), {"n_exact": [128]}),
         ("retrieve", ("invariances=none",), {"invariances": ["none"]}),
         ("rsm", ("x=a.npy", "grid=null"), {"x": "a.npy", "grid": None}),
     ):

@@ -6,11 +6,13 @@ import itertools
 import math
 import pkgutil
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import hydra
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 import semrsm_cli
@@ -22,7 +24,9 @@ from semrsm_cli.config_help import field_docstrings
 from semrsm_cli.data import DATASETS
 from semrsm_cli.launch import _HYDRA_VERSION_BASE, _conf_folder
 from semrsm_cli.models.recipe import Architecture, Recipe
+from semrsm_cli.models.resnet import build_network
 from semrsm_cli.rsm import Matcher
+from tests.command import Command, refuse
 
 GROUPS = {"model": "rsm", "dataset": "rsm", "kernel": "rsm", "matching": "rsm", "recipe": "train", "cluster": "rsm"}
 SCHEMAS = [getattr(config, name) for name in config.__all__] + [Matcher, Recipe, ClusterConfig, *DATASETS.values()]
@@ -59,7 +63,7 @@ def test_every_option_composes(group: str) -> None:
         if group == "dataset":
             assert type(settings) is DATASETS[settings.name], option
     if group == "dataset":
-        assert {option.removesuffix("_204") for option in options(group)} == set(DATASETS)
+        assert {option.removesuffix("_204").removesuffix("_test") for option in options(group)} == set(DATASETS)
 
 
 @pytest.mark.parametrize("experiment", options("experiment"))
@@ -88,6 +92,101 @@ def test_an_experiment_wins_over_its_base_and_the_base_over_the_presets() -> Non
         assert found.model.layers == trained.model.layers, experiment
         given = compose("cka", f"experiment={experiment}", "n_images=7", "matching=scipy", "model.layers=[last]")
         assert (given.n_images, given.matching.method, given.model.layers) == (7, "scipy", ["last"]), experiment
+
+
+def test_figure_2_reads_nine_layers_of_a_network_trained_on_tiny_imagenet_before_their_last_relu() -> None:
+    settings = compose("translate", "experiment=translate_fig2")
+    assert (settings.model.source, settings.model.name) == ("trained", "outputs/train/ResNet18_tiny_imagenet/seed_0")
+    assert (settings.size, settings.crop, settings.model.label) == (84, 64, "ResNet18")
+    recipe = dataclasses.replace(compose("train", "recipe=tiny_imagenet").recipe, width=4)
+    assert (recipe.architecture, recipe.image_size) == ("resnet18", settings.crop)
+    network = build_network(recipe, n_classes=2, seed=0).eval()
+    names = [name for name, _ in network.named_modules()]
+    layers = [name for pattern in settings.model.layers for name in names if fnmatchcase(name, pattern)]
+    shapes = {}
+    for name in layers:
+        network.get_submodule(name).register_forward_hook(
+            lambda _, inputs, output, name=name: shapes.update({name: output.shape[2:].numel()})
+        )
+    network(torch.zeros(1, 3, settings.crop, settings.crop))
+    assert list(shapes.values()) == [4096] * 3 + [1024] * 2 + [256] * 2 + [64] * 2
+    assert all(name == "stem.norm" or name.endswith(".sum") for name in shapes)
+
+
+# Open choices
+
+ONE_CHOICE = {
+    "class_set_all34": ("retrieve", "dataset=cityscapes", {"dataset.class_set": "all34"}),
+    "class_set_official30": ("retrieve", "dataset=cityscapes", {"dataset.class_set": "official30"}),
+    "class_token_drop": ("correlate", "", {"model.cls_token": "drop"}),
+    "class_token_keep": ("correlate", "model.cls_token=drop", {}),  # the command line has the last word
+    "clipseg_decoder": ("retrieve", "model=clipseg", {"model.readout": "decoder"}),
+    "clipseg_rd64": ("retrieve", "model=clipseg", {"model.name": "CIDAS/clipseg-rd64"}),
+    "clipseg_rd64_decoder": ("retrieve", "model=clipseg_rd64", {"model.readout": "decoder"}),
+    "convnextv2_1k": ("correlate", "model=convnextv2_base", {"model.name": "facebook/convnextv2-base-1k-224"}),
+    "framing_pad": ("retrieve", "", {"model.framing": "pad"}),
+    "framing_squash": ("retrieve", "", {"model.framing": "squash"}),
+    "image_order_files": ("retrieve", "", {"image_order": "files"}),
+    "readout_after_norm": ("correlate", "", {"model.readout": "after_norm"}),
+    "readout_before_norm": ("retrieve", "", {"model.readout": "before_norm"}),
+    "sigma_global": ("correlate", "", {"sigma_tile": None}),
+    "unchanged": ("retrieve", "", {}),
+}
+
+
+def flat(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """Every setting by its whole name."""
+    if not dataclasses.is_dataclass(settings):
+        return {prefix.removesuffix("."): settings}
+    parts = (flat(getattr(settings, field.name), f"{prefix}{field.name}.") for field in dataclasses.fields(settings))
+    return {name: value for part in parts for name, value in part.items()}
+
+
+def test_every_choice_changes_one_setting_of_its_experiment() -> None:
+    assert options("choice") == sorted(ONE_CHOICE)
+    for choice, (task, given, expected) in ONE_CHOICE.items():
+        arguments = [f"experiment={task}_sensitivity", *given.split()]
+        before, after = flat(compose(task, *arguments)), flat(compose(task, *arguments, f"choice={choice}"))
+        assert {name: after[name] for name in after if after[name] != before[name]} == expected, choice
+
+
+def test_a_choice_of_a_network_names_it_whatever_network_was_given() -> None:
+    model = compose("retrieve", "experiment=retrieve_sensitivity", "model=sam", "choice=clipseg_rd64").model
+    assert (model.label, model.name) == ("CLIPSeg", "CIDAS/clipseg-rd64")
+
+
+@pytest.mark.parametrize("task", ["retrieve", "correlate"])
+def test_sensitivity_starts_from_the_settings_of_the_paper(task: str) -> None:
+    table, model = {"retrieve": ("retrieve_table2", "clip"), "correlate": ("correlate_table1", "vit_b16")}[task]
+    paper = compose(task, f"experiment={table}", f"model={model}")
+    assert compose(task, f"experiment={task}_sensitivity") == paper
+    with hydra.initialize_config_dir(_conf_folder(), version_base=_HYDRA_VERSION_BASE):
+        composed = hydra.compose(task, [f"experiment={task}_sensitivity"], return_hydra_config=True)
+    choices = composed.hydra.sweeper.params.choice.split(",")
+    assert choices[0] == "unchanged"
+    for choice in choices:
+        compose(task, f"experiment={task}_sensitivity", f"choice={choice}")
+
+
+@pytest.mark.parametrize(
+    ("experiment", "complaint"),
+    [
+        ("correlate_table1", "a sweep over 8 models; add --multirun, or choose one with model=resnet18"),
+        ("correlate_table4", "a sweep over 8 models; add --multirun, or choose one with model=resnet18"),
+        ("retrieve_table2", "a sweep over 8 models; add --multirun, or choose one with model=clipseg"),
+        ("retrieve_table3", "a sweep over 8 models; add --multirun, or choose one with model=clipseg"),
+        ("retrieve_sensitivity", "a sweep over 7 choices; add --multirun, or choose one with choice=unchanged"),
+        ("correlate_sensitivity", "a sweep over 7 choices; add --multirun, or choose one with choice=unchanged"),
+    ],
+)
+def test_a_sweep_without_multirun_says_what_to_add(semrsm: Command, experiment: str, complaint: str) -> None:
+    task, group = experiment.split("_")[0], complaint.rsplit("=")[0].split()[-1]
+    whole = f"experiment={experiment} is {complaint}"
+    refuse(semrsm, task, f"experiment={experiment}", "runtime.threads=1", complaint=whole, exit_code=2)
+    named = f"{group}={complaint.rsplit('=')[1]}"
+    refuse(
+        semrsm, task, f"experiment={experiment}", named, complaint="where ", exit_code=1
+    )  # the images lie is not known
 
 
 def test_the_label_of_a_network_to_train_names_its_architecture() -> None:

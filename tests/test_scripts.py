@@ -36,15 +36,14 @@ def test_every_experiment_is_run_and_every_run_exists(tmp_path: Path) -> None:
     _, calls = reproduce(tmp_path)
     assert {call.split()[0] for call in calls} <= set(TASKS)
     named = {name for call in calls for name in re.findall(r"experiment=(\w+)", call)}
-    in_small = {"cka_trained"}  # what Figures 15 to 17 show, on networks trained in a minute
-    assert named | in_small == {path.stem for path in (Path(_conf_folder()) / "experiment").glob("*.yaml")}
-    assert calls[-1] == "report runs=outputs/paper hydra.run.dir=outputs/paper/report"
+    others = {"cka_trained", "translate_fig2_hub"}  # for those without the trained networks
+    assert named | others == {path.stem for path in (Path(_conf_folder()) / "experiment").glob("*.yaml")}
 
 
 def test_what_fails_is_named_and_the_rest_runs(tmp_path: Path) -> None:
     done, calls = reproduce(tmp_path)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "failed: table1 table4"
+    assert done.stderr.splitlines()[-1] == "failed: table1 table4 sensitivity_imagenet"
     assert any(call.startswith("cka") for call in calls)
 
 
@@ -54,5 +53,26 @@ def test_some_tables_with_settings_for_all(tmp_path: Path) -> None:
     assert calls == [
         "translate hydra.run.dir=elsewhere/figure2 experiment=translate_fig2 runtime.device=cuda seed=1",
         "retrieve --multirun hydra.sweep.dir=elsewhere/table3 experiment=retrieve_table3 runtime.device=cuda seed=1",
-        "report runs=elsewhere hydra.run.dir=elsewhere/report",
+    ]  # and no report, since nothing was left
+
+
+def test_the_report_comes_last(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    _, calls = reproduce(tmp_path, "table3", OUT="elsewhere")
+    assert calls[-1] == "report runs=elsewhere hydra.run.dir=elsewhere/report"
+
+
+def test_some_settings_for_one_step(tmp_path: Path) -> None:
+    own = {"OVERRIDES_figure16_imagenet": "n_images=7 size=64", "OVERRIDES_table3": "seed=2"}
+    _, calls = reproduce(tmp_path, "figure16_imagenet", "figure2", OVERRIDES="seed=1", **own)
+    assert [call.split("experiment=")[1] for call in calls] == [
+        "translate_fig2 seed=1",
+        "cka_fig16 dataset=imagenet seed=1 n_images=7 size=64",
     ]
+
+
+def test_the_steps_are_listed(tmp_path: Path) -> None:
+    done, _ = reproduce(tmp_path)
+    steps = re.findall(r"^== (\w+):", done.stdout, flags=re.MULTILINE)
+    listed = re.search(r"# Steps: (.*?)\n#\n", SCRIPT.read_text(), flags=re.DOTALL)
+    assert listed[1].replace("#", "").split() == steps

@@ -8,9 +8,18 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from semrsm_cli.checks import require, require_at_least
+from semrsm_cli.data import ImageOrder
 from semrsm_cli.rsm import Centering, Invariance, Kernel, Matcher, check_bandwidth
 
-__all__ = ["BandwidthConfig", "InvariancesConfig", "KernelConfig", "KernelsConfig", "MatchedConfig", "Settings"]
+__all__ = [
+    "BandwidthConfig",
+    "InvariancesConfig",
+    "KernelConfig",
+    "KernelsConfig",
+    "MatchedConfig",
+    "OrderConfig",
+    "Settings",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +75,23 @@ class MatchedConfig(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OrderConfig(Settings):
+    """The order of the images: tiles of sigma_tile and mini-batches hold images that follow each other."""
+
+    image_order: ImageOrder = ImageOrder.drawn
+    """`drawn`: in a random order that follows from the seed, also where all images are taken; `files`: in the set's
+    own, by scene or class, so that a tile of sigma_tile or a mini-batch holds images of a few of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class InvariancesConfig(Settings):
     """Several invariances, and the intervals of what is measured under each."""
 
     invariances: list[Invariance] = field(
         default_factory=lambda: [Invariance.none, Invariance.pooled, Invariance.permutation]
     )
-    """`none`, `translation` (CNN maps only), `permutation`, and `pooled`: one mean vector per image."""
+    """`none`, `translation` (CNN maps only), `permutation`, `pooled`: one mean vector per image, and `maxsim`: every
+    concept vector with its best partner."""
     n_resamples: int = 1000
     """Resamples for confidence intervals; 0 for none."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from semrsm_cli.checks import require
-from semrsm_cli.models import ClsToken, Readout, Source
+from semrsm_cli.models import ClsToken, Framing, Readout, Source
 
 __all__ = ["ModelConfig"]
 
@@ -29,6 +29,9 @@ class ModelConfig:
     """Where the last hidden layer is read in networks that end in a normalisation."""
     cls_token: ClsToken = ClsToken.drop
     """Whether a class token counts as a position; the paper's code keeps it."""
+    framing: Framing = Framing.own
+    """How a picture that is no square is shown: as the network's `own` preprocessing does, which often cuts its sides
+    off, the whole in a `squash`, or the whole with a `pad` of the network's mean colour."""
     options: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of the architecture: +model.options.num_hidden_layers=2."""
 

@@ -6,10 +6,17 @@ from omegaconf import MISSING
 
 from semrsm_cli.checks import require, require_at_least, require_positive
 from semrsm_cli.cluster.settings import ClusterConfig
-from semrsm_cli.config.comparison import InvariancesConfig, KernelConfig, KernelsConfig, MatchedConfig, Settings
+from semrsm_cli.config.comparison import (
+    InvariancesConfig,
+    KernelConfig,
+    KernelsConfig,
+    MatchedConfig,
+    OrderConfig,
+    Settings,
+)
 from semrsm_cli.config.model import ModelConfig
 from semrsm_cli.config.runtime import RuntimeConfig
-from semrsm_cli.data import Dataset
+from semrsm_cli.data import Dataset, ResampleBy
 from semrsm_cli.matching import Method
 from semrsm_cli.measures.cka import Estimator
 from semrsm_cli.models.recipe import Recipe
@@ -31,6 +38,7 @@ _TIMED = (
     Method.optimal,
     Method.scipy,
     Method.ortools,
+    Method.ortools_x1000,
     Method.lapjv,
     Method.batch_optimal,
     Method.topk_greedy,
@@ -95,7 +103,8 @@ class RsmConfig(ExtractConfig, MatchedConfig):
     kernel: KernelConfig = MISSING
     """Kernel of the RSM."""
     invariance: Invariance = Invariance.permutation
-    """`none` (spatio-semantic), `translation`, `permutation` (semantic), or `pooled`: one mean vector per image."""
+    """`none` (spatio-semantic), `translation`, `permutation` (semantic), `pooled`: one mean vector per image, or
+    `maxsim`: every concept vector with its best partner."""
     grid: list[int] | None = None
     """[height, width] of the positions of x, for invariance=translation on files."""
 
@@ -138,17 +147,19 @@ class BenchConfig(_NetworkConfig):
     positions: list[int] = field(default_factory=lambda: [256, 1024, 4096])
     """Sizes to time; for each, a layer with so many positions."""
     methods: list[Method] = field(default_factory=lambda: [*_TIMED])
-    """Methods to time, on pairs in turn."""
+    """Methods to time: finding the permutation alone, the affinity given. `ortools_x1000` is OR-Tools as the paper's
+    authors call it, on int(1000 * affinity)."""
     batches: list[int] = field(default_factory=lambda: [128, 256, 512, 1024])
     """Batch lengths of `batch_optimal`."""
     tolerance: float = 1e-4
     """Largest certified gap of `optimal`, relative to the value."""
-    n_exact: int = 128
-    """Positions that `topk_greedy` matches optimally."""
+    n_exact: list[int] = field(default_factory=lambda: [128, 256, 512, 1024, 2048])
+    """Numbers of positions that `topk_greedy` matches optimally; it equals the optimum where that is all."""
     seconds_per_cell: float = 2.0
-    """Time for one method at one size; a slow method gets fewer pairs, at least one."""
+    """Time for one method at one size: when the slowest has used up its own, timing ends at that size, so that all are
+    timed on the same pairs; at least one."""
     n_pairs: int = 28
-    """Most pairs of a cell."""
+    """Pairs that the approximations are compared with the optimum on; the first of them are timed."""
     largest_matrix: int = 8192
     """Beyond so many positions no affinity matrix is built, and only methods that need none are timed."""
     centering: Centering = Centering.none
@@ -156,22 +167,27 @@ class BenchConfig(_NetworkConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(1, self, "size", "n_exact", "n_pairs")
+        require_at_least(1, self, "size", "n_pairs")
         require_at_least(2, self, "n_images")
         require_at_least(0, self, "largest_matrix")
         require_positive(self, "seconds_per_cell")
         require(0 <= self.tolerance < 1, f"tolerance must be at least 0 and below 1, got {self.tolerance}; try 1e-4")
         require(bool(self.positions), "positions is empty; give sizes such as [256,1024]")
         require(bool(self.methods), f"methods is empty; give some of {', '.join(Method)}")
-        require(all(batch >= 1 for batch in self.batches), f"batches must be at least 1, got {self.batches}")
+        for name in ("batches", "n_exact"):
+            values: list[int] = getattr(self, name)
+            require(all(value >= 1 for value in values), f"{name} must be at least 1, got {values}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrieveConfig(_ClusterTaskConfig, MatchedConfig, KernelsConfig, InvariancesConfig):
+class RetrieveConfig(_ClusterTaskConfig, MatchedConfig, KernelsConfig, InvariancesConfig, OrderConfig):
     """Settings of `semrsm retrieve`; the network has one layer, the mean that centres is the database's."""
 
     n_resamples: int = 10_000
-    """Resamples of the queries for confidence intervals; 0 for none."""
+    """Resamples for confidence intervals; 0 for none."""
+    resample_by: ResampleBy | None = None
+    """What is resampled: `scene`, `video`, or each `query` alone; by default scenes, and of Cityscapes sequences, its
+    videos."""
     n_neighbours: int = 5
     """Neighbours of a query that are kept and drawn."""
     shortlist: int | None = None
@@ -192,8 +208,8 @@ class RetrieveConfig(_ClusterTaskConfig, MatchedConfig, KernelsConfig, Invarianc
 
 
 @dataclass(frozen=True, kw_only=True)
-class CorrelateConfig(ExtractConfig, MatchedConfig, KernelsConfig, InvariancesConfig):
-    """Settings of `semrsm correlate`; resamples are of the images."""
+class CorrelateConfig(ExtractConfig, MatchedConfig, KernelsConfig, InvariancesConfig, OrderConfig):
+    """Settings of `semrsm correlate`; resamples are of the images, and of whole groups where these are related."""
 
     x: str | None = None
     """File or stored key of representations [n, s, c] to use instead of a model and images: .npy, .npz, .safetensors
@@ -201,7 +217,7 @@ class CorrelateConfig(ExtractConfig, MatchedConfig, KernelsConfig, InvariancesCo
     logits: str | None = None
     """File of the logits [n, classes] that belong to x."""
     n_permutations: int = 1000
-    """Permutations for the test of `permutation` against `none`; 0 for none."""
+    """Permutations for the approximate test of `permutation` against `none`; 0 for none."""
     arrays: bool = True
     """Whether RSMs and divergences are written too, 4 bytes a pair."""
 
@@ -213,7 +229,7 @@ class CorrelateConfig(ExtractConfig, MatchedConfig, KernelsConfig, InvariancesCo
 
 
 @dataclass(frozen=True, kw_only=True)
-class CkaConfig(ExtractConfig, MatchedConfig, KernelsConfig):
+class CkaConfig(ExtractConfig, MatchedConfig, KernelsConfig, OrderConfig):
     """Settings of `semrsm cka`; sigma is taken from each RSM."""
 
     model_names: list[str] = field(default_factory=list)

@@ -7,7 +7,7 @@ from semrsm_cli.data.dataset import Dataset, RetrievalDataset
 from semrsm_cli.data.egoobjects import AspectRatio, EgoObjects, ImageFilter
 from semrsm_cli.data.folder import Folder
 from semrsm_cli.data.imagenet import ImageNet
-from semrsm_cli.data.images import Images, OnError, open_image
+from semrsm_cli.data.images import ImageOrder, Images, OnError, open_image
 from semrsm_cli.data.photos import Photos, photos
 from semrsm_cli.data.render import SceneSpec
 from semrsm_cli.data.scenes import Scenes
@@ -15,6 +15,7 @@ from semrsm_cli.data.sets import (
     ClassifiedImages,
     LabelledImages,
     Metric,
+    ResampleBy,
     RetrievalSet,
     RetrievalSplit,
     TrainingSet,
@@ -34,11 +35,13 @@ __all__ = [
     "Folder",
     "ImageFilter",
     "ImageNet",
+    "ImageOrder",
     "Images",
     "LabelledImages",
     "Metric",
     "OnError",
     "Photos",
+    "ResampleBy",
     "RetrievalDataset",
     "RetrievalSet",
     "RetrievalSplit",

@@ -1,4 +1,7 @@
-"""CIFAR-100 in its own pickled files, which torchvision opens only if their checksums are the published ones."""
+"""CIFAR-100 as a Hugging Face data set, or in its own pickled files.
+
+torchvision opens these only if their checksums are the published ones.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,15 +11,17 @@ import numpy as np
 from PIL import Image
 
 from semrsm_cli.data.content import HashFile, hash_file
-from semrsm_cli.data.dataset import Dataset
-from semrsm_cli.data.images import Images, dataset_root
+from semrsm_cli.data.headers import Header
+from semrsm_cli.data.hub import hub_classified
+from semrsm_cli.data.images import Images
 from semrsm_cli.data.sets import ClassifiedImages, TrainingSet
 from semrsm_cli.data.split import split_validation
+from semrsm_cli.data.split_dataset import SplitDataset
 from semrsm_cli.errors import SemrsmError
 
 __all__ = ["Cifar100"]
 
-_FOLDER = "cifar-100-python"
+_FINE_LABEL = "fine_label"
 
 
 @dataclass(frozen=True)
@@ -34,20 +39,26 @@ class _Pixels:
         """Checksum of the file that it was in."""
         return self.checksum
 
+    def header(self, image_id: str) -> Header:
+        """The size that all have."""
+        height, width = self.pixels.shape[1:3]
+        return Header(width, height)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Cifar100(Dataset):
-    """CIFAR-100 in its own files: 32 x 32 pixels, 100 fine classes, in the files' order."""
+class Cifar100(SplitDataset):
+    """CIFAR-100 in its own files or as a Hugging Face data set: 32 x 32 pixels, 100 fine classes, in their order."""
 
     name: str = "cifar100"
-    root: str | None = None
-    """The folder with `train`, `test` and `meta`; by default `cifar-100-python` under $SEMRSM_DATA."""
     split: str = "test"
     """Split: train or test. `semrsm train` takes train."""
 
+    folder = "cifar-100-python"
+    layouts = ("", "cifar-100-python")
+
     def images(self, cache: Path) -> Images:
         """The images of the split; each is a group of its own."""
-        return self.classified(self.split).images
+        return self.classified(self.split).images if self.hub is None else super().images(cache)
 
     def training_set(self, cache: Path, val_fraction: float) -> TrainingSet:
         """The training images with their fine classes, some of each kept for validation."""
@@ -59,14 +70,15 @@ class Cifar100(Dataset):
         Raises:
             SemrsmError: There is no such split, a file is missing, or it is not the published one.
         """
+        if self.hub is not None:
+            return hub_classified(self.name, self.hub, split, label=_FINE_LABEL, on_error=self.on_error)
         from torchvision.datasets import CIFAR100
 
         published = {"train": CIFAR100.train_list, "test": CIFAR100.test_list}
         if split not in published:
             raise SemrsmError(f"{self.name} has no split {split!r}; it holds {', '.join(published)}")
-        folder = dataset_root(self.root, _FOLDER)
-        folder = folder / _FOLDER if (folder / _FOLDER).is_dir() else folder
-
+        root = self.place()
+        folder = root / self.folder if (root / self.folder).is_dir() else root
         asked_for = {name: files if name == split else [] for name, files in published.items()}
 
         class OneSplit(CIFAR100):  # type: ignore[misc]

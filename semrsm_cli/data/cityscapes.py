@@ -14,7 +14,7 @@ from semrsm_cli.data.content import Files
 from semrsm_cli.data.dataset import RetrievalDataset
 from semrsm_cli.data.folders import image_paths
 from semrsm_cli.data.images import Images, dataset_root, opened
-from semrsm_cli.data.sets import LabelledImages, Metric
+from semrsm_cli.data.sets import LabelledImages, Metric, ResampleBy
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.rsm.threads import available_cores
 
@@ -76,6 +76,11 @@ class Cityscapes(RetrievalDataset):
     def scored_by(self) -> Metric:
         """How a neighbour is scored: by the classes that are present."""
         return Metric.presence_iou
+
+    @property
+    def independent(self) -> ResampleBy:
+        """What intervals resample: sequences, since the validation images show three cities only."""
+        return ResampleBy.video
 
     def place(self) -> Path:
         """Where the folder lies."""

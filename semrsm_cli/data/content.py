@@ -10,7 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from semrsm_cli.data.images import Images, Reader, decode, read_bytes
+from semrsm_cli.data.headers import Header
+from semrsm_cli.data.images import Images, Reader, decode, header_of, read_bytes
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.rsm.threads import available_cores
 
@@ -75,6 +76,10 @@ class Files:
         """Hash of the file's bytes."""
         return hash_file(self.root / image_id)
 
+    def header(self, image_id: str) -> Header:
+        """What the file `image_id` says of its picture."""
+        return header_of(self.root / image_id, str(self.root / image_id))
+
 
 @dataclass(frozen=True)
 class _Pinned:
@@ -96,6 +101,10 @@ class _Pinned:
     def version_key(self, image_id: str, hash_file: HashFile = hash_file) -> str:
         """The version key that it had."""
         return self.keys[image_id]
+
+    def header(self, image_id: str) -> Header:
+        """What is said of the picture now."""
+        return self.reader.header(image_id)
 
 
 def pin(images: Images, hash_file: HashFile = hash_file) -> Images:

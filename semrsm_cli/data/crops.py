@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from semrsm_cli.data.content import HashFile, hash_file
+from semrsm_cli.data.headers import Header
 from semrsm_cli.data.images import Images, Reader
 from semrsm_cli.errors import SemrsmError
 
@@ -35,6 +36,10 @@ class _Crops:
     def version_key(self, image_id: str, hash_file: HashFile = hash_file) -> str:
         """The image's version key, and how it is cropped."""
         return f"{self.reader.version_key(image_id.split('/', 2)[2], hash_file)} {self.size} {self.crop}"
+
+    def header(self, image_id: str) -> Header:
+        """The crop's size; turned is what the image is."""
+        return replace(self.reader.header(image_id.split("/", 2)[2]), width=self.crop, height=self.crop)
 
 
 def crop_pairs(images: Images, batches: Sequence[Sequence[int]], *, size: int, crop: int) -> Images:
@@ -71,6 +76,10 @@ class _Squares:
     def version_key(self, image_id: str, hash_file: HashFile = hash_file) -> str:
         """The image's version key, and the square's size."""
         return f"{self.reader.version_key(image_id, hash_file)} {self.size}"
+
+    def header(self, image_id: str) -> Header:
+        """The square's size; turned is what the image is."""
+        return replace(self.reader.header(image_id), width=self.size, height=self.size)
 
 
 def resized_squares(images: Images, size: int) -> Images:

@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
-from semrsm_cli.data.images import Images, OnError, with_readable
-from semrsm_cli.data.sets import LabelledImages, Metric, RetrievalSet, TrainingSet
+from semrsm_cli.data.images import ImageOrder, Images, OnError, with_readable
+from semrsm_cli.data.sets import LabelledImages, Metric, ResampleBy, RetrievalSet, TrainingSet
 from semrsm_cli.data.split import draw_split, make_retrieval_set, read_split
 from semrsm_cli.errors import ConfigError
 
@@ -21,6 +21,11 @@ class Dataset(ABC):
     on_error: OnError = OnError.stop
     """What to do with an image file that cannot be read: `stop`, or `skip` and count it."""
 
+    @property
+    def independent(self) -> ResampleBy:
+        """What intervals resample: queries of one scene are not independent of each other."""
+        return ResampleBy.scene
+
     @abstractmethod
     def images(self, cache: Path) -> Images:
         """The images, each with the group that it belongs to.
@@ -35,12 +40,13 @@ class Dataset(ABC):
             SemrsmError: They are missing, or cannot be read.
         """
 
-    def retrieval_set(self, cache: Path, seed: int) -> RetrievalSet:
+    def retrieval_set(self, cache: Path, seed: int, order: ImageOrder = ImageOrder.drawn) -> RetrievalSet:
         """Queries and a database to look for them in, with what their images show.
 
         Args:
             cache: Folder that keeps what a set has to make first.
             seed: Seed of the draw.
+            order: In which order the images of each side are, unless a file of ids tells it.
 
         Returns:
             Both sides, and how a neighbour is scored.
@@ -81,7 +87,7 @@ class RetrievalDataset(Dataset):
     n_database: int | None = None
     """Number of database images; by default all that are no queries."""
     split_file: str | None = None
-    """File of ids to use instead of drawing, as a run leaves it in tables/draw.csv."""
+    """File of ids to use instead of drawing, in its order, as a run leaves it in tables/draw.csv."""
 
     @property
     def scored_by(self) -> Metric:
@@ -114,12 +120,13 @@ class RetrievalDataset(Dataset):
         """Do what is done for those images only that were drawn: by default, leave out what cannot be read."""
         return side.readable(self.on_error)
 
-    def retrieval_set(self, cache: Path, seed: int) -> RetrievalSet:
+    def retrieval_set(self, cache: Path, seed: int, order: ImageOrder = ImageOrder.drawn) -> RetrievalSet:
         """Queries and a database to look for them in: drawn, or those that `split_file` names."""
         labelled = self.labelled_images(cache)
         if self.split_file:
             split = read_split(self.split_file)
         else:
             queries, database = self.sides(labelled.images)
-            split = draw_split(queries, database, n_queries=self.n_queries, n_database=self.n_database, seed=seed)
+            numbers = {"n_queries": self.n_queries, "n_database": self.n_database}
+            split = draw_split(queries, database, **numbers, seed=seed, order=order)
         return make_retrieval_set(labelled, split, self.scored_by, self.complete)

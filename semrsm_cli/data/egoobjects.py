@@ -1,7 +1,7 @@
 """EgoObjects in its own files: scenes, each filmed in several videos under other conditions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from semrsm_cli.data.annotations import (
 )
 from semrsm_cli.data.content import HashFile, hash_file, read_picture
 from semrsm_cli.data.dataset import RetrievalDataset
-from semrsm_cli.data.images import Images, OnError, dataset_root
+from semrsm_cli.data.headers import Header
+from semrsm_cli.data.images import ImageOrder, Images, OnError, dataset_root, header_of
 from semrsm_cli.data.sets import LabelledImages, RetrievalSet
 from semrsm_cli.errors import SemrsmError
 
@@ -83,6 +84,12 @@ class _Frames:
         """Hash of the file's bytes, and the size."""
         return f"{hash_file(self.path(image_id))} {self.size}"
 
+    def header(self, image_id: str) -> Header:
+        """The size that the file's picture is resized to, or its own; turned is what the file is."""
+        path = self.path(image_id)
+        header = header_of(path, str(path))
+        return header if self.size is None else replace(header, width=self.size[0], height=self.size[1])
+
     def path(self, image_id: str) -> Path:
         """Where the file lies; if nowhere, where it ought to lie."""
         url = self.urls[image_id]
@@ -111,9 +118,9 @@ class EgoObjects(ImageFilter, RetrievalDataset):
         place = dataset_root(self.root, "egoobjects")
         return read_egoobjects(self.name, place, self, size=(self.width, self.height))
 
-    def retrieval_set(self, cache: Path, seed: int) -> RetrievalSet:
+    def retrieval_set(self, cache: Path, seed: int, order: ImageOrder = ImageOrder.drawn) -> RetrievalSet:
         """Queries and database images that share none; all must be there, unless what is missing may be skipped."""
-        retrieval = super().retrieval_set(cache, seed)
+        retrieval = super().retrieval_set(cache, seed, order)
         if self.on_error is OnError.stop:
             _require_files(retrieval.queries.images, retrieval.database.images)
         return retrieval

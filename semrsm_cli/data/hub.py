@@ -1,19 +1,22 @@
 """Images in Hugging Face data sets: on the hub, in its cache, or in a local copy."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from semrsm_cli.data.content import HashFile, hash_bytes, hash_file, read_picture
 from semrsm_cli.data.folders import split_aliases
-from semrsm_cli.data.images import Images, OnError, decode, with_readable
+from semrsm_cli.data.headers import Header
+from semrsm_cli.data.images import Images, OnError, decode, header_of, with_readable
+from semrsm_cli.data.sets import ClassifiedImages
 from semrsm_cli.errors import SemrsmError
 
-__all__ = ["hub_images"]
+__all__ = ["hub_classified", "hub_images"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,13 @@ class _Rows:
         """Hash of the encoded picture."""
         row = self.row(image_id)
         return hash_file(Path(row["path"])) if row["bytes"] is None else hash_bytes(row["bytes"])
+
+    def header(self, image_id: str) -> Header:
+        """What the encoded picture, or its file, says of it."""
+        row = self.row(image_id)
+        if row["bytes"] is None:
+            return header_of(row["path"], str(row["path"]))
+        return header_of(BytesIO(row["bytes"]), f"{self.source} {image_id}")
 
     def row(self, image_id: str) -> dict[str, Any]:
         """The encoded picture: `bytes`, or else the `path` of a file."""
@@ -59,10 +69,52 @@ def hub_images(name: str, hub: str, split: str, *, on_error: OnError = OnError.s
     Raises:
         SemrsmError: The data set, its split or its images cannot be had.
     """
-    folder = Path(hub).expanduser()
-    rows, split_name = _load_split(folder if folder.is_dir() else _fetch(hub, split), split, hub)
+    rows, split_name = _load_split(hub, split)
+    return with_readable(_images_of(name, hub, rows, split_name), on_error)
+
+
+def hub_classified(
+    name: str, hub: str, split: str, *, label: str = "label", on_error: OnError = OnError.stop
+) -> ClassifiedImages:
+    """The images of one split of a Hugging Face data set, with their classes.
+
+    Args:
+        name: Name of the set, as in tables.
+        hub: Id on the hub or a local folder, as `hub_images` takes it.
+        split: Name of the split.
+        label: Column of the classes, which must tell their names.
+        on_error: What to do with broken images.
+
+    Returns:
+        The images; their classes have the names and the order that the data set gives them.
+
+    Raises:
+        SemrsmError: As `hub_images`, or the column is missing, has no names, or lacks the class of an image.
+    """
+    import datasets
+
+    rows, split_name = _load_split(hub, split)
+    feature = rows.features.get(label)
+    if not isinstance(feature, datasets.ClassLabel):
+        kinds = ", ".join(name for name, kind in rows.features.items() if isinstance(kind, datasets.ClassLabel))
+        raise SemrsmError(
+            f"{hub} has no column {label!r} with names of classes (its columns of that kind: {kinds or 'none'}); give "
+            "another data set, or the images in folders by dataset.root"
+        )
+    labels = np.asarray([-1 if value is None else value for value in rows[label]], np.int64)
+    if (labels < 0).any():
+        raise SemrsmError(f"{hub} has no class for {(labels < 0).sum()} images of {split_name}; train on another split")
+    whole = ClassifiedImages(_images_of(name, hub, rows, split_name), tuple(feature.names), labels)
+    images = with_readable(whole.images, on_error)
+    readable = set(images.ids)
+    kept = whole.select([i for i, image_id in enumerate(whole.images.ids) if image_id in readable])
+    return replace(kept, images=images)
+
+
+def _images_of(name: str, hub: str, rows: Any, split_name: str) -> Images:
+    """The images in the rows of a split, each a group of its own."""
     ids = tuple(f"{split_name}/{row:08d}" for row in range(len(rows)))
-    return with_readable(Images(name, ids, ids, _Rows(rows, hub)), on_error)
+    return Images(name, ids, ids, _Rows(_encoded(rows, hub), hub))
 
 
 def _fetch(hub: str, split: str) -> Path:
@@ -86,28 +138,32 @@ def _fetch(hub: str, split: str) -> Path:
         ) from error
 
 
-def _load_split(folder: Path, split: str, source: str) -> tuple[Any, str]:
-    """The rows of a split with a column `image` of encoded pictures, and the name that the split goes by."""
+def _load_split(source: str, split: str) -> tuple[Any, str]:
+    """The rows of a split with all their columns, and the name that the split goes by."""
     import datasets
 
+    folder = Path(source).expanduser()
+    folder = folder if folder.is_dir() else _fetch(source, split)
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     try:
         if any((folder / name).is_file() for name in ("dataset_dict.json", "state.json")):
             rows, split_name = _saved_split(datasets.load_from_disk(str(folder)), split, source)
         else:
-            files = datasets.load_dataset_builder(str(folder)).config.data_files or {}
+            builder = datasets.load_dataset_builder(str(folder))
+            files = builder.config.data_files or {}
             split_name = _choose(split, [str(name) for name in files], source)
             # only the files of this split, or all of them would be copied into the cache
             rows = datasets.load_dataset(
                 str(folder),
                 data_files={split_name: list(files[split_name])},
                 split=split_name,
+                features=builder.info.features,  # of its card; with files named one by one it would not be read
                 verification_mode="no_checks",
             )
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise SemrsmError(f"{source} cannot be read as a data set: {' '.join(str(error).split())}") from error
-    return _encoded(rows, source), split_name
+    return rows, split_name
 
 
 def _saved_split(saved: Any, split: str, source: str) -> tuple[Any, str]:

@@ -8,23 +8,26 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from semrsm_cli.data.headers import Header, read_header
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.rsm.threads import available_cores
 
 __all__ = [
     "MAX_PIXELS",
+    "ImageOrder",
     "Images",
     "OnError",
     "Reader",
     "dataset_root",
     "decode",
+    "header_of",
     "open_image",
     "opened",
     "read_bytes",
@@ -47,6 +50,17 @@ class OnError(StrEnum):
     skip = "skip"
 
 
+class ImageOrder(StrEnum):
+    """In which order images are taken: `drawn` at random, or as in the set's own `files`, by scene or class."""
+
+    drawn = "drawn"
+    files = "files"
+
+    def arrange(self, indices: Sequence[int]) -> list[int]:
+        """Indices into a set that were drawn, in this order."""
+        return list(indices) if self is ImageOrder.drawn else sorted(indices)
+
+
 class Reader(Protocol):
     """Where the pictures of a set come from; picklable, so that loader processes can hold it."""
 
@@ -59,6 +73,10 @@ class Reader(Protocol):
 
     def version_key(self, image_id: str, hash_file: Callable[[Path], str] = ...) -> str:
         """A text that changes when the picture does, had without decoding it; `hash_file` hashes a file's bytes."""
+        ...
+
+    def header(self, image_id: str) -> Header:
+        """The picture's size as `read` gives it, and whether EXIF turns it, had without decoding it."""
         ...
 
 
@@ -97,16 +115,30 @@ class Images:
         """The images at `indices`, in that order."""
         return replace(self, ids=tuple(self.ids[i] for i in indices), groups=tuple(self.groups[i] for i in indices))
 
-    def draw(self, n: int, seed: int) -> "Images":
-        """Draw n different images, kept in their order.
+    def draw(self, n: int | None, seed: int, order: ImageOrder = ImageOrder.drawn) -> "Images":
+        """Draw n different images, in the random order of the draw or in their own; which they are is the same.
+
+        The ids decide both, not how the disk lists the files: a set's own order follows from them.
+
+        Args:
+            n: How many; None takes all.
+            seed: Seed of the draw.
+            order: In which order they are returned.
 
         Raises:
             SemrsmError: The set holds fewer than n images.
         """
+        n = len(self) if n is None else n
         if n > len(self):
             raise SemrsmError(f"{n} images are asked for, but {self.name} holds {len(self)}; ask for fewer")
         chosen = np.random.default_rng(seed).choice(len(self), size=n, replace=False)
-        return self.select(sorted(chosen.tolist()))
+        return self.select(order.arrange(chosen.tolist()))
+
+    @cached_property
+    def headers(self) -> tuple[Header, ...]:
+        """Size of every picture, and whether EXIF turns it; none is decoded. SemrsmError if a file is no image."""
+        with ThreadPoolExecutor(available_cores()) as threads:
+            return tuple(threads.map(self.reader.header, self.ids))
 
     def fingerprint(self) -> str:
         """Hash of the ids and of every picture's version key, for the key under which results are stored."""
@@ -174,6 +206,12 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise SemrsmError(f"{path} cannot be read: {_reason(error)}; {_REMEDY}") from error
+
+
+def header_of(source: Path | str | BinaryIO, name: str) -> Header:
+    """What an image in a file or a stream says of itself before it is decoded; errors call it `name`."""
+    with opened(source, name) as image:
+        return read_header(image)
 
 
 @contextmanager

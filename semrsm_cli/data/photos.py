@@ -10,6 +10,7 @@ from PIL import Image
 from semrsm_cli.checks import require_at_least
 from semrsm_cli.data.content import HashFile, hash_file
 from semrsm_cli.data.dataset import Dataset
+from semrsm_cli.data.headers import Header
 from semrsm_cli.data.images import Images
 from semrsm_cli.data.photographs import Box, photograph, read_once
 
@@ -49,6 +50,11 @@ class _Regions:
         """Hash of the photograph's bytes, and the region's edges."""
         path, box = self.boxes[image_id]
         return f"{hash_file(path)} {box}"
+
+    def header(self, image_id: str) -> Header:
+        """The region's size."""
+        _, (left, upper, right, lower) = self.boxes[image_id]
+        return Header(right - left, lower - upper)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from semrsm_cli.data.annotations import ANNOTATIONS
 from semrsm_cli.data.content import HashFile, hash_file, read_cached
 from semrsm_cli.data.dataset import RetrievalDataset
 from semrsm_cli.data.egoobjects import ImageFilter, read_egoobjects
+from semrsm_cli.data.headers import Header
 from semrsm_cli.data.images import Images
 from semrsm_cli.data.objects import OBJECTS
 from semrsm_cli.data.render import SceneSpec, render
@@ -85,6 +86,12 @@ class _BoxedObjects:
         """Hash of the image's bytes, and the box."""
         name, box = self.boxes[image_id]
         return f"{hash_file(self.root / 'images' / name)} {box}"
+
+    def header(self, image_id: str) -> Header:
+        """The square's size."""
+        name, (_, _, width, height) = self.boxes[image_id]
+        side = min(max(width, height), *_frame(self.root / "images" / name)[0].size)
+        return Header(side, side)
 
 
 _frame = read_cached(maxsize=1024)

@@ -15,6 +15,7 @@ __all__ = [
     "ClassifiedImages",
     "LabelledImages",
     "Metric",
+    "ResampleBy",
     "RetrievalSet",
     "RetrievalSplit",
     "TrainingSet",
@@ -29,6 +30,14 @@ class Metric(StrEnum):
 
     count_f1 = "count_f1"
     presence_iou = "presence_iou"
+
+
+class ResampleBy(StrEnum):
+    """What stays together where intervals resample queries: those of a `scene`, of a `video`, or each `query` alone."""
+
+    scene = "scene"
+    video = "video"
+    query = "query"
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,16 @@ class LabelledImages:
         """Which scene each image shows; several videos may show one."""
         return self.images.groups
 
+    def groups_by(self, unit: ResampleBy) -> tuple[str, ...]:
+        """Which scene or video each image belongs to, or which image it is."""
+        match unit:
+            case ResampleBy.scene:
+                return self.scenes
+            case ResampleBy.video:
+                return self.videos
+            case ResampleBy.query:
+                return self.images.ids
+
     def select(self, indices: Sequence[int]) -> "LabelledImages":
         """The images at `indices`, in that order, with what is known of them."""
         return replace(
@@ -83,7 +102,7 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class RetrievalSplit:
-    """Ids of the queries and of the database, each in the order of their set."""
+    """Ids of the queries and of the database, in the order in which they are compared."""
 
     queries: tuple[str, ...]
     database: tuple[str, ...]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from semrsm_cli.data.images import Images
+from semrsm_cli.data.images import ImageOrder, Images
 from semrsm_cli.data.sets import ClassifiedImages, LabelledImages, Metric, RetrievalSet, RetrievalSplit, TrainingSet
 from semrsm_cli.data.tables import read_csv
 from semrsm_cli.errors import SemrsmError
@@ -24,34 +24,45 @@ __all__ = [
 
 
 def draw_split(
-    queries: Images, database: Images, *, n_queries: int | None, n_database: int | None, seed: int
+    queries: Images,
+    database: Images,
+    *,
+    n_queries: int | None,
+    n_database: int | None,
+    seed: int,
+    order: ImageOrder = ImageOrder.drawn,
 ) -> RetrievalSplit:
     """Draw queries and database images, each from images of its own, or both from the same.
 
     Args:
         queries: The images that may be queries.
         database: Those that may be in the database. If they are the same images, a side takes none of the other's: the
-            queries of a seed do not depend on `n_database`, and a larger database holds the smaller one.
+            queries of a seed do not depend on `n_database`, and a larger database begins with the smaller one.
         n_queries: Number of queries; None takes all, or what the database leaves.
         n_database: Number of database images; None takes all, or what the queries leave. With None for both numbers
             every image of a common set is looked for among all.
-        seed: Seed of the draw.
+        seed: Seed of the draw, and of its order where all are taken.
+        order: In which order the images of each side are.
 
     Returns:
-        The ids of each side, in the order of its set.
+        The ids of each side.
 
     Raises:
         SemrsmError: There are fewer images than asked for.
     """
     if queries.ids == database.ids:
-        return _draw_disjoint(queries, n_queries, n_database, seed)
+        return _draw_from_one(queries, n_queries, n_database, seed, order)
     sides = ((queries, n_queries), (database, n_database))
-    return RetrievalSplit(*(images.ids if n is None else images.draw(n, seed).ids for images, n in sides))
+    return RetrievalSplit(*(images.draw(n, seed, order).ids for images, n in sides))
 
 
-def _draw_disjoint(images: Images, n_queries: int | None, n_database: int | None, seed: int) -> RetrievalSplit:
+def _draw_from_one(
+    images: Images, n_queries: int | None, n_database: int | None, seed: int, order: ImageOrder
+) -> RetrievalSplit:
+    """Both sides from the same images."""
     if n_queries is None and n_database is None:
-        return RetrievalSplit(images.ids, images.ids)
+        every = images.draw(None, seed, order).ids
+        return RetrievalSplit(every, every)
     least = [1 if n is None else n for n in (n_queries, n_database)]
     if min(least) < 1 or sum(least) > len(images):
         asked = ["some" if n is None else str(n) for n in (n_queries, n_database)]
@@ -59,10 +70,10 @@ def _draw_disjoint(images: Images, n_queries: int | None, n_database: int | None
             f"{asked[0]} queries and {asked[1]} database images are asked for, at least one of each and all different, "
             f"but {images.name} holds {len(images)} images; change n_queries or n_database"
         )
-    order = np.random.default_rng(seed).permutation(len(images)).tolist()
+    drawn = np.random.default_rng(seed).permutation(len(images)).tolist()
     start = len(images) - least[1] if n_queries is None else n_queries
-    sides = (order[:start], order[start:][:n_database])
-    return RetrievalSplit(*(tuple(images.ids[i] for i in sorted(side)) for side in sides))
+    sides = (drawn[:start], drawn[start:][:n_database])
+    return RetrievalSplit(*(tuple(images.ids[i] for i in order.arrange(side)) for side in sides))
 
 
 def make_retrieval_set(

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from semrsm_cli.data.dataset import Dataset
 from semrsm_cli.data.folders import SPLITS, images_in, split_folder, split_folders
-from semrsm_cli.data.hub import hub_images
+from semrsm_cli.data.hub import hub_classified, hub_images
 from semrsm_cli.data.images import Images, dataset_root
 from semrsm_cli.data.sets import TrainingSet
-from semrsm_cli.errors import ConfigError, SemrsmError
+from semrsm_cli.errors import SemrsmError
 
 __all__ = ["SplitDataset"]
 
@@ -19,7 +19,7 @@ class SplitDataset(Dataset):
     """Training, validation and test images in folders, or as a Hugging Face data set."""
 
     root: str | None = None
-    """The folder; by default `imagenet` or `tiny-imagenet-200` under $SEMRSM_DATA."""
+    """The folder; by default `imagenet`, `tiny-imagenet-200` or `cifar-100-python` under $SEMRSM_DATA."""
     split: str = "val"
     """Split: train, val or test."""
     hub: str | None = None
@@ -46,7 +46,8 @@ class SplitDataset(Dataset):
     def training_set(self, cache: Path, val_fraction: float) -> TrainingSet:
         """The training and the validation images with their classes."""
         if self.hub is not None:
-            raise ConfigError(f"training reads {self.name} from its own folders; give dataset.root, not dataset.hub")
+            splits = (hub_classified(self.name, self.hub, split, on_error=self.on_error) for split in ("train", "val"))
+            return TrainingSet(*splits)
         return self.classified_splits(self.place())
 
     def classified_splits(self, root: Path) -> TrainingSet:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from semrsm_cli.matching.lanes import LANES
 
-__all__ = ["MAX_MATRIX_BYTES", "PRODUCT_BYTES", "Affinities", "pad_tail"]
+__all__ = ["MAX_MATRIX_BYTES", "PRODUCT_BYTES", "Affinities", "max_similarity", "pad_tail"]
 
 MAX_MATRIX_BYTES = 256 * 2**20  # of an affinity that is built; beyond, computing it anew is as quick
 PRODUCT_BYTES = 4 * 2**20  # of the matrix product that is matched while it is in the cache
@@ -34,6 +35,12 @@ class Affinities:
         """Whether one pair's affinity is too large to be built."""
         s, t = self.left.shape[1], self.right.shape[1]
         return self.given is None and s * t * self.dtype.itemsize > MAX_MATRIX_BYTES
+
+    @cached_property
+    def max_similarity(self) -> float:
+        """`max_similarity` of the affinity that is given."""
+        assert self.given is not None
+        return max_similarity(self.given)
 
     def select(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> "Affinities":
         """Those of some positions: `rows` [r, .] of each image on the left, `columns` [q, .] of each on the right."""
@@ -74,3 +81,8 @@ def pad_tail(affinity: NDArray[Any]) -> NDArray[Any]:
     padded = np.zeros(flat.size + LANES, flat.dtype)
     padded[: flat.size] = flat
     return padded
+
+
+def max_similarity(affinity: NDArray[Any]) -> float:
+    """MaxSim, `min(sum_i max_j A_ij, sum_j max_i A_ij)`: no matching of the affinity [s, s] exceeds it."""
+    return float(min(affinity.max(1).sum(dtype=np.float64), affinity.max(0).sum(dtype=np.float64)))

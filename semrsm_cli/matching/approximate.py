@@ -1,9 +1,9 @@
 """The approximations of Appendix F for every pair of a tile: Batch-Optimal, TopK-Greedy, Greedy, no matching at all.
 
-All but the last go by the L2 norms of the concept vectors. Each returns a value and an upper bound [r, q]. The bound
-is MaxSim of an affinity that is given, else the sum over sorted norms; Greedy and TopK-Greedy, which compute every
-affinity, take MaxSim where it is smaller. Where permutations are asked for, by `col_of_row` [r, q, s], the value is
-summed over all rows at once, in float64.
+All but the last go by the L2 norms of the concept vectors, and return the values [r, q]. Permutations and upper bounds
+cost passes of their own, and are filled in where there is room for them: `col_of_row` [r, q, s], `bound` [r, q]. The
+bound is MaxSim of an affinity that is given, else the sum over sorted norms; Greedy and TopK-Greedy, which compute
+every affinity, take MaxSim where it is smaller.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from semrsm_cli.matching.lanes import LANES
 from semrsm_cli.matching.optimal import optimum, pack
 from semrsm_cli.matching.scans import BLOCK
 
-__all__ = ["batch_optimal", "diagonal", "greedy", "max_similarity", "positionwise_inner"]
+__all__ = ["batch_optimal", "greedy", "positionwise_inner", "upper_bounds"]
 
 _Mask = NDArray[np.bool_]
 _Values = NDArray[np.float64]
@@ -26,39 +26,50 @@ _Permutations = NDArray[np.int64]
 
 
 def batch_optimal(
-    affinities: Affinities, mask: _Mask, batch: int, tolerance: float, col_of_row: _Permutations | None = None
-) -> tuple[_Values, _Values]:
+    affinities: Affinities,
+    mask: _Mask,
+    batch: int,
+    tolerance: float,
+    col_of_row: _Permutations | None = None,
+    bound: _Values | None = None,
+) -> _Values:
     """Sort the vectors by norm, cut into batches, match each batch optimally (Appendix F, 3).
 
     The order is ascending, as in the authors' code, so that a ragged last batch holds the largest norms. Of the
     affinities only those within a batch are computed.
     """
-    s = affinities.s
-    if s <= batch:
-        return optimum(affinities, mask, tolerance, col_of_row)
     sizes = _norms(affinities.left), _norms(affinities.right)
+    if bound is not None:
+        bound[:] = upper_bounds(affinities, sizes)
     rows, columns = (np.argsort(of_side, axis=1, kind="stable") for of_side in sizes)
     inner = np.zeros(mask.shape)
     matched = None if col_of_row is None else np.empty_like(col_of_row)
-    for start in range(0, s, batch):
+    for start in range(0, affinities.s, batch):
         part = affinities.select(rows[:, start : start + batch], columns[:, start : start + batch])
         of_part = None if matched is None else np.empty((*mask.shape, part.s), np.int64)
         inner += optimum(part, mask, tolerance, of_part)[0]
         if matched is not None and of_part is not None:
             matched[:, :, start : start + batch] = start + of_part
     if col_of_row is not None and matched is not None:
-        inner = _in_original_order(affinities, mask, matched, rows, columns, col_of_row)
-    return inner, _upper_bounds(affinities, *sizes)
+        _to_original_order(mask, matched, rows, columns, col_of_row)
+    return inner
 
 
 def greedy(
-    affinities: Affinities, mask: _Mask, n_exact: int, tolerance: float, col_of_row: _Permutations | None = None
-) -> tuple[_Values, _Values]:
+    affinities: Affinities,
+    mask: _Mask,
+    n_exact: int,
+    tolerance: float,
+    col_of_row: _Permutations | None = None,
+    bound: _Values | None = None,
+) -> _Values:
     """Match the `n_exact` largest norms optimally, the rest greedily (Appendix F, 2); with n_exact = 0: Greedy (1)."""
     sizes = _norms(affinities.left), _norms(affinities.right)
+    if bound is not None:
+        bound[:] = upper_bounds(affinities, sizes)
     rows, columns = (np.argsort(-of_side, axis=1, kind="stable") for of_side in sizes)
     n_exact = min(n_exact, affinities.s)
-    inner, bound = np.zeros(mask.shape), _upper_bounds(affinities, *sizes)
+    inner = np.zeros(mask.shape)
     matched = None if col_of_row is None else np.empty_like(col_of_row)
     if n_exact:
         largest = affinities.select(rows[:, :n_exact], columns[:, :n_exact])
@@ -72,20 +83,25 @@ def greedy(
     else:
         _match_rest(ordered, mask, n_exact, inner, bound, matched)
     if col_of_row is not None and matched is not None:
-        inner = _in_original_order(affinities, mask, matched, rows, columns, col_of_row)
-    return inner, bound
+        _to_original_order(mask, matched, rows, columns, col_of_row)
+    return inner
 
 
 def _match_rest(
-    ordered: Affinities, mask: _Mask, first: int, inner: _Values, bound: _Values, matched: _Permutations | None
+    ordered: Affinities,
+    mask: _Mask,
+    first: int,
+    inner: _Values,
+    bound: _Values | None,
+    matched: _Permutations | None,
 ) -> None:
     """Match the positions from `first` on, sorted by descending norm, greedily: add their value to `inner` [r, q]."""
     s = ordered.s
     permutations = np.empty((1, 1, s), np.int64) if matched is None else matched
-    of_rows = np.zeros(mask.shape)
+    of_rows = None if bound is None or ordered.given is not None else np.zeros(mask.shape)
     for block, products in ordered.blocks(mask):
         _greedy_tile(products, block, mask, first, inner, of_rows, permutations)
-        if ordered.given is None:
+        if bound is not None and of_rows is not None:
             here = np.s_[block[0] : block[1], block[2] : block[3]]
             r, q = bound[here].shape
             maxima = products[: r * s * q * s].reshape(r, s, q, s).max(axis=1)
@@ -103,15 +119,6 @@ def _match_rest_of_vectors(
         inner[i, j] += _greedy_pair(Rows(row, 0, ordered.left[i], pack(ordered.right[j])), first, permutation)
 
 
-def diagonal(affinities: Affinities, mask: _Mask, col_of_row: _Permutations | None = None) -> tuple[_Values, _Values]:
-    """No matching: every position keeps its place."""
-    bound = _upper_bounds(affinities, _norms(affinities.left), _norms(affinities.right))
-    if col_of_row is None:
-        return positionwise_inner(affinities.left, affinities.right), bound
-    col_of_row[:] = np.arange(affinities.s)
-    return _values_of(affinities, mask, col_of_row), bound
-
-
 def positionwise_inner(left: NDArray[Any], right: NDArray[Any]) -> _Values:
     """Inner products [r, q] of left [r, s, c] and right [q, s, c], each position with the same position."""
     s, c = left.shape[1:]
@@ -123,30 +130,16 @@ def positionwise_inner(left: NDArray[Any], right: NDArray[Any]) -> _Values:
     return inner
 
 
-def _in_original_order(
-    affinities: Affinities,
+def _to_original_order(
     mask: _Mask,
     matched: _Permutations,
     rows: NDArray[np.intp],
     columns: NDArray[np.intp],
     col_of_row: _Permutations,
-) -> _Values:
-    """Tell permutations of sorted positions, `rows` [r, s] and `columns` [q, s], by the original ones; their values."""
+) -> None:
+    """Tell permutations of sorted positions, `rows` [r, s] and `columns` [q, s], by the original ones."""
     for i, j in np.argwhere(mask):
         col_of_row[i, j, rows[i]] = columns[j, matched[i, j]]
-    return _values_of(affinities, mask, col_of_row)
-
-
-def _values_of(affinities: Affinities, mask: _Mask, col_of_row: _Permutations) -> _Values:
-    """What the permutations [r, q, s] are worth, without building an affinity."""
-    values = np.zeros(mask.shape)
-    for i, j in np.argwhere(mask):
-        columns = col_of_row[i, j]
-        if affinities.given is not None:
-            values[i, j] = affinities.given[np.arange(affinities.s), columns].sum(dtype=np.float64)
-        else:
-            values[i, j] = np.einsum("sc,sc->", affinities.left[i], affinities.right[j][columns], dtype=np.float64)
-    return values
 
 
 def _norms(x: NDArray[Any]) -> _Values:
@@ -154,17 +147,17 @@ def _norms(x: NDArray[Any]) -> _Values:
     return np.sqrt(np.einsum("nsc,nsc->ns", x, x, dtype=np.float64))
 
 
-def _upper_bounds(affinities: Affinities, left_norms: _Values, right_norms: _Values) -> _Values:
-    """What no matching exceeds: MaxSim of given affinities, else `sum_i |x|_(i) |y|_(i)` over sorted norms [., s]."""
+def upper_bounds(affinities: Affinities, norms: tuple[_Values, _Values] | None = None) -> _Values:
+    """What no matching exceeds [r, q]: MaxSim of given affinities, else `sum_i |x|_(i) |y|_(i)` over sorted norms.
+
+    Args:
+        affinities: Those of a tile.
+        norms: The norms [r, s] and [q, s] of its concept vectors, where they are known.
+    """
     if affinities.given is not None:
-        return np.full((1, 1), max_similarity(affinities.given))
-    a, b = (np.sort(of_side, axis=1) for of_side in (left_norms, right_norms))
+        return np.full((1, 1), affinities.max_similarity)
+    a, b = (np.sort(of_side, axis=1) for of_side in norms or (_norms(affinities.left), _norms(affinities.right)))
     return np.asarray(a @ b.T)
-
-
-def max_similarity(affinity: NDArray[Any]) -> float:
-    """MaxSim, `min(sum_i max_j A_ij, sum_j max_i A_ij)`: no matching of the affinity [s, s] exceeds it."""
-    return float(min(affinity.max(1).sum(dtype=np.float64), affinity.max(0).sum(dtype=np.float64)))
 
 
 @compiled(nogil=True)
@@ -189,7 +182,7 @@ def _greedy_pair(rows: Rows, first: int, col_of_row: Any) -> float:
 def _greedy_tile(products: Any, block: Any, mask: Any, first: int, inner: Any, of_rows: Any, col_of_row: Any) -> None:
     """Add `_greedy_pair` of all pairs of a block to `inner` [r, q], and the sum of each row's best to `of_rows` [r, q].
 
-    See `solve_tile` for the other arguments.
+    `of_rows` may be None. See `_solve_tile` for the other arguments.
     """
     first_row, last_row, first_column, last_column = block
     s = col_of_row.shape[2]
@@ -202,6 +195,7 @@ def _greedy_tile(products: Any, block: Any, mask: Any, first: int, inner: Any, o
             if mask[i, j]:
                 rows = Rows(products[(i - first_row) * s * stride + (j - first_column) * s :], stride, None, None)
                 inner[i, j] += _greedy_pair(rows, first, col_of_row[kept * i, kept * j])
-                for row in range(s):
-                    best, _, _ = scan_row(rows, free, row, 0, free.shape[0])
-                    of_rows[i, j] += best
+                if of_rows is not None:
+                    for row in range(s):
+                        best, _, _ = scan_row(rows, free, row, 0, free.shape[0])
+                        of_rows[i, j] += best

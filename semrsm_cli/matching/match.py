@@ -1,19 +1,29 @@
-"""Every matching method by name, behind one function."""
+"""Every matching method by name, behind one function, and its three steps: check the pair, permute, assess."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from semrsm_cli.matching import solvers
-from semrsm_cli.matching.affinities import Affinities
-from semrsm_cli.matching.approximate import batch_optimal, diagonal, greedy, max_similarity
+from semrsm_cli.matching.affinities import Affinities, max_similarity
+from semrsm_cli.matching.approximate import batch_optimal, greedy, positionwise_inner, upper_bounds
 from semrsm_cli.matching.optimal import optimum
 
-__all__ = ["Matching", "Method", "check_settings", "match", "match_tile"]
+__all__ = [
+    "Matching",
+    "Method",
+    "Permutation",
+    "assess",
+    "check_pair",
+    "check_settings",
+    "match",
+    "match_tile",
+    "permute",
+]
 
 _ONE_PAIR = np.ones((1, 1), bool)
 
@@ -53,7 +63,15 @@ class Matching:
     """What no matching exceeds."""
 
 
-_BY_NORM = frozenset({Method.batch_optimal, Method.topk_greedy, Method.greedy})
+class Permutation(NamedTuple):
+    """For each position [s] its partner; value and bound, where what finds the permutation tells them too."""
+
+    col_of_row: NDArray[np.int64]
+    certificate: tuple[float, float] | None = None
+
+
+_GREEDY = frozenset({Method.topk_greedy, Method.greedy})
+_BY_NORM = _GREEDY | {Method.batch_optimal}
 _EXACT = frozenset({Method.scipy, Method.ortools, Method.lapjv, Method.lapx, Method.lapcpp})
 _SOLVERS: dict[Method, Callable[[NDArray[Any]], NDArray[np.int64]]] = {
     Method.scipy: solvers.scipy,
@@ -106,13 +124,79 @@ def match(
     """
     name = Method(method)
     check_settings(tolerance, batch, n_exact)
+    if name in _BY_NORM and (x is None or y is None):
+        raise ValueError(f"{name} goes by the norms of the concept vectors: give x and y [s, c]")
+    pair = check_pair(affinity, x, y)
+    if name in _SOLVERS and pair.given is None:
+        pair = Affinities(pair.left, pair.right, pair.of_pair(0, 0))
+    return assess(pair, name, permute(pair, name, tolerance=tolerance, batch=batch, n_exact=n_exact))
+
+
+def check_pair(affinity: ArrayLike | None, x: ArrayLike | None = None, y: ArrayLike | None = None) -> Affinities:
+    """The first step of `match`: the affinity [s, s] and the concept vectors x and y [s, c] of a pair, checked.
+
+    Returns:
+        A tile of this pair; its vectors have no channels where x and y are not given.
+
+    Raises:
+        ValueError: As `match`.
+    """
     given = None if affinity is None else _check_array(affinity, "affinity")
-    left, right = _vectors(name, given, x, y)
-    col_of_row = np.empty((1, 1, len(left)), np.int64)
-    inner, bound = match_tile(
-        Affinities(left[None], right[None], given), _ONE_PAIR, name, tolerance, batch, n_exact, col_of_row
-    )
-    return Matching(col_of_row[0, 0], float(inner[0, 0]), float(bound[0, 0]))
+    if x is None or y is None:
+        if given is None:
+            raise ValueError("there is nothing to match: give an affinity [s, s], or x and y [s, c]")
+        left = right = np.empty((len(given), 0), given.dtype)
+    else:
+        left, right = _check_array(x, "x"), _check_array(y, "y")
+        left, right = (v.astype(np.result_type(left, right), copy=False) for v in (left, right))
+        if left.shape != right.shape:
+            raise ValueError(f"x and y must have the same positions and channels, got {left.shape} and {right.shape}")
+    if given is not None and given.shape != (len(left), len(left)):
+        raise ValueError(f"the affinity must be square with a row per position, got {given.shape} for {len(left)}")
+    return Affinities(left[None], right[None], given)
+
+
+def permute(pair: Affinities, method: Method, *, tolerance: float, batch: int, n_exact: int) -> Permutation:
+    """The second step of `match`, and all that finding a permutation takes: norms and their order belong to it.
+
+    Args:
+        pair: What `check_pair` gives; the solvers of others need its affinity.
+        method: As in `match`, like the rest.
+        tolerance: The largest certified gap of `optimal`.
+        batch: Positions in a batch of `batch_optimal`.
+        n_exact: Positions that `topk_greedy` matches optimally.
+    """
+    if method is Method.diagonal:
+        return Permutation(np.arange(pair.s))
+    if method in _SOLVERS:
+        return Permutation(_SOLVERS[method](pair.of_pair(0, 0)))
+    col_of_row = np.empty((1, 1, pair.s), np.int64)
+    certificate = None
+    if method in _GREEDY:
+        greedy(pair, _ONE_PAIR, n_exact if method is Method.topk_greedy else 0, tolerance, col_of_row)
+    elif method is Method.batch_optimal and batch < pair.s:
+        batch_optimal(pair, _ONE_PAIR, batch, tolerance, col_of_row)
+    else:
+        value, bound = optimum(pair, _ONE_PAIR, tolerance, col_of_row)
+        certificate = float(value[0, 0]), float(bound[0, 0])
+    return Permutation(col_of_row[0, 0], certificate)
+
+
+def assess(pair: Affinities, method: Method, permutation: Permutation) -> Matching:
+    """The third step of `match`: what the permutation is worth, summed in float64, and what no matching exceeds."""
+    col_of_row, certificate = permutation
+    if certificate is not None:
+        return Matching(col_of_row, *certificate)
+    if pair.given is None:
+        value = float(np.einsum("sc,sc->", pair.left[0], pair.right[0][col_of_row], dtype=np.float64))
+    else:
+        value = float(pair.given[np.arange(pair.s), col_of_row].sum(dtype=np.float64))
+    if method in _EXACT:
+        return Matching(col_of_row, value, value)
+    bound = float(upper_bounds(pair)[0, 0])
+    if method in _GREEDY and pair.given is None and not pair.exceed_memory:
+        bound = min(bound, max_similarity(pair.of_pair(0, 0)))
+    return Matching(col_of_row, value, max(value, bound))
 
 
 def match_tile(
@@ -122,61 +206,38 @@ def match_tile(
     tolerance: float,
     batch: int,
     n_exact: int,
-    col_of_row: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Values and upper bounds [r, q] of all pairs of the mask; their permutations go to `col_of_row` [r, q, s].
+    """Values and upper bounds [r, q] of all pairs of the mask, without permutations; those of others mean nothing.
 
-    The values of other pairs mean nothing. The settings are those of `match`.
+    The settings are those of `match`.
     """
+    bound = np.zeros(mask.shape)
     match method:
-        case Method.optimal:
-            return optimum(affinities, mask, tolerance, col_of_row)
-        case Method.batch_optimal:
-            inner, bound = batch_optimal(affinities, mask, batch, tolerance, col_of_row)
+        case Method.batch_optimal if batch < affinities.s:
+            inner = batch_optimal(affinities, mask, batch, tolerance, bound=bound)
+        case Method.optimal | Method.batch_optimal:
+            return optimum(affinities, mask, tolerance)
         case Method.topk_greedy:
-            inner, bound = greedy(affinities, mask, n_exact, tolerance, col_of_row)
+            inner = greedy(affinities, mask, n_exact, tolerance, bound=bound)
         case Method.greedy:
-            inner, bound = greedy(affinities, mask, 0, tolerance, col_of_row)
+            inner = greedy(affinities, mask, 0, tolerance, bound=bound)
         case Method.diagonal:
-            inner, bound = diagonal(affinities, mask, col_of_row)
+            inner, bound = positionwise_inner(affinities.left, affinities.right), upper_bounds(affinities)
         case _:
-            inner, bound = _external_solver(affinities, mask, Method(method), col_of_row)
+            inner, bound = _external_solver(affinities, mask, Method(method))
     return inner, np.maximum(inner, bound)
 
 
 def _external_solver(
-    affinities: Affinities, mask: NDArray[np.bool_], method: Method, col_of_row: NDArray[np.int64] | None
+    affinities: Affinities, mask: NDArray[np.bool_], method: Method
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The solvers of others, which know no tiles."""
     inner, bound = np.zeros(mask.shape), np.zeros(mask.shape)
     for i, j in np.argwhere(mask):
-        affinity = affinities.of_pair(i, j)
-        columns = _SOLVERS[method](affinity)
-        inner[i, j] = affinity[np.arange(affinities.s), columns].sum(dtype=np.float64)
-        bound[i, j] = inner[i, j] if method in _EXACT else max_similarity(affinity)
-        if col_of_row is not None:
-            col_of_row[i, j] = columns
+        pair = Affinities(affinities.left[i : i + 1], affinities.right[j : j + 1], affinities.of_pair(i, j))
+        matching = assess(pair, method, Permutation(_SOLVERS[method](pair.of_pair(0, 0))))
+        inner[i, j], bound[i, j] = matching.value, matching.bound
     return inner, bound
-
-
-def _vectors(
-    method: Method, affinity: NDArray[Any] | None, x: ArrayLike | None, y: ArrayLike | None
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The concept vectors x and y [s, c], checked; without channels where they are not given and not needed."""
-    if x is None or y is None:
-        if method in _BY_NORM:
-            raise ValueError(f"{method} goes by the norms of the concept vectors: give x and y [s, c]")
-        if affinity is None:
-            raise ValueError("there is nothing to match: give an affinity [s, s], or x and y [s, c]")
-        left = right = np.empty((len(affinity), 0), affinity.dtype)
-    else:
-        left, right = _check_array(x, "x"), _check_array(y, "y")
-        left, right = (v.astype(np.result_type(left, right), copy=False) for v in (left, right))
-        if left.shape != right.shape:
-            raise ValueError(f"x and y must have the same positions and channels, got {left.shape} and {right.shape}")
-    if affinity is not None and affinity.shape != (len(left), len(left)):
-        raise ValueError(f"the affinity must be square with a row per position, got {affinity.shape} for {len(left)}")
-    return left, right
 
 
 def check_settings(tolerance: float, batch: int, n_exact: int) -> None:

@@ -4,12 +4,10 @@ from collections.abc import Hashable, Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import bootstrap
 
-__all__ = ["best_of", "bootstrap_interval", "count_f1", "neighbour_scores", "neighbours", "presence_iou"]
+__all__ = ["best_of", "count_f1", "neighbour_scores", "neighbours", "presence_iou"]
 
 _FloatArray = NDArray[np.float64]
-_RESAMPLES_AT_ONCE = 500
 
 
 def count_f1(query_counts: ArrayLike, database_counts: ArrayLike) -> _FloatArray:
@@ -133,43 +131,6 @@ def best_of(neighbour_scores: _FloatArray, k: int) -> _FloatArray:
         Best scores [q].
     """
     return np.asarray(np.fmax.reduce(neighbour_scores[:, :k], axis=1))
-
-
-def bootstrap_interval(
-    scores: ArrayLike, *, level: float = 0.95, n_resamples: int = 10_000, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile bootstrap confidence interval of the mean score over queries.
-
-    Give the differences of two methods' scores on the same queries for an interval of the paired difference.
-
-    Args:
-        scores: One score for each query, [q].
-        level: Confidence level.
-        n_resamples: How often to resample the queries with replacement.
-        seed: Seed of the resampling.
-
-    Returns:
-        Lower and upper end of the interval.
-
-    Raises:
-        ValueError: If there are fewer than two queries or a score is NaN.
-    """
-    scores = np.asarray(scores, dtype=np.float64)
-    if scores.ndim != 1 or scores.size < 2 or np.isnan(scores).any():
-        raise ValueError(
-            f"a bootstrap needs the scores of at least two queries, none of them NaN, got shape {scores.shape} "
-            f"with {np.count_nonzero(np.isnan(scores))} NaN"
-        )
-    interval = bootstrap(
-        (scores,),
-        np.mean,
-        confidence_level=level,
-        n_resamples=n_resamples,
-        batch=_RESAMPLES_AT_ONCE,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return float(interval.low), float(interval.high)
 
 
 def _counts(query_counts: ArrayLike, database_counts: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -49,6 +49,14 @@ def _resnet(layer_type: str, hidden_sizes: list[int], depths: list[int]) -> Arch
     return _classifier("resnet", "ConvNextImageProcessor", settings, **_CONVNEXT_224)
 
 
+def _clipseg(*, refined: bool) -> Architecture:
+    """CIDAS/clipseg-rd64*: they differ in how the decoder enlarges its last layer, which is not read."""
+    vision = {"image_size": 224, "patch_size": 16}
+    settings = {"reduce_dim": 64, "use_complex_transposed_convolution": refined, "vision_config": vision}
+    processing = {"size": _square(352), "resample": _BILINEAR, **_IMAGENET}
+    return Architecture("clipseg", "ViTImageProcessor", settings, processing)
+
+
 def _square(side: int) -> dict[str, int]:
     """A size that ignores the image's aspect."""
     return {"height": side, "width": side}
@@ -64,6 +72,12 @@ _DINOV2_GIANT = {
     "image_size": 518,
     "patch_size": 14,
 }
+_CONVNEXTV2_BASE = _classifier(
+    "convnextv2",
+    "ConvNextImageProcessor",
+    {"hidden_sizes": [128, 256, 512, 1024], "depths": [3, 3, 27, 3]},
+    **_CONVNEXT_224,
+)
 _WIDE = [256, 512, 1024, 2048]
 
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
@@ -73,16 +87,8 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
             "CLIPImageProcessor",
             {"projection_dim": 512, "vision_config": {"image_size": 224, "patch_size": 32}},
         ),
-        "CIDAS/clipseg-rd64-refined": Architecture(
-            "clipseg",
-            "ViTImageProcessor",
-            {
-                "reduce_dim": 64,
-                "use_complex_transposed_convolution": True,
-                "vision_config": {"image_size": 224, "patch_size": 16},
-            },
-            {"size": _square(352), "resample": _BILINEAR, **_IMAGENET},
-        ),
+        "CIDAS/clipseg-rd64": _clipseg(refined=False),
+        "CIDAS/clipseg-rd64-refined": _clipseg(refined=True),
         "facebook/dinov2-giant": Architecture("dinov2", "BitImageProcessor", _DINOV2_GIANT, _DINOV2_224),
         "facebook/dinov2-giant-imagenet1k-1-layer": _classifier(
             "dinov2", "BitImageProcessor", _DINOV2_GIANT, **_DINOV2_224
@@ -103,12 +109,8 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
         "microsoft/resnet-18": _resnet("basic", [64, 128, 256, 512], [2, 2, 2, 2]),
         "microsoft/resnet-50": _resnet("bottleneck", _WIDE, [3, 4, 6, 3]),
         "microsoft/resnet-101": _resnet("bottleneck", _WIDE, [3, 4, 23, 3]),
-        "facebook/convnextv2-base-22k-224": _classifier(
-            "convnextv2",
-            "ConvNextImageProcessor",
-            {"hidden_sizes": [128, 256, 512, 1024], "depths": [3, 3, 27, 3]},
-            **_CONVNEXT_224,
-        ),
+        "facebook/convnextv2-base-1k-224": _CONVNEXTV2_BASE,
+        "facebook/convnextv2-base-22k-224": _CONVNEXTV2_BASE,
         "google/vit-base-patch16-224": _classifier(
             "vit",
             "ViTImageProcessor",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor, nn
 
-__all__ = ["ClsToken", "Network", "Readout", "Source", "nearest", "resolve_layers"]
+__all__ = ["ClsToken", "Framing", "Network", "Readout", "Source", "nearest", "resolve_layers"]
 
 _ALL, _LAST = "all", "last"
 
@@ -47,6 +47,18 @@ class ClsToken(StrEnum):
 
     drop = "drop"
     keep = "keep"
+
+
+class Framing(StrEnum):
+    """How a picture that is no square is shown to the network.
+
+    `own` as its preprocessing does, which often cuts the sides off; `squash` the whole at the input's size, its aspect
+    not kept; `pad` the whole as large as it fits, the rest in the network's mean colour.
+    """
+
+    own = "own"
+    squash = "squash"
+    pad = "pad"
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL.Image import Image
+from PIL.Image import Image, Resampling
 from torch import Tensor
 
-__all__ = ["Normalise", "Processed", "Transformed"]
+__all__ = ["Normalise", "Processed", "Transformed", "resampling"]
 
 
 @dataclass(frozen=True)
@@ -58,3 +58,16 @@ class Processed:
 
     def __str__(self) -> str:
         return " ".join(self.processor.to_json_string().split())
+
+
+def resampling(preprocess: Callable[[Image], Tensor]) -> Resampling:
+    """How a preprocessing resamples images, where it says so; else bicubic."""
+    if isinstance(preprocess, Processed):
+        chosen = getattr(preprocess.processor, "resample", None)
+        return Resampling.BICUBIC if chosen is None else Resampling(int(chosen))
+    transform = getattr(preprocess, "transform", None)
+    for step in (transform, *getattr(transform, "transforms", ())):
+        name = str(getattr(getattr(step, "interpolation", None), "value", "")).upper()
+        if name in Resampling.__members__:
+            return Resampling[name]
+    return Resampling.BICUBIC

@@ -4,24 +4,27 @@ from dataclasses import replace
 from pathlib import Path
 
 from semrsm_cli import store
-from semrsm_cli.data import Dataset, Images, RetrievalSet, TrainingSet
+from semrsm_cli.data import Dataset, ImageOrder, Images, RetrievalSet, TrainingSet
 from semrsm_cli.data.content import hash_file, pin
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log
 
-__all__ = ["note_images", "open_images", "open_retrieval_set", "open_training_set"]
+__all__ = ["count_turned", "note_images", "open_images", "open_retrieval_set", "open_training_set"]
 
 
-def open_images(dataset: Dataset, n: int | None = None, seed: int = 0) -> Images:
-    """All images of a set, or n that `seed` draws; says how many broken files it left out."""
+def open_images(dataset: Dataset, n: int | None = None, seed: int = 0, order: ImageOrder = ImageOrder.files) -> Images:
+    """All images of a set, or n that `seed` draws, by default in the set's own order, which is easy to read.
+
+    Says how many broken files it left out. What depends on which images follow each other takes `drawn`.
+    """
     images = dataset.images(_made())
     _log_skipped(images.name, images)
-    return _pin(images if n is None else images.draw(n, seed))
+    return _pin(images.draw(n, seed, order))
 
 
-def open_retrieval_set(dataset: Dataset, seed: int) -> RetrievalSet:
+def open_retrieval_set(dataset: Dataset, seed: int, order: ImageOrder) -> RetrievalSet:
     """Queries and database images of a set; says how many broken files it left out."""
-    images = dataset.retrieval_set(_made(), seed)
+    images = dataset.retrieval_set(_made(), seed, order)
     for side in (images.queries, images.database):
         _log_skipped(images.name, side.images)
     queries, database = (replace(side, images=_pin(side.images)) for side in (images.queries, images.database))
@@ -40,8 +43,15 @@ def note_images(folder: RunFolder, images: Images) -> None:
         n_images=len(images),
         image_ids_hash=store.digest(list(images.ids)),
         images_skipped=len(images.skipped),
+        images_turned=count_turned(images),
         dataset=images.name,
     )
+
+
+def count_turned(*sets: Images) -> int:
+    """How many pictures EXIF turns or mirrors; another loader may take them as they lie in their files."""
+    turned = {i for images in sets for i, header in zip(images.ids, images.headers, strict=True) if header.is_turned}
+    return len(turned)
 
 
 def _made() -> Path:

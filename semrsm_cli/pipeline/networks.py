@@ -6,13 +6,16 @@ from semrsm_cli import cluster
 from semrsm_cli.config import ModelConfig, RuntimeConfig
 from semrsm_cli.errors import ConfigError
 from semrsm_cli.models import Network, load
+from semrsm_cli.models.framing import with_framing
 from semrsm_cli.report.folder import RunFolder
 
 __all__ = ["load_network", "note_network", "require_device"]
 
 
 def load_network(model: ModelConfig, runtime: RuntimeConfig) -> Network:
-    """The network that the settings describe, ready on its device; where a cluster computes, workers have the device.
+    """The network that the settings describe, ready on its device, with the framing that they ask for.
+
+    Where a cluster computes, its workers have the device.
 
     Raises:
         ConfigError: The device is not available.
@@ -20,7 +23,7 @@ def load_network(model: ModelConfig, runtime: RuntimeConfig) -> Network:
     """
     device = runtime.device if cluster.current() is None else "cpu"
     require_device(device)
-    return load(
+    network = load(
         model.source,
         model.name,
         weights=model.weights,
@@ -28,6 +31,7 @@ def load_network(model: ModelConfig, runtime: RuntimeConfig) -> Network:
         options=model.options,
         device=device,
     )
+    return with_framing(network, model.framing)
 
 
 def require_device(device: str) -> None:
@@ -41,4 +45,9 @@ def require_device(device: str) -> None:
 
 def note_network(folder: RunFolder, model: ModelConfig, network: Network) -> None:
     """Tell run.json which network was used, and what the paper leaves open about it."""
-    folder.note(network=dict(network.identity), readout=str(model.readout), cls_token=str(model.cls_token))
+    folder.note(
+        network=dict(network.identity),
+        readout=str(model.readout),
+        cls_token=str(model.cls_token),
+        framing=str(model.framing),
+    )

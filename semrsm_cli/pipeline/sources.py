@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from semrsm_cli.data import Images
 from semrsm_cli.data.arrays import pin_array, read_array
 from semrsm_cli.data.layers import read_layers
 from semrsm_cli.errors import ConfigError, SemrsmError
-from semrsm_cli.models import Network
+from semrsm_cli.models import Framing, Network
 from semrsm_cli.pipeline.represent import Prepare, represent
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.rsm import Representations
@@ -35,6 +35,34 @@ class Layer:
     x: Representations
     key: str
     grid: tuple[int, int] | None = None
+
+    def reorder(self, order: np.ndarray) -> Self:
+        """The same images in another order [n]."""
+        key = store.digest({"of": self.key, "order": order.tolist()})
+        return replace(self, x=_Reordered(self.x, order), key=key)
+
+
+@dataclass(frozen=True, eq=False)
+class _Reordered:
+    """Concept vectors `x` [n, s, c] whose images come in another order [n]; each is read when it is asked for."""
+
+    x: Representations
+    order: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[n, s, c]."""
+        return tuple(self.x.shape)
+
+    @property
+    def dtype(self) -> Any:
+        """The element type."""
+        return self.x.dtype
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """The images in a slice, one by one: that is how far files and Zarr arrays agree on what can be asked for."""
+        images = [np.asarray(self.x[i : i + 1]) for i in self.order[rows].tolist()]
+        return np.concatenate(images) if images else np.asarray(self.x[0:0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +93,17 @@ def from_model(
     name: str | None = None,
     prepare: Prepare | None = None,
 ) -> Source:
-    """The layers that the settings name, extracted where the store lacks them; `name` is by default the model's."""
+    """The layers that the settings name, extracted where the store lacks them; `name` is by default the model's.
+
+    Raises:
+        ConfigError: A framing was asked for, but the images are squares that no framing changes.
+        SemrsmError: As `represent`.
+    """
+    if prepare is not None and model.framing is not Framing.own:
+        raise ConfigError(
+            f"model.framing={model.framing} changes nothing where size= or a crop makes a square of every image; leave "
+            "it out, or set size=null"
+        )
     with folder.timed("extract"):
         extracted = represent(network, images, model, runtime, prepare=prepare)
     layers = (Layer(layer, stored, stored.key, stored.grid) for layer, stored in extracted.layers.items())

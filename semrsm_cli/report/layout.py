@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,12 +20,11 @@ METRIC_TITLE = {"count_f1": "F1 of instance counts", "presence_iou": "IoU of cla
 _PERMUTATION_INVARIANT = "PI"
 _GAIN = "diff"
 _INVARIANCES = {"none": "none", "permutation": _PERMUTATION_INVARIANT}
-_INVARIANCE_ORDER = ("none", "translation", "pooled", "permutation")
+_INVARIANCE_ORDER = ("none", "translation", "pooled", "maxsim", "permutation")
 _KERNELS = ("cosine", "linear", "rbf")
 _STATISTICS = {"pearson": "Pearson", "spearman": "Spearman"}
-_SOURCES = ("here", "between draws", "within a draw", "paper", "difference")
+_SOURCES = ("here", "low", "high", "between draws", "paper", "difference")
 _TABLE_OF_CORRELATIONS: dict[tuple[Hashable, Hashable], int] = {("imagenet", 2000): 1, ("imagenet", 20000): 4}
-_NORMAL_95 = 1.96  # standard deviations to either side that hold 95 %
 _ROUNDING = 10  # digits, so that equal numbers differ by 0
 
 _Line = dict[tuple[str, str], float]
@@ -38,8 +36,8 @@ class PaperTable:
 
     Attributes:
         name: Name of its files.
-        frame: Lines `here`, `paper` and `difference` for each row of the paper's table, and where several draws are
-            averaged the standard deviations between and within them; columns in groups.
+        frame: Lines `here`, its interval (`low`, `high`), `paper` and `difference` for each row of the paper's table,
+            and where several draws are averaged the standard deviation between them; columns in groups.
         note: Note below it.
     """
 
@@ -100,7 +98,7 @@ def _retrieval_tables(rows: pd.DataFrame) -> Iterator[PaperTable]:
             yield PaperTable("table3", _widen(cells, ["model"]), note + _seeds_note(cells))
         else:
             sizes = cells.assign(group=cells["n_database"]).sort_values("n_database", kind="stable")
-            frame = _add_gain(_widen(in_paper_order(sizes, number=2), ["model", "kernel"]))
+            frame = _widen(in_paper_order(pd.concat([sizes, _gains(sizes)]), number=2), ["model", "kernel"])
             several = f"_{metric}" if scored.loc[scored["dataset"] == dataset, "metric"].nunique() > 1 else ""
             name = "table2" if dataset == "egoobjects" else f"retrieval_{dataset}{several}"
             note += f" diff: {_PERMUTATION_INVARIANT} - none; above it the number of database images."
@@ -152,7 +150,9 @@ def _arrange_matching(rows: pd.DataFrame, subject: str) -> tuple[pd.DataFrame, s
     )
     rows = rows.assign(batch=batch + n_exact, group="s = " + rows["positions"].astype(str))
     percent = rows.assign(column="percent", here=rows["percent_of_optimal"], paper=rows["paper_percent"])
+    percent = percent.assign(low=rows["percent_low"], high=rows["percent_high"])
     time = rows.assign(column="ms", here=1e3 * rows["seconds_mean"], paper=1e3 * rows["paper_seconds"])
+    time = time.assign(low=np.nan, high=np.nan)
     cells = pd.concat([percent, time]).sort_values("positions", kind="stable")
     note = f"{subject} Percent of the optimal similarity, mean milliseconds a pair on one core; the paper's on another."
     return _widen(cells, ["method", "batch"]), note + _seeds_note(rows)
@@ -177,11 +177,11 @@ def _rank_of(values: Iterable[Hashable]) -> dict[Hashable, int]:
 
 
 def _widen(cells: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
-    """Cells side by side: for each row lines `here`, `paper` and `difference`, as far as there is a printed number.
+    """Cells side by side: for each row lines `here`, its interval, `paper` and `difference`, as far as there are such.
 
     Args:
-        cells: Columns `rows`, `group` and `column` (the two levels of the new columns), `here` and `paper`; several
-            seeds of a cell are averaged.
+        cells: Columns `rows`, `group` and `column` (the two levels of the new columns), `here`, `low`, `high` and
+            `paper`; several seeds of a cell are averaged.
         rows: What tells rows apart; rows and columns keep the order of first appearance, but groups that are numbers
             run upwards.
     """
@@ -207,27 +207,26 @@ def _widen(cells: pd.DataFrame, rows: list[str]) -> pd.DataFrame:
 
 
 def _average(cells: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """The means over seeds; of several also the standard deviation between them, and within one by its interval."""
-    ends = cells.get(["low", "high"])
-    within = np.nan if ends is None else (ends["high"] - ends["low"]) / (2 * _NORMAL_95)
-    groups = cells.assign(within=within).groupby(keys, sort=False)
-    means = groups[["here", "paper", "within"]].mean().rename(columns={"within": "within a draw"})
+    """The means over seeds, also of the intervals' ends; of several seeds the standard deviation between them."""
+    groups = cells.groupby(keys, sort=False)
+    means = groups[["here", "low", "high", "paper"]].mean()
     means["between draws"] = groups["here"].std()
-    means.loc[groups.size() == 1, "within a draw"] = np.nan
     means["difference"] = (means["here"] - means["paper"]).round(_ROUNDING)
     return means.reset_index()
 
 
-def _add_gain(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with the gain of permutation invariance behind each group that has both, as Table 2 has it."""
-    parts: dict[tuple[str, str], pd.Series[Any]] = {}
-    pairs: list[Any] = table.columns.to_list()
-    for group, column in pairs:
-        parts[group, column] = table[(group, column)]
-        if column == _PERMUTATION_INVARIANT and (group, "none") in table.columns:
-            gain = (table[(group, column)] - table[(group, "none")]).round(_ROUNDING)
-            parts[group, _GAIN] = gain.where(table["source", ""].isin(("here", "paper", "difference")))
-    return pd.DataFrame(parts)
+def _gains(cells: pd.DataFrame) -> pd.DataFrame:
+    """The gain of permutation invariance with its own interval, where there are both, as Table 2 has it."""
+    keys = ["label", "seed", "settings", "group", "kernel"]
+    plain = cells.loc[cells["column"] == _INVARIANCES["none"], [*keys, "here", "paper"]]
+    both = cells[cells["column"] == _PERMUTATION_INVARIANT].merge(plain, on=keys, suffixes=("", " without"))
+    return both.assign(
+        column=_GAIN,
+        here=(both["here"] - both["here without"]).round(_ROUNDING),
+        paper=(both["paper"] - both["paper without"]).round(_ROUNDING),
+        low=both["difference_low"],
+        high=both["difference_high"],
+    )
 
 
 def _matching_note(cells: pd.DataFrame) -> str:
@@ -242,4 +241,4 @@ def _seeds_note(cells: pd.DataFrame) -> str:
     n = cells["seed"].nunique()
     if n < 2:
         return ""
-    return f" Means over {n} seeds, standard deviation between draws, and within one: 95 % interval / {2 * _NORMAL_95}."
+    return f" Means over {n} seeds, with the standard deviation between these draws; intervals are of one draw."

@@ -54,8 +54,8 @@ _NUMBERS: dict[int, tuple[str, int | None]] = {
 """For each table the column of its numbers, and the number of images or positions where no column tells it."""
 PRINTED_KEYS = ("table", "model", "kernel", "invariance", "method", "size", "statistic")
 """What tells one printed number from another."""
-METHODS = {"OR-Tools": "ortools", "SciPy": "scipy", "No match": "diagonal", "Batch-Optimal": "batch_optimal"}
-"""What Table 5's methods are called here, where that differs."""
+METHODS = {"OR-Tools": "ortools_x1000", "SciPy": "scipy", "No match": "diagonal", "Batch-Optimal": "batch_optimal"}
+"""What Table 5's methods are called here, where that differs; OR-Tools as the authors call it."""
 _WINDOW = 512  # of Batch-Optimal, in Tables 1 to 4; so many positions or fewer are matched optimally
 _OPTIMAL = frozenset({"optimal", "scipy", "ortools", "lapjv", "lapx", "lapcpp"})
 
@@ -66,13 +66,13 @@ OPEN_CHOICES = (
 """Settings on which the paper is silent, as far as a task has them."""
 
 
-def table_printed_for(*numbers: int, settings: Mapping[str, Any], positions: int) -> tuple[int | None, bool]:
+def table_printed_for(*numbers: int, settings: Mapping[str, Any], positions: int = 0) -> tuple[int | None, bool]:
     """Which of the paper's tables prints numbers for a run.
 
     Args:
         numbers: The tables that the task could fill.
         settings: The run's settings by their whole names.
-        positions: Positions of an image.
+        positions: Positions of an image, for the tables that compare matched images.
 
     Returns:
         The table's number, None if none does; and whether the run matches as the paper does, by Batch-Optimal with a

@@ -28,7 +28,10 @@ TABLES = {
 }
 """The result of each task, and the columns that tell one of its rows from another."""
 _NUMBERS = {
-    "retrieval": ("n_queries", "matching", "at_1", "ci_low", "ci_high", "paper"),
+    "retrieval": (
+        *("n_queries", "matching", "at_1", "ci_low", "ci_high", "paper"),
+        *("difference_low", "difference_high"),
+    ),
     "correlation": tuple(
         column.format(name) for name in ("pearson", "spearman") for column in ("{}", "{}_low", "{}_high", "paper_{}")
     ),

@@ -51,7 +51,7 @@ def estimate_cost(
     Args:
         x: Representations [n, s, c].
         y: Representations [m, s, c]; None: x with itself.
-        invariance: Which rearrangements are allowed.
+        invariance: Which rearrangements are allowed, or `maxsim`.
         matcher: How `permutation` is solved.
         grid: Height and width of the positions, which `translation` needs.
         threads: Threads; None: one per core that this process may use.

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from semrsm_cli.rsm.centering import Centered, Pooled, Representations
 from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher, PairMatcher
-from semrsm_cli.rsm.plan import Matrix, Plan, Tile, TileStore, check_pairs, check_shapes, squared_norms
+from semrsm_cli.rsm.plan import Matrix, Plan, Tile, TileStore, check_pairs, check_shapes, load_float32, squared_norms
+from semrsm_cli.rsm.threads import run, single_threaded_blas
 from semrsm_cli.rsm.work import Engine, TileWork
 
 __all__ = ["Gram", "gram"]
@@ -35,7 +36,7 @@ class Gram:
     bound: Any
     """Upper bounds of what a better matching could reach [n, m]."""
     sq_x: _Values
-    """The squared norms of the images of x [n]."""
+    """What each image of x has with itself [n]: its squared norm, and for `maxsim` the best partners in itself."""
     sq_y: _Values
     """The same of y [m]."""
     symmetric: bool
@@ -90,13 +91,16 @@ def gram(
     """Compute the inner products of all pairs of images, each after the best rearrangement of positions.
 
     `inner[i, j] = sum_s <x_i,s, (P y_j)_s>` (Eq. 3), where P maximises it (Eq. 4) among the rearrangements that the
-    invariance allows (Algorithm 1). Products are computed in float32 and summed in float64. The result does not depend
-    on the number of threads, nor on whether tiles were taken from a store, nor on where they were computed.
+    invariance allows (Algorithm 1). `maxsim` is no rearrangement: every concept vector takes its best partner, and
+    `inner` is the mean of both directions, `(sum_s max_t <x_i,s, y_j,t> + sum_t max_s <x_i,s, y_j,t>) / 2`.
+
+    Products are computed in float32 and summed in float64. The result does not depend on the number of threads, nor on
+    whether tiles were taken from a store, nor on where they were computed.
 
     Args:
         x: Representations [n, s, c]: an array, or anything with shape, dtype and slices that `np.asarray` takes.
         y: Representations [m, s, c]; None: x with itself, of which only one half is computed, and no diagonal.
-        invariance: Which rearrangements are allowed.
+        invariance: Which rearrangements are allowed, or `maxsim`.
         matcher: How `permutation` is solved.
         grid: Height and width of the positions, which `translation` needs.
         threads: Threads; None: one per core that this process may use.
@@ -109,7 +113,7 @@ def gram(
         engine: Computes the tiles that `tiles` lacks somewhere else, and puts them there; None: threads, here.
 
     Returns:
-        Inner products, their upper bounds and the squared norms of the images, in squared units of the features.
+        Inner products, their upper bounds and those of each image with itself, in squared units of the features.
 
     Raises:
         ValueError: If x and y are empty, not finite, beyond the range of float32, all equal to the mean that was
@@ -130,10 +134,8 @@ def gram(
         y = None if y is None else Pooled(y)[0 : y.shape[0]]
     plan = Plan.of(x, y, pair_matcher, threads, memory_gib)
     check_pairs(pairs, plan.n, plan.m, plan.symmetric)
-    sq_x = squared_norms(x, "x")
-    sq_y = sq_x if y is None else squared_norms(y, "y")
-    _check_left(given_x, sq_x, "x")
-    _check_left(given_y, sq_y, "y")
+    sq_x = _self_products(x, given_x, pair_matcher, plan, "x")
+    sq_y = sq_x if y is None else _self_products(y, given_y, pair_matcher, plan, "y")
     if tiles is not None:
         tiles.open((plan.n, plan.m), plan.tile_size)
     if tiles is not None and not in_memory:
@@ -148,6 +150,22 @@ def gram(
         np.fill_diagonal(result.inner, sq_x)
         np.fill_diagonal(result.bound, sq_x)
     return result
+
+
+def _self_products(
+    x: Representations, given: Representations | None, pair_matcher: PairMatcher, plan: Plan, name: str
+) -> _Values:
+    """The inner product of each image of x [n, s, c], which must be fit to be compared, with itself."""
+    squares = squared_norms(x, name)
+    _check_left(given, squares, name)
+    if pair_matcher.has_own_norms:
+        parts = range(0, len(squares), plan.piece_size)
+        with single_threaded_blas():
+            for start, part in run(
+                lambda start: pair_matcher.self_products(load_float32(x, start, plan.piece_size)), parts, plan.threads
+            ):
+                squares[start : start + len(part)] = part
+    return squares
 
 
 def _check_left(x: Representations | None, squares: _Values, name: str) -> None:

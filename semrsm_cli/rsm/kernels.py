@@ -86,6 +86,10 @@ def kernel(
     `linear` is `<x, Py>` (Eq. 7), `cosine` is `<x, Py> / (|x| |y|)` (Eq. 8), and `rbf` is
     `exp(-|x - Py|^2 / (2 sigma^2))` (Eq. 6), where `|x - Py|^2 = |x|^2 + |y|^2 - 2 <x, Py>`.
 
+    With `maxsim` its own `K(x, x)` stands for `|x|^2`, so that an image has cosine 1 and distance 0 with itself.
+    It is no inner product: a cosine may exceed 1 a little, which is not cut, since that would make ties; a squared
+    distance below 0 counts as 0.
+
     Args:
         g: Matched inner products and squared norms, in memory.
         name: Which kernel.
@@ -145,7 +149,7 @@ def rsm(
         x: Representations [n, s, c] of n images at s positions with c channels.
         y: Representations [m, s, c]; None: x with itself.
         kernel: How inner products become similarities; the matching always goes by the inner product.
-        invariance: Which rearrangements of the positions are allowed.
+        invariance: Which rearrangements of the positions are allowed, or `maxsim`: each vector has its best partner.
         matcher: How `permutation` is solved.
         sigma: Width of `rbf`; None: the square root of the median squared distance.
         sigma_tile: Take that median within each mini-batch of so many images on a side.

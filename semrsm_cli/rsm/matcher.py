@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from semrsm_cli.matching import Matching, Method, check_settings, match, match_tile
 from semrsm_cli.matching.affinities import MAX_MATRIX_BYTES, PRODUCT_BYTES, Affinities
 from semrsm_cli.matching.approximate import positionwise_inner
+from semrsm_cli.matching.maxsim import max_similarities, working_bytes
 from semrsm_cli.matching.optimal import PARTS_OF_VECTORS
 from semrsm_cli.rsm.translation import best_shifts
 
@@ -26,6 +27,7 @@ class Invariance(StrEnum):
     translation = "translation"
     permutation = "permutation"
     pooled = "pooled"  # one mean vector an image, so that no positions are left
+    maxsim = "maxsim"  # every concept vector with its best partner, which others may have too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +99,9 @@ class PairMatcher:
             raise ValueError(f"translation needs the grid (height, width) of the {s} positions, got grid={self.grid}")
 
     def matrix_size(self, s: int) -> int:
-        """Positions on a side of the matrices that are matched; 0 where none are."""
+        """Positions on a side of the affinities that are looked at; 0 where none are."""
+        if self.invariance is Invariance.maxsim:
+            return s
         if self.invariance is not Invariance.permutation or self.matcher.method == Method.diagonal:
             return 0
         return min(s, self.matcher.batch) if self.matcher.method == Method.batch_optimal else s
@@ -112,6 +116,8 @@ class PairMatcher:
         images = 2 * 2 * tile_size * s * c * 4  # both sides, and their sorted or transformed copies
         if self.invariance is Invariance.translation:
             return images + 2 * 2 * 4 * s * tile_size**2  # of every pair, the spectrum and the correlation
+        if self.invariance is Invariance.maxsim:
+            return images + working_bytes(s, c) + 4 * 8 * tile_size**2
         product = 4 * self.matrix_size(s) ** 2 * min(tile_size, self.block(s)) ** 2
         remembered = 4 * s * (c + 3 * PARTS_OF_VECTORS)
         computed = self.matcher.method in _ROW_BY_ROW and product > MAX_MATRIX_BYTES
@@ -123,9 +129,21 @@ class PairMatcher:
             assert self.grid is not None  # see `check`
             inner = best_shifts(left, right, self.grid)
             return inner, inner.copy()
+        if self.invariance is Invariance.maxsim:
+            inner = max_similarities(left, right, mask)
+            return inner, inner.copy()
         if self.invariance is not Invariance.permutation:
             inner = positionwise_inner(left, right)
             return inner, inner.copy()
         matcher = self.matcher
         affinities = Affinities(left, right)
         return match_tile(affinities, mask, matcher.method, matcher.tolerance, matcher.batch, matcher.n_exact)
+
+    @property
+    def has_own_norms(self) -> bool:
+        """Whether an image's product with itself is not its squared norm, but `self_products`."""
+        return self.invariance is Invariance.maxsim
+
+    def self_products(self, images: _Images) -> _Values:
+        """The MaxSim of each image [n, s, c] with itself [n]."""
+        return max_similarities(images, images, np.eye(len(images), dtype=bool)).diagonal()

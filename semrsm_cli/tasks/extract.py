@@ -4,6 +4,7 @@ import pandas as pd
 
 from semrsm_cli import store
 from semrsm_cli.config import ExtractConfig
+from semrsm_cli.pipeline.frames import note_share_seen
 from semrsm_cli.pipeline.images import note_images, open_images
 from semrsm_cli.pipeline.networks import load_network, note_network
 from semrsm_cli.pipeline.sources import from_model
@@ -18,6 +19,7 @@ def extract(config: ExtractConfig, folder: RunFolder) -> pd.DataFrame:
     network = load_network(config.model, config.runtime)
     note_images(folder, images)
     note_network(folder, config.model, network)
+    note_share_seen(folder, network, images)
     source = from_model(network, images, config.model, config.runtime, folder)
     rows = [
         {

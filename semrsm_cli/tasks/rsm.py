@@ -7,6 +7,7 @@ import pandas as pd
 
 from semrsm_cli.config import RsmConfig
 from semrsm_cli.errors import SemrsmError
+from semrsm_cli.pipeline.frames import note_share_seen
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store, matching_name
 from semrsm_cli.pipeline.images import note_images, open_images
 from semrsm_cli.pipeline.networks import load_network, note_network
@@ -50,6 +51,7 @@ def _of_model(config: RsmConfig, folder: RunFolder) -> list[Comparison]:
     network = load_network(config.model, config.runtime)
     note_images(folder, images)
     note_network(folder, config.model, network)
+    note_share_seen(folder, network, images)
     source = from_model(network, images, config.model, config.runtime, folder)
     return [Comparison.within(layer, config.centering) for layer in source.layers]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semrsm_cli.data import Cityscapes, ClassSet, Metric, OnError, RetrievalSet, RetrievalSplit, write_split
+from semrsm_cli.data import Cityscapes, ClassSet, ImageOrder, Metric, OnError, RetrievalSet, RetrievalSplit, write_split
 from semrsm_cli.data.cityscapes import _CLASSES, _IDS_EVALUATED
 from semrsm_cli.errors import SemrsmError
 from tests.data import cityscapes_files
@@ -16,8 +16,16 @@ def root(tmp_path):
     return cityscapes_files.write(tmp_path / "cityscapes")
 
 
-def searched(root: Path | None, seed: int = 0, **settings: Any) -> RetrievalSet:
-    return Cityscapes(root=root and str(root), **settings).retrieval_set(Path(), seed)
+def searched(root: Path | None, seed: int = 0, order: ImageOrder = ImageOrder.files, **settings: Any) -> RetrievalSet:
+    return Cityscapes(root=root and str(root), **settings).retrieval_set(Path(), seed, order)
+
+
+def test_all_images_come_in_a_random_order_of_the_seed(root):
+    orders = {searched(root, seed, ImageOrder.drawn).split for seed in range(9)}
+    assert len({split.database for split in orders}) > 2
+    assert len({split.queries for split in orders}) == 2
+    assert len({frozenset(split.database) for split in orders}) == 1
+    assert searched(root, 1, ImageOrder.drawn).split == searched(root, 1, ImageOrder.drawn).split
 
 
 def test_validation_images_are_the_queries_and_training_images_the_database_sorted(root):

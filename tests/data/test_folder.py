@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from semrsm_cli.data import Folder, Metric, OnError, RetrievalSet
+from semrsm_cli.data import Folder, ImageOrder, Metric, OnError, RetrievalSet
 from semrsm_cli.errors import SemrsmError
 from tests.data.pictures import picture
 
@@ -27,7 +27,8 @@ def root(tmp_path):
 
 
 def searched(root: Path, labels: Path | None = None, seed: int = 0, **settings: Any) -> RetrievalSet:
-    return Folder(root=str(root), labels=labels and str(labels), **settings).retrieval_set(Path(), seed)
+    dataset = Folder(root=str(root), labels=labels and str(labels), **settings)
+    return dataset.retrieval_set(Path(), seed, ImageOrder.files)
 
 
 def table(root, text):

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from semrsm_cli.data import ImageNet, Images, OnError, TinyImageNet, TrainingSet
-from semrsm_cli.errors import ConfigError, SemrsmError
+from semrsm_cli.errors import SemrsmError
 from tests.data.pictures import picture
 
 
@@ -124,11 +124,6 @@ def test_training_needs_both_splits(tiny):
     (tiny / "val").rmdir()
     with pytest.raises(SemrsmError, match="has no split 'val'; training takes train and val, each with class folders"):
         tiny_training(tiny)
-
-
-def test_training_reads_no_hugging_face_data_set():
-    with pytest.raises(ConfigError, match=r"^training reads imagenet from its own folders; give dataset\.root, not"):
-        ImageNet(hub="someone/images").training_set(Path(), 0.2)
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import os
 import struct
 import tracemalloc
 from pathlib import Path
@@ -7,7 +8,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from semrsm_cli.data.content import Files
-from semrsm_cli.data.images import Images, OnError, dataset_root, open_image, with_readable
+from semrsm_cli.data.folders import images_in
+from semrsm_cli.data.images import ImageOrder, Images, OnError, dataset_root, open_image, with_readable
 from semrsm_cli.errors import SemrsmError
 
 RED = (220, 30, 40)
@@ -194,11 +196,31 @@ def test_select_keeps_the_order_asked_for(images):
     assert shades(chosen) == [4, 0]
 
 
-def test_draw_is_seeded_without_replacement_and_in_order(images):
+def test_draw_is_seeded_without_replacement_and_keeps_its_random_order(images):
     assert images.draw(3, seed=7) == images.draw(3, seed=7)
-    assert len({images.draw(3, seed=seed).ids for seed in range(20)}) > 3
-    assert all(list(images.draw(4, seed=seed).ids) == sorted(set(images.draw(4, seed=seed).ids)) for seed in range(9))
-    assert images.draw(5, seed=0) == images
+    assert len({frozenset(images.draw(3, seed=seed).ids) for seed in range(20)}) > 3
+    assert len({images.draw(5, seed=seed).ids for seed in range(20)}) > 10
+    assert all(sorted(images.draw(5, seed=seed).ids) == list(images.ids) for seed in range(9))
+    assert images.draw(None, seed=3) == images.draw(5, seed=3)
+
+
+def test_a_draw_in_the_order_of_the_files_holds_the_same_images(images):
+    for n, seed in ((3, 0), (4, 1), (None, 2)):
+        drawn, sorted_ = (images.draw(n, seed, order) for order in ImageOrder)
+        assert list(sorted_.ids) == sorted(drawn.ids)
+    assert images.draw(None, 0, ImageOrder.files) == images
+
+
+def test_a_draw_does_not_depend_on_how_the_disk_lists_the_files(images, monkeypatch):
+    root = images.reader.root
+    expected = images_in("five", root).draw(4, seed=1).ids
+    walk = os.walk
+
+    def backwards(*args, **kwargs):
+        return ((place, folders[::-1], names[::-1]) for place, folders, names in walk(*args, **kwargs))
+
+    monkeypatch.setattr("os.walk", backwards)
+    assert images_in("five", root).draw(4, seed=1).ids == expected
 
 
 def test_draw_of_more_than_there_are_names_both_numbers(images):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from semrsm_cli.data import ClassifiedImages, Images, LabelledImages, Metric, RetrievalSplit
 from semrsm_cli.data.content import Files
+from semrsm_cli.data.images import ImageOrder
 from semrsm_cli.data.split import draw_split, make_retrieval_set, read_split, split_validation, write_split
 from semrsm_cli.errors import SemrsmError
 
@@ -16,15 +17,21 @@ def made(n: int) -> Images:
     return Images("made", ids, ids, Files(Path()))
 
 
-def draw(images: Images, n_queries: int | None, n_database: int | None, seed: int) -> RetrievalSplit:
-    return draw_split(images, images, n_queries=n_queries, n_database=n_database, seed=seed)
+def draw(
+    images: Images,
+    n_queries: int | None,
+    n_database: int | None,
+    seed: int,
+    order: ImageOrder = ImageOrder.drawn,
+) -> RetrievalSplit:
+    return draw_split(images, images, n_queries=n_queries, n_database=n_database, seed=seed, order=order)
 
 
 @given(
     n=st.integers(2, 40), n_queries=st.none() | st.integers(1, 40), n_database=st.none() | st.integers(1, 40),
     seed=st.integers(0, 9),
 )  # fmt: skip
-def test_draws_are_disjoint_sorted_and_of_the_size_asked_for(n, n_queries, n_database, seed):
+def test_draws_are_disjoint_and_of_the_size_asked_for(n, n_queries, n_database, seed):
     images = made(n)
     if (n_queries or 1) + (n_database or 1) > n and (n_queries, n_database) != (None, None):
         with pytest.raises(SemrsmError, match=f"but made holds {n} images"):
@@ -32,13 +39,31 @@ def test_draws_are_disjoint_sorted_and_of_the_size_asked_for(n, n_queries, n_dat
         return
     found = draw(images, n_queries, n_database, seed)
     assert found == draw(images, n_queries, n_database, seed)
-    assert all(list(side) == sorted(set(side)) for side in (found.queries, found.database))
+    by_file = draw(images, n_queries, n_database, seed, ImageOrder.files)
+    assert (list(by_file.queries), list(by_file.database)) == (sorted(found.queries), sorted(found.database))
     if n_queries is None and n_database is None:
-        assert found.queries == found.database == images.ids
+        assert found.queries == found.database
+        assert set(found.queries) == set(images.ids)
         return
     assert not set(found.queries) & set(found.database)
     assert len(found.queries) == (n_queries or n - n_database)
     assert len(found.database) == (n_database or n - n_queries)
+
+
+def test_the_order_is_that_of_the_draw_and_not_of_the_files():
+    images = made(40)
+    for numbers in ((20, 20), (20, None), (None, 20), (None, None)):
+        found = draw(images, *numbers, 0)
+        assert list(found.queries) != sorted(found.queries), numbers
+        assert list(found.database) != sorted(found.database), numbers
+        assert found != draw(images, *numbers, 1), numbers
+
+
+@given(n_queries=st.integers(1, 20), n_database=st.integers(1, 19), seed=st.integers(0, 9))
+def test_queries_do_not_depend_on_the_database_and_a_larger_one_begins_with_a_smaller(n_queries, n_database, seed):
+    small, large = (draw(made(40), n_queries, n, seed) for n in (n_database, n_database + 1))
+    assert small.queries == large.queries
+    assert small.database == large.database[:-1]
 
 
 def test_written_ids_are_read_again(tmp_path):
@@ -68,7 +93,10 @@ def test_each_side_may_be_drawn_from_images_of_its_own():
     images = made(9)
     queries, database = images.select(range(4)), images.select(range(4, 9))
     everything = draw_split(queries, database, n_queries=None, n_database=None, seed=0)
-    assert everything == RetrievalSplit(queries.ids, database.ids)
+    assert everything == RetrievalSplit(queries.draw(None, 0).ids, database.draw(None, 0).ids)
+    assert everything.database != database.ids
+    of_files = draw_split(queries, database, n_queries=None, n_database=None, seed=0, order=ImageOrder.files)
+    assert of_files == RetrievalSplit(queries.ids, database.ids)
     some = draw_split(queries, database, n_queries=2, n_database=3, seed=5)
     assert some == RetrievalSplit(queries.draw(2, 5).ids, database.draw(3, 5).ids)
     with pytest.raises(SemrsmError, match="6 images are asked for, but made holds 5"):

@@ -1,8 +1,23 @@
+from importlib import import_module
+
 import numpy as np
 import pytest
 
-from semrsm_cli.matching import Matching, Method, match
+from semrsm_cli.matching import (
+    Matching,
+    Method,
+    affinities,
+    approximate,
+    assess,
+    check_pair,
+    match,
+    match_tile,
+    permute,
+)
+from semrsm_cli.matching.affinities import Affinities
 from semrsm_cli.matching.scans import _PLAIN
+
+matching = import_module("semrsm_cli.matching.match")  # the package's `match` is the function
 
 
 def test_result_holds_plain_numbers(rng: np.random.Generator) -> None:
@@ -49,3 +64,38 @@ def test_bad_input_is_named(arguments: dict, message: str) -> None:
 def test_sums_that_overflow_are_no_error() -> None:
     affinity = np.full((20, 20), 3e37, np.float32)
     assert match(affinity).value == pytest.approx(20 * 3e37, rel=1e-6)
+
+
+def test_finding_a_permutation_neither_checks_nor_assesses(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = rng.normal(size=(2, 40, 3)).astype(np.float32)
+    for method in Method:
+        if method in (Method.lapx, Method.lapcpp):
+            continue
+        pair = check_pair(x @ y.T, x, y)
+        with monkeypatch.context() as patched:
+            for module, name in (
+                (np, "isfinite"),
+                (affinities, "max_similarity"),
+                (matching, "upper_bounds"),
+                (approximate, "upper_bounds"),
+            ):
+                patched.setattr(module, name, lambda *_, name=name: pytest.fail(f"{name} is no part of matching"))
+            permutation = permute(pair, method, tolerance=1e-4, batch=8, n_exact=8)
+        step_by_step = assess(pair, method, permutation)
+        at_once = match(x @ y.T, method=method, batch=8, n_exact=8, x=x, y=y)
+        np.testing.assert_array_equal(step_by_step.col_of_row, at_once.col_of_row)
+        assert (step_by_step.value, step_by_step.bound) == (at_once.value, at_once.bound)
+
+
+@pytest.mark.parametrize("method", [*Method])
+def test_a_tile_has_the_values_and_bounds_of_its_pairs(method: Method, rng: np.random.Generator) -> None:
+    if method in (Method.lapx, Method.lapcpp):
+        pytest.importorskip("lap" if method is Method.lapx else "lapcpp")
+    left, right = rng.normal(size=(2, 3, 20, 4)).astype(np.float32)
+    inner, bound = match_tile(Affinities(left, right), np.ones((3, 3), bool), method, 1e-6, 8, 5)
+    for i, j in np.ndindex(3, 3):
+        pair = match(None, method=method, tolerance=1e-6, batch=8, n_exact=5, x=left[i], y=right[j])
+        assert inner[i, j] == pytest.approx(pair.value, rel=1e-5)
+        assert bound[i, j] == pytest.approx(pair.bound, rel=1e-5)

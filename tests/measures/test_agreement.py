@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from semrsm_cli.measures.agreement import correlation_interval, pearson, permutation_test, ranks, spearman
+from semrsm_cli.measures.agreement import (
+    correlation_interval,
+    pearson,
+    permutation_test,
+    ranks,
+    resample_correlation,
+    spearman,
+)
+from semrsm_cli.measures.moments import Draws, weighted_sums
+from semrsm_cli.measures.resampling import group_codes
 from tests import naive
 
 N = 80
@@ -78,8 +87,10 @@ def test_blocks_lose_no_digits(rng: np.random.Generator, subtests: pytest.Subtes
         with subtests.test(rows_at_once=rows_at_once):
             for measure in (pearson, spearman):
                 assert measure(far, y, rows_at_once=rows_at_once) == pytest.approx(measure(far, y), abs=1e-13)
-            interval = correlation_interval(x, y, n_resamples=20, rows_at_once=rows_at_once)
-            assert interval == pytest.approx(correlation_interval(x, y, n_resamples=20), abs=1e-12)
+            for groups in (None, [i // 3 for i in range(N)]):
+                of_blocks = resample_correlation(x, y, groups=groups, n_resamples=20, rows_at_once=rows_at_once)
+                whole = resample_correlation(x, y, groups=groups, n_resamples=20)
+                np.testing.assert_allclose(of_blocks, whole, atol=1e-12)
 
 
 def test_only_pairs_above_the_diagonal_count(rng: np.random.Generator) -> None:
@@ -95,11 +106,15 @@ def test_memory_maps_and_zarr_arrays(rng: np.random.Generator, tmp_path: Path) -
     np.save(tmp_path / "x.npy", x)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     stored = zarr.create_array(tmp_path / "y.zarr", data=y, chunks=(7, 7))
-    for measure in (pearson, spearman, correlation_interval):
+    for measure in (pearson, spearman, resample_correlation):
         assert measure(mapped, stored, rows_at_once=3) == pytest.approx(measure(x, y), abs=1e-12)
 
 
-@pytest.mark.parametrize("rank", [np.asarray, ranks], ids=["pearson", "spearman"])
+RANK = pytest.mark.parametrize("rank", [np.asarray, ranks], ids=["pearson", "spearman"])
+GROUPS = ["b", "a", "a", "c", "b", "d", "e", "e", "e"]
+
+
+@RANK
 def test_interval_resamples_images(rng: np.random.Generator, rank) -> None:
     x, y = related(rng, 9)[1:]
     of_x, of_y = rank(x), rank(y)
@@ -110,14 +125,49 @@ def test_interval_resamples_images(rng: np.random.Generator, rank) -> None:
     np.testing.assert_allclose(interval, expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("rank", [np.asarray, ranks], ids=["pearson", "spearman"])
-def test_permutations_exchange_images(rng: np.random.Generator, rank) -> None:
+@RANK
+def test_interval_resamples_whole_groups(rng: np.random.Generator, rank) -> None:
+    x, y = (rank(matrix)[:] for matrix in related(rng, 9)[1:])
+    draws = np.random.default_rng(3).multinomial(5, np.full(5, 1 / 5), size=50)
+    drawn = [np.repeat(["b", "a", "c", "d", "e"], multiplicity).tolist() for multiplicity in draws]
+    expected = [naive.resampled_correlation(x, y, names, GROUPS) for names in drawn]
+    found = resample_correlation(x, y, groups=GROUPS, n_resamples=50, seed=3)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_an_image_that_stands_alone_is_a_group_of_one(rng: np.random.Generator) -> None:
+    x, baseline, y = related(rng, 20)
+    groups = [f"photograph {i}" for i in range(20)]
+    np.testing.assert_array_equal(resample_correlation(x, y, groups=groups), resample_correlation(x, y))
+    assert permutation_test(x, baseline, y, groups=groups) == permutation_test(x, baseline, y)
+
+
+def test_names_of_groups_do_not_matter(rng: np.random.Generator) -> None:
+    x, baseline, y = related(rng, 9)
+    renamed = [{"a": 7, "b": "z", "c": None, "d": (1, 2), "e": "A"}[group] for group in GROUPS]
+    assert correlation_interval(x, y, groups=GROUPS) == correlation_interval(x, y, groups=renamed)
+    assert permutation_test(x, baseline, y, groups=GROUPS) == permutation_test(x, baseline, y, groups=renamed)
+
+
+def test_pairs_between_and_within_groups_keep_their_share() -> None:
+    groups = np.repeat(np.arange(6), 4)
+    within = 1.0 * (groups[:, None] == groups)
+    weights = np.random.default_rng(1).multinomial(6, np.full(6, 1 / 6), size=4000).T.astype(float)
+    for count, mean in ((1 - 1 / 6, 0.0), (1.0, 0.06)):  # x is standardised by all pairs of the sample
+        n_pairs, sum_of_x = weighted_sums(within, within, Draws(groups, weights, np.full(4000, count)), ("x", "y"))[:2]
+        assert sum_of_x.mean() / n_pairs.mean() == pytest.approx(mean, abs=0.02), count
+
+
+@RANK
+@pytest.mark.parametrize("groups", [None, GROUPS], ids=["images", "groups"])
+def test_permutations_exchange_images(rng: np.random.Generator, rank, groups: list[str] | None) -> None:
     x, baseline, y = (rank(matrix) for matrix in related(rng, 9))
-    kept = (np.random.default_rng(3).random((9, 60)) < 0.5).T
+    of_image = group_codes(groups or range(9))
+    kept = (np.random.default_rng(3).random((of_image.max() + 1, 60)) < 0.5).T[:, of_image]
     observed = pearson(x, y) - pearson(baseline, y)
-    permuted = np.array([naive.exchanged_difference(x[:], baseline[:], y[:], half) for half in kept])
+    permuted = np.array([naive.exchanged_difference(x[:], baseline[:], y[:], half, groups) for half in kept])
     expected = (1 + np.count_nonzero(np.abs(permuted) >= abs(observed))) / 61
-    result = permutation_test(x, baseline, y, n_permutations=60, seed=3)
+    result = permutation_test(x, baseline, y, groups=groups, n_permutations=60, seed=3)
     assert result.difference == pytest.approx(observed, abs=1e-12)
     assert result.p_value == pytest.approx(expected)
 
@@ -133,21 +183,6 @@ def test_permutation_test_sees_a_large_difference_and_no_difference(rng: np.rand
     x, baseline, y = related(rng, 100, noise=0.1)
     assert permutation_test(-y, baseline, y).p_value == pytest.approx(1 / 1001)
     assert permutation_test(x, x, y) == (0.0, 1.0)
-
-
-@pytest.mark.slow
-def test_interval_and_test_keep_their_level() -> None:
-    # exchanging pair by pair would reject the null hypothesis in half of these draws
-    rng = np.random.default_rng(7)
-    true = np.mean([pearson(*related(rng, 1000)[1:]) for _ in range(20)])
-    covered, rejected = [], []
-    for draw in range(200):
-        x, baseline, y = related(rng, 100)
-        low, high = correlation_interval(x, y, n_resamples=200, seed=draw)
-        covered.append(low < true < high)
-        rejected.append(permutation_test(x, baseline, y, n_permutations=200, seed=draw).p_value <= 0.05)
-    assert 0.88 < np.mean(covered) < 0.99
-    assert np.mean(rejected) < 0.09
 
 
 def test_seeds_repeat(rng: np.random.Generator) -> None:
@@ -191,5 +226,16 @@ def test_refuses_to_resample_what_has_no_correlation() -> None:
     # one pair differs from all others: only resamples that hold both of its images have a correlation
     x = np.zeros((6, 6))
     x[0, 1] = 1.0
-    with pytest.raises(ValueError, match="of 1000 resamples of 6 images have a correlation"):
+    with pytest.raises(ValueError, match="of 1000 resamples have a value; give more images, or n_resamples=0"):
         correlation_interval(x, NOISE)
+
+
+def test_refuses_groups_that_do_not_fit(subtests: pytest.Subtests) -> None:
+    measures = (correlation_interval, lambda x, y, groups: permutation_test(x, x, y, groups=groups))
+    for groups, message in (
+        ("aab", "groups must be of the same images, got 3 for 6 images"),
+        ("aaaaaa", "groups must be two at least, got one of all 6 images"),
+    ):
+        for measure in measures:
+            with subtests.test(message), pytest.raises(ValueError, match=message):
+                measure(NOISE, NOISE.T, groups=groups)

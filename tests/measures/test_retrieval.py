@@ -10,7 +10,6 @@ from hypothesis.extra.numpy import arrays
 
 from semrsm_cli.measures.retrieval import (
     best_of,
-    bootstrap_interval,
     count_f1,
     neighbour_scores,
     neighbours,
@@ -137,31 +136,3 @@ def test_scores_at_1_and_best_of_k() -> None:
     np.testing.assert_array_equal(best_of(found, 1), [0.2, 0.3])
     np.testing.assert_array_equal(best_of(found, 2), [0.2, 0.5])
     np.testing.assert_array_equal(best_of(found, 3), [0.9, 0.5])
-
-
-def test_interval_covers_the_true_mean_as_often_as_it_says(rng: np.random.Generator) -> None:
-    covered = 0
-    for draw in range(200):
-        low, high = bootstrap_interval(rng.beta(2, 5, size=60), n_resamples=300, seed=draw, level=0.9)
-        covered += low < 2 / 7 < high
-    assert 0.83 < covered / 200 < 0.96
-
-
-def test_interval_is_repeatable_and_narrows_with_queries(rng: np.random.Generator) -> None:
-    scores = rng.random(400)
-    low, high = bootstrap_interval(scores, n_resamples=1000)
-    assert (low, high) == bootstrap_interval(scores, n_resamples=1000)
-    assert (low, high) != bootstrap_interval(scores, n_resamples=1000, seed=1)
-    assert low < scores.mean() < high
-    # the normal approximation: 1.96 standard errors to both sides
-    assert high - low == pytest.approx(2 * 1.96 * scores.std() / 20, rel=0.1)
-
-
-def test_interval_of_equal_scores_is_a_point() -> None:
-    assert bootstrap_interval([0.5] * 4) == (0.5, 0.5)
-
-
-def test_interval_refuses(subtests: pytest.Subtests) -> None:
-    for scores in ([], [0.5], [0.5, np.nan], [[0.5, 0.5]]):
-        with subtests.test(scores=scores), pytest.raises(ValueError, match="at least two queries, none of them NaN"):
-            bootstrap_interval(scores)

@@ -19,6 +19,9 @@ EXPECTED: dict[str, tuple[int, int, int, int | None, bool, dict[str, Any]]] = {
     "efficientnet_lite0": (224, 49, 320, 1000, True, {}),
     "clip": (224, 49, 768, None, False, TWO),
     "clipseg": (352, 484, 768, None, False, TWO | {"extract_layers": [0, 0, 1]}),
+    "clipseg_rd64": (352, 484, 768, None, False, TWO | {"extract_layers": [0, 0, 1]}),
+    "clipseg_decoder": (352, 484, 64, None, False, TWO | {"extract_layers": [0, 0, 1]}),
+    "clipseg_rd64_decoder": (352, 484, 64, None, False, TWO | {"extract_layers": [0, 0, 1]}),
     "dinov2_giant": (224, 256, 1536, None, False, {"num_hidden_layers": 1}),
     "sam": (1024, 4096, 256, None, False, {"num_hidden_layers": 1}),
     "bit50": (448, 196, 2048, 1000, True, SHALLOW),
@@ -26,6 +29,7 @@ EXPECTED: dict[str, tuple[int, int, int, int | None, bool, dict[str, Any]]] = {
     "resnet50": (224, 49, 2048, 1000, True, {}),
     "resnet101": (224, 49, 2048, 1000, True, SHALLOW),
     "convnextv2_base": (224, 49, 1024, 1000, True, SHALLOW),
+    "convnextv2_base_1k": (224, 49, 1024, 1000, True, SHALLOW),
     "vit_b16": (224, 196, 768, 1000, False, TWO),
     "vit_l32": (384, 144, 1024, 1000, False, TWO),
     "dinov2_giant_classifier": (224, 256, 1536, 1000, False, {"num_hidden_layers": 1}),
@@ -36,6 +40,10 @@ EXPECTED: dict[str, tuple[int, int, int, int | None, bool, dict[str, Any]]] = {
 
 def preset(name: str) -> dict[str, Any]:
     return yaml.safe_load((PRESETS / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def experiment(name: str) -> dict[str, Any]:
+    return yaml.safe_load((PRESETS.parent / "experiment" / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 def random_network(name: str, options: dict[str, Any]) -> Network:
@@ -62,7 +70,7 @@ def check_shapes(name: str, options: dict[str, Any], image: Image.Image) -> None
     network = random_network(name, options)
     batch = network.preprocess(image)[None]
     assert batch.shape == (1, 3, side, side)
-    (last,) = resolve_layers(network, ["last"], "after_norm")
+    (last,) = resolve_layers(network, ["last"], preset(name).get("readout", "after_norm"))
     captured = capture(network, batch, [last], cls_token="drop")
     assert captured.representations[last].shape == (1, positions, channels)
     grid = captured.grids[last]
@@ -102,13 +110,25 @@ def test_all_means_the_blocks_in_order(name: str, n_blocks: int, first: str, las
     assert (len(blocks), blocks[0], blocks[-1]) == (n_blocks, first, last)
 
 
-@pytest.mark.slow
-def test_clipseg_has_a_decoder_of_64_channels(image: Image.Image) -> None:
-    network = random_network("clipseg", EXPECTED["clipseg"][-1])
-    (decoder,) = resolve_layers(network, ["last"], "decoder")
-    captured = capture(network, network.preprocess(image)[None], [decoder], cls_token="drop")
-    assert captured.representations[decoder].shape == (1, 484, 64)
-    assert captured.grids[decoder] == (22, 22)
+def test_the_classifiers_of_tables_1_and_4_are_read_before_and_after_their_norm() -> None:
+    swept = experiment("correlate_table1")["hydra"]["sweeper"]["params"]["model"].split(",")
+    assert swept == experiment("correlate_table4")["hydra"]["sweeper"]["params"]["model"].split(",")
+    has_norm = []
+    for name in swept:
+        network = random_network(name, EXPECTED[name][-1])
+        before, after = (resolve_layers(network, ["last"], readout) for readout in ("before_norm", "after_norm"))
+        assert before == [network.blocks[-1]], name
+        has_norm += [name] if before != after else []
+    assert has_norm == ["vit_b16", "vit_l32", "dinov2_giant_classifier"]
+
+
+def test_tables_2_and_3_read_trunk_and_decoder_of_both_clipsegs() -> None:
+    for table in ("retrieve_table2", "retrieve_table3"):
+        swept = experiment(table)["hydra"]["sweeper"]["params"]["model"].split(",")
+        read = [(preset(name)["name"], preset(name).get("readout")) for name in swept if "clipseg" in name]
+        checkpoints = ("CIDAS/clipseg-rd64-refined", "CIDAS/clipseg-rd64")
+        assert read == [(checkpoint, readout) for checkpoint in checkpoints for readout in (None, "decoder")]
+        assert {preset(name)["label"] for name in swept if "clipseg" in name} == {"CLIPSeg"}  # that of the paper
 
 
 def test_random_weights_are_the_same_each_time_and_leave_the_generator_alone() -> None:

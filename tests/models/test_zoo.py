@@ -259,7 +259,7 @@ def test_identity_holds_the_configuration(tmp_path: Path, subtests: pytest.Subte
 
 
 def write_vit(folder: Path) -> Path:
-    from tests.models.conftest import vit
+    from tests.models.checkpoints import vit
 
     model, processor = vit()
     model.save_pretrained(folder)

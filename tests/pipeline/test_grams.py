@@ -73,7 +73,7 @@ def test_the_store_tells_apart_whatever_changes_the_products(
     keys = []
     opened = TileFolder.__init__
     monkeypatch.setattr(
-        TileFolder, "__init__", lambda self, *a, **kw: (opened(self, *a, **kw), keys.append(self.key), None)[-1]
+        TileFolder, "__init__", lambda self, key, **more: (opened(self, key, **more), keys.append(self.key), None)[-1]
     )
     other_grid = Layer("x", x.x, x.key, (3, 2))
     cases: list[tuple[Comparison, Invariance, Matcher, RuntimeConfig, np.ndarray | None]] = [
@@ -160,4 +160,4 @@ def test_complaints_name_the_layer(x: Layer, folder: RunFolder) -> None:
 
 
 def test_a_matching_has_a_name_where_something_is_matched() -> None:
-    assert [matching_name(invariance, OPTIMAL) for invariance in Invariance] == ["", "", "optimal", ""]
+    assert [matching_name(invariance, OPTIMAL) for invariance in Invariance] == ["", "", "optimal", "", ""]

@@ -1,5 +1,6 @@
 """Images through a network into the store."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,15 @@ from PIL import Image
 
 from semrsm_cli.config import ModelConfig, RuntimeConfig
 from semrsm_cli.data import Images, Photos
-from semrsm_cli.data.content import Files, pin
+from semrsm_cli.data.content import Files, HashFile, hash_file, pin
+from semrsm_cli.data.headers import Header
+from semrsm_cli.data.images import Reader
 from semrsm_cli.errors import ConfigError, SemrsmError
-from semrsm_cli.models import Network
+from semrsm_cli.models import Framing, Network
 from semrsm_cli.pipeline.networks import load_network
 from semrsm_cli.pipeline.represent import Extracted, represent
+from semrsm_cli.pipeline.sources import from_model
+from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.stages import VERSIONS
 from semrsm_cli.store import Precision
 
@@ -28,6 +33,27 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="module")
 def network() -> Network:
     return load_network(MODEL, RuntimeConfig())
+
+
+@dataclass(frozen=True)
+class Wide:
+    """Makes the pictures of another reader twice as wide as high."""
+
+    reader: Reader
+
+    def read(self, image_id: str) -> tuple[Image.Image, str]:
+        picture, key = self.reader.read(image_id)
+        return picture.resize((200, 100)), f"{key} wide"
+
+    def version_key(self, image_id: str, hash_file: HashFile = hash_file) -> str:
+        return f"{self.reader.version_key(image_id, hash_file)} wide"
+
+    def header(self, image_id: str) -> Header:
+        return Header(200, 100)
+
+
+def wide(images: Images) -> Images:
+    return replace(images, reader=Wide(images.reader))
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +102,25 @@ def test_each_version_of_a_stage_has_representations_of_its_own(
         keys[stage] = next(iter(represent(network, images, MODEL, RuntimeConfig()).layers.values())).key
     assert keys["none"] == keys["matching"] == keys["measures"]
     assert len({keys[stage] for stage in ("none", "images", "representations")}) == 3
+
+
+def test_each_framing_has_representations_of_its_own(images: Images) -> None:
+    keys, values = set(), []
+    for framing in Framing:
+        model = replace(MODEL, framing=framing)
+        extracted = represent(load_network(model, RuntimeConfig()), wide(images), model, RuntimeConfig())
+        last = [*extracted.layers.values()][-1]
+        keys.add(last.key)
+        values.append(np.asarray(last))
+    assert len(keys) == 3
+    assert not any(np.allclose(values[i], values[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
+
+
+def test_a_framing_is_refused_where_images_are_made_squares(images: Images, tmp_path: Path) -> None:
+    model, folder = replace(MODEL, framing=Framing.pad), RunFolder(tmp_path, command=[])
+    network = load_network(model, RuntimeConfig())
+    with pytest.raises(ConfigError, match=r"model\.framing=pad changes nothing where size= or a crop makes a square"):
+        from_model(network, images, model, RuntimeConfig(), folder, prepare=network.normalise)
 
 
 def test_batches_and_processes_change_the_last_digits_at_most(network: Network, images: Images) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from semrsm_cli.report.figures.cka import cka_figure, consistency_figure
 from semrsm_cli.report.figures.correlate import intervals_figure
 from semrsm_cli.report.figures.report import models_neighbours_figure, models_scores_figure
-from semrsm_cli.report.figures.retrieve import Picture, neighbours_figure
+from semrsm_cli.report.figures.retrieve import Picture, neighbours_figure, scores_figure
 from semrsm_cli.report.figures.style import short_layer, verbatim
 from semrsm_cli.report.figures.train import learning_curve_figure
 from semrsm_cli.report.figures.translate import translation_figure
@@ -76,6 +76,9 @@ def test_cka() -> Figure:
     return cka_figure(spatial, semantic, layers[:4], layers, label_a="ResNet18", label_b="ResNet34", kernel="rbf")
 
 
+DIFFERENCE = ("difference", "difference_low", "difference_high")
+
+
 @picture
 def test_intervals() -> Figure:
     rows = []
@@ -87,7 +90,37 @@ def test_intervals() -> Figure:
                 value = -0.2 - 0.05 * i - 0.1 * j
                 row |= {statistic: value, f"{statistic}_low": value - 0.05, f"{statistic}_high": value + 0.1}
             rows.append(row)
-    return intervals_figure(pd.DataFrame(rows))
+    tests = [
+        {
+            "kernel": kernel,
+            "statistic": statistic,
+            "difference": d,
+            "difference_low": d - 0.04,
+            "difference_high": d + 0.06,
+        }
+        for kernel, d in (("cosine", -0.05), ("linear", 0.02), ("rbf", -0.1))
+        for statistic in ("pearson", "spearman")
+    ]
+    return intervals_figure(pd.DataFrame(rows), pd.DataFrame(tests), resampled="12 groups of images")
+
+
+def test_intervals_can_do_without_tests_and_resamples() -> None:
+    row = {"kernel": "rbf", "invariance": "none"} | dict.fromkeys(("paper_pearson", "paper_spearman"), np.nan)
+    for statistic in ("pearson", "spearman"):
+        row |= {statistic: 0.5, f"{statistic}_low": np.nan, f"{statistic}_high": np.nan}
+    figure = intervals_figure(pd.DataFrame([row]), pd.DataFrame())
+    assert len(figure.axes) == 2
+    assert "95 %" not in figure.get_supxlabel()
+
+
+def test_scores_say_what_was_resampled_and_show_differences_where_there_are_any() -> None:
+    row = {"kernel": "rbf", "invariance": "none", "at_1": 0.5, "ci_low": 0.4, "ci_high": 0.6, "paper": np.nan}
+    plain = pd.DataFrame([row | dict.fromkeys(DIFFERENCE, np.nan)])
+    gain = row | {"invariance": "permutation"} | dict(zip(DIFFERENCE, (0.1, -0.1, 0.3), strict=True))
+    assert len(scores_figure(plain, metric="count_f1").axes) == 1
+    figure = scores_figure(pd.concat([plain, pd.DataFrame([gain])]), metric="count_f1", resampled="16 scenes")
+    assert len(figure.axes) == 2
+    assert figure.get_supxlabel() == "intervals: 95 % over 16 scenes"
 
 
 def test_names_with_dollars_are_no_formulas() -> None:

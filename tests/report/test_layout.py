@@ -11,9 +11,12 @@ from semrsm_cli.report.layout import PaperTable, arrange_tables
 def retrieval(number: int, **columns: object) -> pd.DataFrame:
     """The paper's Table 2 or 3 as runs would leave it, in any order."""
     rows = paper.paper_table(number).rename(columns={"database_size": "n_database"})
-    rows = rows.rename(columns={"f1_at_1": "paper", "iou_at_1": "paper"}).assign(seed=0, n_queries=2000, **columns)
+    rows = rows.rename(columns={"f1_at_1": "paper", "iou_at_1": "paper"})
+    rows = rows.assign(seed=0, n_queries=2000, settings="a", **columns)
     rows["matching"] = rows["invariance"].map({"none": np.nan, "permutation": "batch_optimal"})
     rows["label"] = rows["model"]
+    for end in ("ci_low", "ci_high", "difference_low", "difference_high"):
+        rows[end] = np.nan
     return rows.assign(at_1=rows["paper"]).sample(frac=1, random_state=0)
 
 
@@ -93,6 +96,20 @@ def test_seeds_are_averaged_and_counted() -> None:
     assert "Means over 2 seeds" in table.note
 
 
+def test_intervals_stand_below_what_they_are_of_and_draws_are_told_apart() -> None:
+    rows = table2().query("model == 'CLIP' and n_database == 2500 and kernel == 'rbf'")
+    rows = rows.assign(ci_low=rows["at_1"] - 0.25, ci_high=rows["at_1"] + 0.25)
+    rows = rows.assign(difference_low=-1.0, difference_high=2.0)
+    draws = pd.concat([rows, rows.assign(seed=1, at_1=rows["at_1"] + 0.5, difference_high=4.0)])
+    frame = only(arrange_tables("retrieval", draws)).frame
+    assert frame["source"].tolist() == ["here", "low", "high", "between draws", "paper", "difference"]
+    here, low, high, between, *_ = frame.iloc[:, 3:].to_numpy(float)
+    np.testing.assert_allclose(here, [0.834, 1.029, 0.195])
+    np.testing.assert_allclose(low, [0.334, 0.529, -1])
+    np.testing.assert_allclose(high, [0.834, 1.029, 3])
+    np.testing.assert_allclose(between, [np.sqrt(0.125), np.sqrt(0.125), 0], atol=1e-12)
+
+
 def test_table_3_stands_as_in_the_paper_if_all_of_cityscapes_was_used() -> None:
     rows = retrieval(3, dataset="cityscapes", metric="presence_iou", n_database=2975)
     table = only(arrange_tables("retrieval", rows))
@@ -158,6 +175,8 @@ def test_table_5_stands_as_in_the_paper() -> None:
         dataset="tiny_imagenet",
         label="ResNet101",
         n_exact=np.nan,
+        percent_low=np.nan,
+        percent_high=np.nan,
         percent_of_optimal=printed["similarity_percent_of_optimal"],
         paper_percent=printed["similarity_percent_of_optimal"],
         seconds_mean=printed["seconds_per_pair"],
@@ -177,10 +196,12 @@ def test_timings_of_other_networks_have_tables_of_their_own() -> None:
     rows = pd.DataFrame({"method": ["topk_greedy", "topk_greedy", "optimal"], "n_exact": [128, 256, np.nan]})
     rows = rows.assign(batch=np.nan, positions=1024, seconds_mean=0.01, percent_of_optimal=99.0, seed=0)
     rows = rows.assign(paper_percent=np.nan, paper_seconds=np.nan, label="ResNet18", dataset="photos")
+    rows = rows.assign(percent_low=98.0, percent_high=99.5)
     first, second = arrange_tables("matching", pd.concat([rows, rows.assign(dataset="tiny_imagenet")]))
     assert (first.name, second.name) == ("matching_photos_ResNet18", "matching_tiny_imagenet_ResNet18")
-    assert first.frame[("batch", "")].tolist() == ["k = 128", "k = 256", ""]
-    assert first.frame[("source", "")].tolist() == ["here"] * 3
+    assert first.frame[("batch", "")].unique().tolist() == ["k = 128", "k = 256", ""]
+    assert first.frame[("source", "")].tolist() == ["here", "low", "high"] * 3
+    assert first.frame[("s = 1024", "percent")].tolist() == [99.0, 98.0, 99.5] * 3
 
 
 def test_tables_without_a_layout() -> None:

@@ -27,7 +27,7 @@ def run(
 ) -> Path:
     """A finished run of one row, written at second `at`."""
     row = dict(zip(COLUMNS, ("A", "scenes", 8, "count_f1", "cosine", "none"), strict=True)) | changes
-    row |= dict.fromkeys(("n_queries", "matching", "ci_low", "ci_high", "paper"))
+    row |= dict.fromkeys(("n_queries", "matching", "ci_low", "ci_high", "paper", "difference_low", "difference_high"))
     (folder / "tables").mkdir(parents=True)
     path = folder / "tables" / "retrieval.csv"
     pd.DataFrame([row | {"at_1": score}]).to_csv(path, index=False)

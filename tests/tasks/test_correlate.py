@@ -13,7 +13,14 @@ from scipy import stats
 
 import semrsm_cli
 from semrsm_cli.data.photos import photos
-from semrsm_cli.measures.agreement import jensen_shannon, softmax
+from semrsm_cli.measures.agreement import (
+    correlation_interval,
+    jensen_shannon,
+    permutation_test,
+    resample_correlation,
+    softmax,
+)
+from semrsm_cli.measures.resampling import holm, percentile_interval
 from semrsm_cli.tasks.correlate import pairs
 from semrsm_cli.tasks.correlate.task import _join_paper, _note_on
 from tests.command import Command, refuse, succeed
@@ -21,7 +28,11 @@ from tests.command import Command, refuse, succeed
 COLUMNS = [
     *("model", "dataset", "n_samples", "kernel", "invariance", "matching"),
     *("pearson", "pearson_low", "pearson_high", "spearman", "spearman_low", "spearman_high"),
-    *("paper_pearson", "paper_spearman"),
+    *("paper_pearson", "paper_spearman", "n_groups"),
+]
+TESTS = [
+    *("kernel", "statistic", "difference", "p_value", "n_permutations"),
+    *("difference_low", "difference_high", "p_holm"),
 ]
 FEW = ("n_resamples=20", "n_permutations=20")
 
@@ -51,6 +62,8 @@ def test_default_gives_table_intervals_tests_and_figures(semrsm: Command) -> Non
     found = table("first")
     assert list(found) == COLUMNS
     assert set(found["n_samples"]) == {204}
+    assert set(found["n_groups"]) == {12}, "regions of one photograph are resampled together"
+    assert "n_groups 12" in result.stdout
     assert len(table("first", "images")) == 204
     assert found.set_index("invariance")["matching"].fillna("").to_dict() == {
         "none": "",
@@ -69,7 +82,13 @@ def test_default_gives_table_intervals_tests_and_figures(semrsm: Command) -> Non
     for row in tests.itertuples():
         of_kernel = values.loc[row.kernel, row.statistic]
         assert row.difference == pytest.approx(of_kernel["permutation"] - of_kernel["none"], abs=1e-9)
-        assert 0 < row.p_value <= 1
+        assert 0 < row.p_value <= row.p_holm <= 1
+        assert row.difference_low < row.difference < row.difference_high
+    assert list(tests) == TESTS
+    np.testing.assert_allclose(tests["p_holm"], holm(tests["p_value"]))
+    for suffix in ("md", "tex"):
+        assert "permutation test is approximate" in Path(f"first/tables/tests.{suffix}").read_text()
+        assert "12 groups of images" in Path(f"first/tables/correlation.{suffix}").read_text()
     counts = table("first", "density").groupby(["kernel", "invariance"])["pairs"].sum()
     assert counts.between(0.998 * divergence.size, divergence.size).all()
     for figure in ("density", "intervals"):
@@ -77,6 +96,43 @@ def test_default_gives_table_intervals_tests_and_figures(semrsm: Command) -> Non
     run = json.loads(Path("first/run.json").read_text())
     assert {"network", "image_ids_hash", "seed", "layer", "centering"} <= set(run)
     assert "forecast_seconds" not in run, "it is a matter of seconds"
+
+
+def test_intervals_and_tests_draw_whole_photographs(semrsm: Command) -> None:
+    arguments = ("n_images=40", "kernels=[cosine]", "invariances=[none,permutation]", *FEW)
+    succeed(semrsm("correlate", *arguments, "hydra.run.dir=run"))
+    images = table("run", "images")["image"]
+    groups = images.str.split("/").str[0].tolist()
+    assert 6 < len(set(groups)) < 13
+    x, baseline, y = (np.load(f"run/arrays/{name}.npy") for name in ("cosine_permutation", "cosine_none", "divergence"))
+    resampled = [resample_correlation(matrix, y, groups=groups, n_resamples=20) for matrix in (x, baseline)]
+    row = table("run").set_index("invariance").loc["permutation"]
+    assert (row["pearson_low"], row["pearson_high"]) == pytest.approx(percentile_interval(resampled[0]))
+    test = table("run", "tests").set_index("statistic").loc["pearson"]
+    expected = percentile_interval(resampled[0] - resampled[1])
+    assert (test["difference_low"], test["difference_high"]) == pytest.approx(expected)
+    tested = permutation_test(x, baseline, y, groups=groups, n_permutations=20)
+    assert (test["difference"], test["p_value"]) == pytest.approx(tested)
+
+
+@pytest.mark.usefixtures("arrays")
+def test_images_that_stand_alone_are_resampled_one_by_one(semrsm: Command) -> None:
+    succeed(semrsm("correlate", "x=x.npy", "logits=logits.npy", "hydra.run.dir=run", *FEW))
+    assert set(table("run")["n_groups"]) == {30}
+    assert "95 % over 30 images" in Path("run/tables/correlation.md").read_text()
+    for row in table("run").itertuples():
+        x, y = np.load(f"run/arrays/{row.kernel}_{row.invariance}.npy"), np.load("run/arrays/divergence.npy")
+        assert (row.pearson_low, row.pearson_high) == pytest.approx(correlation_interval(x, y, n_resamples=20))
+
+
+def test_images_of_one_scene_have_no_interval(semrsm: Command) -> None:
+    one = ("dataset=scenes", "dataset.n_scenes=1", "dataset.n_videos=4", "dataset.n_queries=1")
+    succeed(semrsm("correlate", *one, "kernels=[cosine]", "hydra.run.dir=run", *FEW))
+    found = table("run")
+    assert set(found["n_groups"]) == {1}
+    assert found[["pearson_low", "spearman_high"]].isna().all(axis=None)
+    assert table("run", "tests")[["p_value", "p_holm", "difference_low"]].isna().all(axis=None)
+    assert "95 %" not in Path("run/tables/correlation.md").read_text() + Path("run/tables/tests.md").read_text()
 
 
 def test_own_arrays_give_what_the_library_gives(semrsm: Command, arrays: tuple[np.ndarray, np.ndarray]) -> None:
@@ -118,17 +174,40 @@ def test_strips_and_blocks_of_any_size_give_the_same(semrsm: Command, monkeypatc
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5, err_msg=f"{way} {file.name}")
 
 
-def test_sigma_of_tiles_is_the_kernels(semrsm: Command, arrays: tuple[np.ndarray, np.ndarray]) -> None:
-    x, _ = arrays
-    assert (
-        semrsm(
-            *("correlate", "x=x.npy", "logits=logits.npy", "sigma_tile=7", "kernels=[rbf]", "invariances=[none]"),
-            *("hydra.run.dir=run", *FEW),
-        ).exit_code
-        == 0
-    )
-    expected = semrsm_cli.rsm(x - x.mean(axis=0), kernel="rbf", invariance="none", sigma_tile=7)
-    np.testing.assert_allclose(above(np.load("run/arrays/rbf_none.npy")), above(expected), rtol=1e-4)
+def test_sigma_of_tiles_is_the_kernels_in_the_order_told(
+    semrsm: Command, arrays: tuple[np.ndarray, np.ndarray]
+) -> None:
+    x, logits = arrays
+    for order in ("drawn", "files"):
+        settings = ("sigma_tile=7", "kernels=[rbf]", "invariances=[none]", f"image_order={order}")
+        succeed(semrsm("correlate", "x=x.npy", "logits=logits.npy", *settings, f"hydra.run.dir={order}", *FEW))
+        rows = table(order, "images")["image"].to_numpy()
+        assert sorted(rows) == list(range(30))
+        assert (list(rows) == sorted(rows)) == (order == "files")
+        expected = semrsm_cli.rsm((x - x.mean(axis=0))[rows], kernel="rbf", invariance="none", sigma_tile=7)
+        np.testing.assert_allclose(above(np.load(f"{order}/arrays/rbf_none.npy")), above(expected), rtol=1e-4)
+        probabilities = softmax(logits[rows])
+        divergence = above(jensen_shannon(probabilities, probabilities))
+        np.testing.assert_allclose(above(np.load(f"{order}/arrays/divergence.npy")), divergence, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.usefixtures("arrays")
+def test_the_order_of_arrays_matters_to_tiles_alone(semrsm: Command) -> None:
+    for order in ("drawn", "files"):
+        settings = (f"image_order={order}", f"hydra.run.dir={order}", *FEW)
+        succeed(semrsm("correlate", "x=x.npy", "logits=logits.npy", *settings))
+    pd.testing.assert_frame_equal(table("drawn"), table("files"))
+
+
+def test_images_of_classes_are_mixed_in_every_tile(semrsm: Command) -> None:
+    for order in ("drawn", "files"):
+        settings = ("invariances=[none]", "kernels=[rbf]", "sigma_tile=17", f"image_order={order}", *FEW)
+        succeed(semrsm("correlate", *settings, f"hydra.run.dir={order}", "arrays=false"))
+    succeed(semrsm("correlate", *settings[:2], "hydra.run.dir=whole", "arrays=false", *FEW))
+    whole, drawn, files = (table(run)["pearson"].item() for run in ("whole", "drawn", "files"))
+    assert abs(drawn - whole) < 0.02 < abs(files - whole)
+    shown = table("drawn", "images")["image"].str.split("/").str[0]
+    assert all(shown[start : start + 17].nunique() > 3 for start in range(0, 204, 17))
 
 
 def test_matching_is_taken_from_the_store(
@@ -188,9 +267,9 @@ def test_the_papers_numbers_stand_beside_ours() -> None:
 
 
 def test_the_doubtful_sign_is_remarked_where_it_is_shown() -> None:
-    assert "lost in print" in _note_on(joined(2000))
-    assert _note_on(joined(20000)) == ""
-    assert _note_on(joined(2000, model="ResNet50")) == ""
+    assert "lost in print" in _note_on(joined(2000), "")
+    assert _note_on(joined(20000), "") == ""
+    assert _note_on(joined(2000, model="ResNet50"), "") == ""
 
 
 def test_intervals_and_tests_can_be_left_out(semrsm: Command, arrays: tuple[np.ndarray, np.ndarray]) -> None:
@@ -237,7 +316,7 @@ WRONG = [
     (["x=x.npy", "logits=x.npy"], "x.npy must hold numbers [n, classes], got float32 [30, 6, 4]", 1),
     (["x=x.npy"], "x and logits belong together", 2),
     (["x=x.npy", "logits=logits.npy", "invariances=[translation]"], "translation needs the grid of x's positions", 2),
-    (["invariances=[rotation]"], "'rotation', expected one of [none, translation, permutation, pooled]", 2),
+    (["invariances=[rotation]"], "'rotation', expected one of [none, translation, permutation, pooled, maxsim]", 2),
     (["kernels=[]"], "kernels is empty", 2),
     (["n_images=2"], "n_images must be at least 3, got 2", 2),
     (["sigma=1", "sigma_tile=100"], "give one of the two", 2),

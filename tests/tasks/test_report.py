@@ -38,6 +38,8 @@ def test_a_sweep_is_joined_and_drawn(semrsm: Command) -> None:
     assert list(laid_out) == [
         *("model", "kernel", "source", "8 none", "8 PI", "8 diff", "12 none", "12 PI", "12 diff"),
     ]
+    assert laid_out["source"].tolist() == ["here", "low", "high"] * 6
+    laid_out = laid_out.query("source == 'here'")
     assert laid_out["model"].tolist() == ["test_resnet"] * 3 + ["test_vit"] * 3
     joined = table("joined_retrieval")
     assert len(joined) == 2 * 2 * 3 * 3
@@ -77,8 +79,9 @@ def test_a_report_is_no_run_and_newer_runs_take_the_place_of_older_ones(semrsm: 
     np.testing.assert_allclose(laid_out.loc["here", "20 none"].sort_index(), means.sort_index())
     spread = joined.groupby("kernel")["at_1"].std()
     np.testing.assert_allclose(laid_out.loc["between draws", "20 none"].sort_index(), spread.sort_index())
-    width = (joined["ci_high"] - joined["ci_low"]).groupby(joined["kernel"]).mean() / (2 * 1.96)
-    np.testing.assert_allclose(laid_out.loc["within a draw", "20 none"].sort_index(), width.sort_index())
+    for end in ("low", "high"):
+        ends = joined.groupby("kernel")[f"ci_{end}"].mean()
+        np.testing.assert_allclose(laid_out.loc[end, "20 none"].sort_index(), ends.sort_index())
     assert "Means over 2 seeds" in Path("outputs/report/first/tables/retrieval_scenes.md").read_text()
 
 
@@ -101,11 +104,13 @@ def test_the_papers_numbers_stand_below_ours_in_all_formats(semrsm: Command) -> 
     rows = rows.assign(
         ci_low=rows["at_1"] - 0.02, ci_high=rows["at_1"] + 0.02, n_queries=2000, matching="batch_optimal"
     )
+    rows = rows.assign(difference_low=0.1, difference_high=0.2)
     for model, of_model in rows.groupby("model"):
         left_by_a_run(f"runs/{model.split()[0]}", "retrieval", of_model)
     result = succeed(semrsm("report", "runs=runs", "hydra.run.dir=report"))
     laid_out = table("table2")
-    assert len(laid_out) == 5 * 3 * 3
+    assert len(laid_out) == 5 * 3 * 5
+    assert laid_out.query("source == 'low'")["5000 diff"].eq(0.1).all()
     assert laid_out.query("source == 'difference'").filter(regex="none|PI").eq(-0.125).all(axis=None)
     markdown, latex = (Path("report/tables", f"table2.{suffix}").read_text() for suffix in ("md", "tex"))
     assert "| SAM ViT/B32" in markdown
@@ -130,7 +135,7 @@ def test_correlations_and_timings_are_joined_too(semrsm: Command) -> None:
     left_by_a_run("runs/cka", "cka", pd.DataFrame([dict.fromkeys(CKA, "x") | {"cka": 0.5}]))
     result = succeed(semrsm("report", "runs=[runs/correlate,runs/bench,runs/cka]", "hydra.run.dir=report"))
     assert "+0.176" in Path("report/tables/table1.md").read_text()
-    assert table("table5")["s = 256 ms"].tolist() == [5, 4, 1] * 2
+    assert table("table5").set_index("source")["s = 256 ms"].dropna().tolist() == [5, 4, 1] * 2
     assert len(table("joined_cka")) == 1
     verdicts = table("verdicts")
     assert verdicts["verdict"].value_counts().to_dict() == {"agrees": 42, "not run": 270 - 42 - 2, "differs": 2}
@@ -142,6 +147,7 @@ def test_names_in_foreign_tables_lead_out_of_no_folder(semrsm: Command) -> None:
     rows = paper.paper_table(2).rename(columns={"database_size": "n_database", "f1_at_1": "paper"})
     rows = rows.assign(at_1=rows["paper"], ci_low=0.1, ci_high=0.9, metric="count_f1", n_queries=1)
     rows = rows.assign(dataset="x/../../../../ESC/pwn", matching=r"\input FILE | <img>")
+    rows = rows.assign(difference_low=0.1, difference_high=0.2)
     left_by_a_run("runs/foreign", "retrieval", rows)
     before = set(Path().rglob("*"))
     succeed(semrsm("report", "runs=runs", "hydra.run.dir=a/b/c/d/report"))

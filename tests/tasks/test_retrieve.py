@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from typer.testing import Result
 from semrsm_cli.data import RetrievalSplit, write_split
 from semrsm_cli.data.egoobjects import ANNOTATIONS
 from semrsm_cli.data.photos import photos
+from semrsm_cli.measures.resampling import cluster_interval
 from tests.command import Command, refuse, succeed
 from tests.data import cityscapes_files, egoobjects_files
 
@@ -23,6 +25,7 @@ NO_PICTURES = ("n_pictures=0", "n_thumbnails=0")
 RETRIEVAL = [
     *("model", "dataset", "n_queries", "n_database", "kernel", "invariance", "matching", "metric"),
     *("at_1", "ci_low", "ci_high", "best_of_5", "paper"),
+    *("difference", "difference_low", "difference_high", "n_groups"),
 ]
 
 
@@ -56,7 +59,7 @@ def test_default_shows_that_permutation_invariance_finds_what_was_laid_out_anew(
     assert set(rows["metric"]) == {"count_f1"}
     for kernel, of_kernel in rows.groupby("kernel"):
         by = of_kernel.set_index("invariance")
-        assert by.loc["permutation", "ci_low"] > by.loc["none", "ci_high"], kernel
+        assert 0.1 < by.loc["permutation", "difference_low"] < by.loc["permutation", "difference"], kernel
         assert by.loc["none", "at_1"] < by.loc["pooled", "at_1"] < by.loc["permutation", "at_1"], kernel
         assert (by["best_of_5"] >= by["at_1"]).all()
     assert rows.loc[rows["invariance"] == "permutation", "matching"].tolist() == ["optimal"] * 3
@@ -70,6 +73,57 @@ def test_default_shows_that_permutation_invariance_finds_what_was_laid_out_anew(
         for suffix in ("png", "pdf"):
             assert (folder() / "figures" / f"{figure}.{suffix}").stat().st_size > 10_000
     assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "resampled 22 scenes" in result.stdout
+    assert "vs_none_95%" in result.stdout
+
+
+@pytest.mark.parametrize(("unit", "of_query"), [("scene", 1), ("video", 2), ("query", 3), (None, 1)])
+def test_intervals_resample_scenes_or_what_is_asked_for(
+    semrsm: Command, few: Path, unit: str | None, of_query: int
+) -> None:
+    run = few
+    if unit is not None:
+        succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, f"resample_by={unit}", "hydra.run.dir=run"))
+        run = Path("run")
+    first = table("neighbours", run).query("rank == 1")
+    for row in table("retrieval", run).itertuples():
+        assert [row.ci_low, row.ci_high] == pytest.approx(interval(scores_of(first, row), of_query, (0, 1)))
+        if row.invariance == "permutation":
+            gain = scores_of(first, row) - scores_of(first, row._replace(invariance="none"))
+            assert row.difference == pytest.approx(gain.mean())
+            assert [row.difference_low, row.difference_high] == pytest.approx(interval(gain, of_query, (-1, 1)))
+        else:
+            assert np.isnan([row.difference, row.difference_low, row.difference_high]).all()
+        assert row.n_groups == len({name_of(query, of_query) for query in first["query"]})
+    assert json.loads((run / "run.json").read_text())["resample_by"] == (unit or "scene")
+
+
+def scores_of(first: pd.DataFrame, row: NamedTuple) -> pd.Series:
+    """The scores of the queries' first neighbours under the kernel and invariance of a row."""
+    chosen = first[(first["kernel"] == row.kernel) & (first["invariance"] == row.invariance)]
+    return chosen.set_index("query")["score"]
+
+
+def name_of(query: str, n_parts: int) -> str:
+    """The scene, the video or the image that the file SCENE_VIDEO_FRAME of a query belongs to."""
+    return "_".join(query.split("_")[:n_parts])
+
+
+def interval(values: pd.Series, of_query: int, limits: tuple[float, float]) -> list[float]:
+    groups = [name_of(query, of_query) for query in values.index]
+    return cluster_interval(values, groups, limits=limits).tolist()
+
+
+def test_one_scene_has_no_interval_and_no_difference_is_taken_without_both(semrsm: Command) -> None:
+    few = ("dataset.n_scenes=1", "dataset.n_videos=3", "dataset.n_queries=3", "kernels=[cosine]", *NO_PICTURES)
+    for number, settings in enumerate((["invariances=[permutation]"], ["n_resamples=0", "dataset.n_scenes=4"], [])):
+        succeed(semrsm("retrieve", *SMALL, *few, *settings, f"hydra.run.dir={number}"))
+        rows = table("retrieval", str(number))
+        assert rows["at_1"].notna().all()
+        assert rows[["ci_low", "ci_high", "difference_low", "difference_high"]].isna().all(axis=None)
+        of_permutation = rows[rows["invariance"] == "permutation"]
+        assert of_permutation["difference"].notna().all() == (number > 0)
+        assert (Path(str(number)) / "figures" / "scores.png").exists()
 
 
 def test_same_command_gives_the_same_bytes(semrsm: Command) -> None:
@@ -95,6 +149,56 @@ def test_sigma_within_mini_batches_changes_the_rbf_kernel_alone(semrsm: Command,
         pd.testing.assert_frame_equal(*(side[side["kernel"] == kernel] for side in (whole, tiles)))
     similarities = [side.loc[side["kernel"] == "rbf", "similarity"].to_numpy() for side in (whole, tiles)]
     assert not np.allclose(*similarities)
+
+
+def test_the_order_of_the_images_changes_tiles_of_sigma_alone(semrsm: Command, few: Path) -> None:
+    arguments = ("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "image_order=files")
+    succeed(semrsm(*arguments, "hydra.run.dir=files"))
+    drawn, files = table("draw", few), table("draw", "files")
+    assert list(drawn["image"]) != list(files["image"])
+    for role, of_role in files.groupby("role"):
+        assert list(of_role["image"]) == sorted(drawn.loc[drawn["role"] == role, "image"]), role
+    keys = ["kernel", "invariance", "query", "rank"]
+    one, other = (table("neighbours", run).set_index(keys).sort_index() for run in (few, "files"))
+    assert one["neighbour"].equals(other["neighbour"])
+    np.testing.assert_allclose(one["similarity"], other["similarity"], rtol=1e-3)
+    for order in ("drawn", "files"):
+        succeed(semrsm(*arguments[:-1], "sigma_tile=3", f"image_order={order}", f"hydra.run.dir=tiles_{order}"))
+    rbf = [table("neighbours", f"tiles_{order}").query("kernel == 'rbf'") for order in ("drawn", "files")]
+    one, other = (side.set_index(keys).sort_index()["similarity"] for side in rbf)
+    assert not np.allclose(one, other)
+
+
+@pytest.mark.slow
+def test_sigma_within_tiles_finds_what_one_sigma_finds(semrsm: Command) -> None:
+    scores = {}
+    for seed in range(6):
+        for tile in ("null", "16"):
+            run = f"{seed}_{tile}"
+            settings = (*NO_PICTURES, "kernels=[rbf]", "n_resamples=0", f"seed={seed}", f"sigma_tile={tile}")
+            succeed(semrsm("retrieve", *settings, f"hydra.run.dir={run}"))
+            scores[seed, tile] = table("retrieval", run).set_index("invariance")["at_1"]
+    means = pd.DataFrame(scores).T.groupby(level=1).mean()
+    assert (means.loc["16"] - means.loc["null"]).abs().max() < 0.02
+
+
+def test_what_the_network_does_not_see_of_a_frame_is_told(semrsm: Command) -> None:
+    arguments = ("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "invariances=[none]")
+    for framing in ("own", "squash", "pad"):
+        result = succeed(semrsm(*arguments, f"model.framing={framing}", f"hydra.run.dir={framing}"))
+        facts = json.loads(Path(framing, "run.json").read_text())
+        lines = [line for line in result.stderr.splitlines() if "frame" in line]
+        assert (facts["framing"], facts["images_turned"]) == (framing, 0)
+        if framing == "own":
+            assert facts["share_seen"]["mean"] == pytest.approx(0.51, abs=0.01)
+            seen = "sees 51 % of a 512 x 288 frame; model.framing=squash or pad shows it the whole"
+            assert [line.endswith(seen) for line in lines] == [True]
+        else:
+            assert facts["share_seen"]["least"] == pytest.approx(1, abs=0.01)
+            assert lines == []
+    result = semrsm("translate", *SMALL, "model.framing=pad")
+    assert result.exit_code == 2
+    assert "model.framing=pad changes nothing where size= or a crop makes a square" in result.stderr
 
 
 def test_translation_lies_between_for_maps_and_is_refused_for_tokens(semrsm: Command) -> None:
@@ -248,6 +352,7 @@ def test_cityscapes_scores_the_classes_present(semrsm: Command, tmp_path: Path) 
     assert rows.loc[0, ["dataset", "metric", "n_queries", "n_database"]].tolist() == [
         *("cityscapes", "presence_iou", 2, 3)
     ]
+    assert json.loads((folder() / "run.json").read_text())["resample_by"] == "video", "its scenes are three cities"
     assert rows["paper"].isna().all()
     # frame 20 shows a road, 19 a road and a car; of the database 5 shows a road, 22 nothing, 21 a train
     scores = table("neighbours").drop_duplicates(["query", "neighbour"])
@@ -364,9 +469,10 @@ def test_wrong_settings_are_one_line_and_exit_2(semrsm: Command) -> None:
         (["model.layers=[conv1,last]"], "retrieve reads one layer, got 2"),
         (["kernels=[]"], "kernels is empty"),
         (["invariances=[]"], "invariances is empty"),
-        (["invariances=[rotation]"], "'rotation', expected one of [none, translation, permutation, pooled]"),
+        (["invariances=[rotation]"], "'rotation', expected one of [none, translation, permutation, pooled, maxsim]"),
         (["n_neighbours=0"], "n_neighbours must be at least 1, got 0"),
         (["shortlist=3"], "shortlist must be at least n_neighbours=5, got 3"),
         (["n_thumbnails=-1"], "n_thumbnails must be at least 0, got -1"),
+        (["resample_by=city"], "'city', expected one of [scene, video, query]"),
     ):
         refuse(semrsm, "retrieve", *SMALL, *settings, complaint=complaint, exit_code=2)

@@ -70,7 +70,7 @@ def test_folder_of_one_s_own_images(semrsm: Command, tmp_path: Path) -> None:
 def test_errors_are_one_line(semrsm: Command) -> None:
     for arguments, complaint, exit_code in (
         (["dataset=photos"], "dataset=photos has no classes to learn", 2),
-        (["dataset=tiny_imagenet", "dataset.hub=zh-plus/tiny-imagenet"], "give dataset.root, not dataset.hub", 2),
+        (["dataset=tiny_imagenet", "dataset.hub=zh-plus/tiny-imagenet"], "and cannot be fetched from Hugging Face", 1),
         (["dataset=cifar100"], "where cifar-100-python lies is not known", 1),
         (["recipe.epochs=0"], "recipe.epochs must be at least 1, got 0", 2),
         (["recipe.momentum=1"], "recipe.momentum must be at least 0 and below 1, got 1", 2),

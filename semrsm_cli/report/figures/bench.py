@@ -15,6 +15,7 @@ __all__ = ["alignment_figure", "runtime_figure"]
 _METHOD_STYLE = {
     "optimal": ("#D55E00", "o"),
     "ortools": ("#0072B2", "s"),
+    "ortools_x1000": ("#6a9fd8", "d"),
     "scipy": ("#56B4E9", "^"),
     "lapjv": ("#009E73", "v"),
     "lapx": ("#CC79A7", "<"),
@@ -25,19 +26,32 @@ _METHOD_STYLE = {
     "diagonal": ("#999999", "."),
 }
 _OTHER_STYLE = ("#7f7f7f", "x")
-_DRAWN_BATCH = 512
+_SERIES = ("batch_optimal", "topk_greedy")  # several curves each, the darker the larger their parameter
+_DRAWN = {"batch": 512, "n_exact": 128}  # the parameters that stand for all: the paper's, or the largest
+_AFFINITY: dict[str, Any] = {"color": "#444444", "linestyle": "--", "linewidth": 0.8}
 _PAPER_MARKER: dict[str, Any] = {"markerfacecolor": "none", "markersize": 5, "linewidth": 0.6, "linestyle": ":"}
 
 
 def runtime_figure(matching: pd.DataFrame) -> Figure:
-    """Seconds a pair over the number of positions, both logarithmic; hollow markers are the paper's numbers."""
-    drawn = matching[matching["batch"].isna() | (matching["batch"] == _batch_to_draw(matching))]
+    """Seconds a pair over the number of positions, both logarithmic; hollow markers are the paper's numbers.
+
+    The dashed line is what the affinity takes, which all methods but Batch-Optimal and no matching need whole.
+    """
+    drawn = matching
+    for parameter, wanted in _DRAWN.items():
+        values = drawn[parameter].dropna()
+        shown = wanted if (values == wanted).any() else values.max()
+        drawn = drawn[drawn[parameter].isna() | (drawn[parameter] == shown)]
     with paper_style():
         figure = Figure(figsize=(PAGE_WIDTH * 0.62, PAGE_WIDTH * 0.42), layout="constrained")
         axes = figure.subplots()
         for method, of_method in drawn.groupby("method", sort=False):
             _draw_method(axes, str(method), of_method.sort_values("positions"))
-        axes.plot([], [], color="#444444", marker="o", label="in the paper", **_PAPER_MARKER)
+        affinity = drawn.drop_duplicates("positions").sort_values("positions").dropna(subset="affinity_seconds")
+        if not affinity.empty:
+            axes.plot(*affinity[["positions", "affinity_seconds"]].to_numpy(float).T, label="the affinity", **_AFFINITY)
+        if drawn["paper_seconds"].notna().any():
+            axes.plot([], [], color="#444444", marker="o", label="in the paper", **_PAPER_MARKER)
         axes.set(xscale="log", yscale="log", xlabel="positions s", ylabel="seconds a pair (median, one core)")
         sizes = sorted(drawn["positions"].unique())
         axes.set_xticks(sizes, [str(size) for size in sizes])
@@ -57,18 +71,12 @@ def _draw_method(axes: Axes, method: str, of_method: pd.DataFrame) -> None:
     axes.plot(*theirs, color=color, marker=marker, **_PAPER_MARKER)
 
 
-def _batch_to_draw(matching: pd.DataFrame) -> int:
-    """The batch length of Batch-Optimal that stands for all: the paper's, or the longest."""
-    lengths = matching["batch"].dropna().astype(int).tolist()
-    return _DRAWN_BATCH if _DRAWN_BATCH in lengths or not lengths else max(lengths)
-
-
 def _method_label(of_method: pd.DataFrame) -> str:
-    """A method's name in a legend."""
-    batch = of_method["batch"].iloc[0]
-    name = str(of_method["method"].iloc[0])
-    label = name if pd.isna(batch) else f"{name}({batch})"
-    return f"{label}, certified" if name == "optimal" else label
+    """A method's name in a legend, with its parameter."""
+    first = of_method.iloc[0]
+    parameters = [f"({first[name]})" for name in _DRAWN if pd.notna(first[name])]
+    certified = ", certified" if first["method"] == "optimal" else ""
+    return "".join([str(first["method"]), *parameters, certified])
 
 
 def alignment_figure(alignment: pd.DataFrame) -> Figure:
@@ -81,7 +89,7 @@ def alignment_figure(alignment: pd.DataFrame) -> Figure:
     unmatched = alignment[alignment["method"] == "diagonal"]
     widths = [1.5] if unmatched.empty else [1.5, 1]
     with paper_style():
-        figure = Figure(figsize=(PAGE_WIDTH * 0.48 * sum(widths), PAGE_WIDTH * 0.36), layout="constrained")
+        figure = Figure(figsize=(PAGE_WIDTH * 0.48 * sum(widths), PAGE_WIDTH * 0.42), layout="constrained")
         axes = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
         _draw_ratios(axes[0], alignment, layers, methods)
         if not unmatched.empty:
@@ -95,11 +103,11 @@ def _draw_ratios(axes: Axes, alignment: pd.DataFrame, layers: list[str], methods
         of_method = alignment[alignment["method"] == method]
         base = method.split("(")[0]
         color, marker = _METHOD_STYLE.get(base, _OTHER_STYLE)
-        shade = 1.0 if base != "batch_optimal" else 0.35 + 0.65 * _rank_among(method, methods)
+        shade = 1.0 if base not in _SERIES else 0.35 + 0.65 * _rank_among(method, methods)
         ratios = [of_method.loc[of_method["layer"] == layer, "ratio_to_optimal"].to_numpy() for layer in layers]
         means = np.array([ratio.mean() for ratio in ratios])
         low, high = (np.array([np.quantile(ratio, q) for ratio in ratios]) for q in (0.05, 0.95))
-        x = np.arange(len(layers)) + (k - (len(methods) - 1) / 2) * 0.09
+        x = np.arange(len(layers)) + (k - (len(methods) - 1) / 2) * 0.8 / max(len(methods), 9)
         axes.vlines(x, low, high, color=color, alpha=shade, linewidth=0.8)
         label = method if method != "diagonal" else "no matching"
         axes.plot(x, means, color=color, alpha=shade, marker=marker, markersize=4, linewidth=0.7, label=label)
@@ -107,11 +115,11 @@ def _draw_ratios(axes: Axes, alignment: pd.DataFrame, layers: list[str], methods
     sizes = alignment.drop_duplicates("layer").set_index("layer")["positions"]
     axes.set_xticks(range(len(layers)), [f"{short_layer(layer)}\ns = {sizes[layer]}" for layer in layers])
     axes.set(ylabel="similarity relative to the optimum")
-    axes.legend(ncols=2)
+    axes.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.13))  # below, where it hides no curve
 
 
 def _rank_among(method: str, methods: list[str]) -> float:
-    """Where a batch length stands among the others, from 0 for the shortest to 1 for the longest."""
+    """Where a parameter of a method stands among the others, from 0 for the first to 1 for the last."""
     family = [other for other in methods if other.split("(")[0] == method.split("(")[0]]
     return family.index(method) / max(len(family) - 1, 1)
 

@@ -64,12 +64,13 @@ def _middles(edges: np.ndarray) -> np.ndarray:
     return middle
 
 
-def density_figure(densities: Sequence[Density], table: pd.DataFrame) -> Figure:
+def density_figure(densities: Sequence[Density], table: pd.DataFrame, *, resampled: str = "") -> Figure:
     """A column for each kernel, a row for each invariance: share of pairs, mean divergence, correlations.
 
     Args:
         densities: One for each kernel and invariance.
         table: `correlation.csv`.
+        resampled: What the intervals resample, in words.
     """
     kernels = list(dict.fromkeys(density.kernel for density in densities))
     invariances = list(dict.fromkeys(density.invariance for density in densities))
@@ -91,6 +92,8 @@ def density_figure(densities: Sequence[Density], table: pd.DataFrame) -> Figure:
         for axes, invariance in zip(grid[:, 0], invariances, strict=True):
             axes.set_ylabel(INVARIANCE_TITLE[invariance])
         figure.supylabel(_DIVERGENCE, fontsize=8)
+        if resampled:
+            figure.supxlabel(f"in brackets: 95 % over {resampled}", fontsize=7)
         colorbar = figure.colorbar(picture, ax=grid, aspect=40, pad=0.01)
         colorbar.set_label("share of pairs in a bin")
         colorbar.outline.set_visible(False)
@@ -132,31 +135,61 @@ def _correlations_text(row: Mapping[Any, Any]) -> str:
     return "\n".join(lines)
 
 
-def intervals_figure(table: pd.DataFrame) -> Figure:
+def intervals_figure(table: pd.DataFrame, tests: pd.DataFrame | None = None, *, resampled: str = "") -> Figure:
     """Both correlations with their 95 % intervals for each kernel and invariance; diamonds are the paper's.
 
     Args:
         table: `correlation.csv`.
+        tests: `tests.csv`; how much `permutation` differs from `none` is drawn too where there are any.
+        resampled: What the intervals resample, in words.
     """
     kernels, invariances = (list(dict.fromkeys(table[column])) for column in ("kernel", "invariance"))
+    n_panels = 2 if tests is None or tests.empty else 3
     with paper_style():
-        size = (PAGE_WIDTH * 0.8, PAGE_WIDTH * (0.1 + 0.02 * len(kernels) * (len(invariances) + 1)))
+        size = (PAGE_WIDTH * 0.4 * n_panels, PAGE_WIDTH * (0.1 + 0.02 * len(kernels) * (len(invariances) + 1)))
         figure = Figure(figsize=size, layout="constrained")
-        both: Any = figure.subplots(1, 2, sharey=True, sharex=True)
-        for axes, statistic in zip(both, _STATISTIC_TITLE, strict=True):
+        panels: Any = figure.subplots(1, n_panels, sharey=True)
+        panels[1].sharex(panels[0])
+        for axes, statistic in zip(panels, _STATISTIC_TITLE, strict=False):
             for i, invariance in enumerate(invariances):
                 rows = table[table["invariance"] == invariance].set_index("kernel").loc[kernels]
                 y = np.arange(len(kernels)) + (i - (len(invariances) - 1) / 2) * 0.8 / len(invariances)
                 _draw_intervals(axes, y, rows, statistic, invariance)
-            axes.axvline(0, color="#999999", linewidth=0.6)
             axes.set(xlabel=_STATISTIC_TITLE[statistic])
+        if tests is not None and n_panels == 3:
+            _draw_differences(panels[2], tests, kernels)
+        for axes in panels:
+            axes.axvline(0, color="#999999", linewidth=0.6)
             axes.tick_params(axis="y", length=0)
-        both[0].set_yticks(range(len(kernels)), [_KERNEL_TITLE[name] for name in kernels])
-        both[0].invert_yaxis()
-        figure.supxlabel("correlation of similarity with the divergence of predictions", fontsize=8)
-        handles, labels = both[0].get_legend_handles_labels()
+        panels[0].set_yticks(range(len(kernels)), [_KERNEL_TITLE[name] for name in kernels])
+        panels[0].invert_yaxis()
+        figure.supxlabel(
+            _with_intervals("correlation of similarity with the divergence of predictions", resampled), fontsize=8
+        )
+        handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(invariances))
     return figure
+
+
+def _with_intervals(text: str, resampled: str) -> str:
+    """A label, and what the intervals beside it resample."""
+    return f"{text} (intervals: 95 % over {resampled})" if resampled else text
+
+
+def _draw_differences(axes: Axes, tests: pd.DataFrame, kernels: Sequence[str]) -> None:
+    """How much more `permutation` correlates than `none`, with the intervals of the differences."""
+    for k, (statistic, marker) in enumerate(zip(_STATISTIC_TITLE, ("o", "s"), strict=True)):
+        rows = tests[tests["statistic"] == statistic].set_index("kernel").loc[list(kernels)]
+        value, low, high = (rows[f"difference{end}"].to_numpy(float) for end in ("", "_low", "_high"))
+        reach = np.nan_to_num(np.abs([value - low, high - value]))
+        y = np.arange(len(kernels)) + (k - 0.5) * 0.4
+        style: dict[str, Any] = {"color": "#333333", "markersize": 4.5, "linewidth": 1.4, "capsize": 2.5}
+        fill = "#333333" if marker == "o" else "white"
+        axes.errorbar(
+            value, y, xerr=reach, fmt=marker, markerfacecolor=fill, label=_STATISTIC_TITLE[statistic], **style
+        )
+    axes.set(xlabel=f"difference: {INVARIANCE_TITLE['permutation']} less {INVARIANCE_TITLE['none']}")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
 
 def _draw_intervals(axes: Axes, y: np.ndarray, rows: pd.DataFrame, statistic: str, invariance: str) -> None:
@@ -168,11 +201,12 @@ def _draw_intervals(axes: Axes, y: np.ndarray, rows: pd.DataFrame, statistic: st
     axes.plot(rows[f"paper_{statistic}"].to_numpy(float), y, "D", color="black", markersize=4)
 
 
-def depth_figure(depth: pd.DataFrame) -> Figure:
+def depth_figure(depth: pd.DataFrame, *, resampled: str = "") -> Figure:
     """Correlation over the layers: a column for each kernel, a line with its interval for each invariance.
 
     Args:
         depth: `depth.csv`.
+        resampled: What the intervals resample, in words.
     """
     layers, kernels, invariances = (list(dict.fromkeys(depth[column])) for column in ("layer", "kernel", "invariance"))
     with paper_style():
@@ -190,6 +224,7 @@ def depth_figure(depth: pd.DataFrame) -> Figure:
             axes.set_title(_KERNEL_TITLE[name])
         for axes in grid[-1]:
             axes.set_xticks(range(len(layers)), [short_layer(layer) for layer in layers], rotation=30, ha="right")
+        figure.supxlabel(_with_intervals("layer", resampled), fontsize=8)
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(invariances))
     return figure

@@ -56,21 +56,45 @@ class MatchedPicture:
     worth: np.ndarray
 
 
-def scores_figure(table: pd.DataFrame, *, metric: str) -> Figure:
-    """Score at the first neighbour per kernel and invariance, with 95 % intervals over the queries (Figure 3)."""
+def scores_figure(table: pd.DataFrame, *, metric: str, resampled: str = "") -> Figure:
+    """Score at the first neighbour per kernel and invariance, and what permutation invariance gains (Figure 3).
+
+    Args:
+        table: `retrieval.csv`.
+        metric: How neighbours are scored.
+        resampled: What the 95 % intervals resample, in words.
+    """
     kernels, invariances = (list(dict.fromkeys(table[column])) for column in ("kernel", "invariance"))
     width = 0.8 / len(invariances)
+    gains = table[table["difference"].notna()].set_index("kernel")
     with paper_style():
-        figure = Figure(figsize=(PAGE_WIDTH * 0.55, PAGE_WIDTH * 0.32), layout="constrained")
-        axes = figure.subplots()
+        ratios = [1.0] if gains.empty else [1.0, 0.45]
+        size = (PAGE_WIDTH * 0.55 * sum(ratios), PAGE_WIDTH * 0.32)
+        figure = Figure(figsize=size, layout="constrained")
+        panels: Any = figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0]
+        axes = panels[0]
         for k, invariance in enumerate(invariances):
             rows = table[table["invariance"] == invariance].set_index("kernel").loc[kernels]
             x = np.arange(len(kernels)) + (k - (len(invariances) - 1) / 2) * width
             draw_bars(axes, x, rows, width, invariance)
         axes.set(ylim=(0, 1.08), ylabel=f"{METRIC_TITLE[metric]}\nat the first neighbour")
         axes.set_xticks(range(len(kernels)), kernels)
+        if not gains.empty:
+            _draw_gains(panels[1], gains.loc[kernels])
+        if resampled:
+            figure.supxlabel(f"intervals: 95 % over {resampled}", fontsize=8)
         add_legend(figure, axes)
     return figure
+
+
+def _draw_gains(axes: Axes, gains: pd.DataFrame) -> None:
+    """The paired differences of permutation and none with their intervals, a point for each kernel."""
+    value, low, high = (gains[f"difference{end}"].to_numpy(float) for end in ("", "_low", "_high"))
+    x, reach = np.arange(len(gains)), np.nan_to_num([value - low, high - value])
+    axes.errorbar(x, value, yerr=reach, fmt="o", color="#333333", markersize=4.5, linewidth=1.4, capsize=2.5)
+    axes.axhline(0, color="#999999", linewidth=0.6)
+    axes.set(xlim=(-0.6, len(gains) - 0.4), ylabel=f"{INVARIANCE_TITLE['permutation']} less {INVARIANCE_TITLE['none']}")
+    axes.set_xticks(x, list(gains.index))
 
 
 def add_legend(figure: Figure, axes: Axes) -> None:

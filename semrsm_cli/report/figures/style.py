@@ -30,12 +30,14 @@ COLOR: Final = {
     "translation": "#56B4E9",
     "permutation": "#D55E00",
     "pooled": "#009E73",
+    "maxsim": "#CC79A7",
 }
 INVARIANCE_TITLE: Final = {
     "none": "spatio-semantic",
     "translation": "translation-invariant",
     "permutation": "semantic",
     "pooled": "pooled vectors",
+    "maxsim": "best partners (MaxSim)",
 }
 
 
@@ -79,6 +81,11 @@ def verbatim(text: str) -> str:
 
 
 def short_layer(layer: str) -> str:
-    """The end of a module name that tells layers apart: `encoder.layers.encoder_layer_3` becomes `layer 3`."""
+    """The end of a module name that tells layers apart: `encoder.layers.encoder_layer_3` becomes `layer 3`.
+
+    The sum within a block and the normalisation of a stem (`layer1.0.sum`, `stem.norm`) are called as these.
+    """
     parts = [part for part in layer.replace("_", ".").split(".") if part]
+    if len(parts) > 1 and parts[-1] in ("sum", "norm"):
+        parts.pop()
     return verbatim(" ".join(parts[-2:]) if parts and parts[-1].isdigit() and len(parts) > 1 else parts[-1])

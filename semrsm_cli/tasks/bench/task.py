@@ -3,15 +3,17 @@
 import pandas as pd
 
 from semrsm_cli.config import BenchConfig
+from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.data import batches_of_unrelated, resized_squares
 from semrsm_cli.errors import ConfigError
 from semrsm_cli.pipeline.images import note_images, open_images
 from semrsm_cli.pipeline.networks import load_network, note_network
 from semrsm_cli.pipeline.sources import Layer, from_model
+from semrsm_cli.report import paper
 from semrsm_cli.report.figures.bench import alignment_figure, runtime_figure
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.tasks.bench.tables import alignment_table, matching_table, summarize
-from semrsm_cli.tasks.bench.timing import align, draw_pairs, one_core, time_methods, warm_up
+from semrsm_cli.tasks.bench.timing import draw_pairs, list_contenders, measure_methods, one_core, warm_up
 
 __all__ = ["bench"]
 
@@ -29,11 +31,17 @@ def bench(config: BenchConfig, folder: RunFolder) -> pd.DataFrame:
     source = from_model(network, squares, config.model, config.runtime, folder, prepare=prepare)
     layers = {layer.name: layer for layer in source.layers}
     pairs = draw_pairs(len(squares), config)
+    to_time = _layers_of_sizes(layers, config)
     with folder.timed("match"), one_core() as core:
         warm_up(config)
-        timed = {layer: time_methods(layers[layer], config, pairs) for layer in _layers_of_sizes(layers, config)}
-        aligned = align(layers, timed, config, pairs)
-    matching, alignment = matching_table(timed, layers), alignment_table(aligned, layers)
+        measured = {
+            name: measure_methods(layer, config, pairs, timed=name in to_time) for name, layer in layers.items()
+        }
+    number, _ = paper.table_printed_for(5, settings=identifying_settings(config))
+    timed = {name: measured[name] for name in to_time}
+    matching = matching_table(timed, layers, config.model.label, images.name, is_table_5=number == 5)
+    fitting = {name: at for name, at in measured.items() if layers[name].x.shape[1] <= config.largest_matrix}
+    alignment = alignment_table(fitting, layers)  # beyond, some approximations are lacking
     folder.table("matching", matching)
     folder.data("alignment", alignment)
     folder.figure("runtime", runtime_figure(matching))
@@ -50,4 +58,10 @@ def _layers_of_sizes(layers: dict[str, Layer], config: BenchConfig) -> list[str]
     if missing:
         has = ", ".join(f"{name}: {size}" for size, name in by_size.items())
         raise ConfigError(f"no layer has {missing[0]} positions at size={config.size}; choose positions from {has}")
+    for size in config.positions:
+        if not list_contenders(config, size):
+            raise ConfigError(
+                f"no method of {', '.join(config.methods)} can do without the affinity, but {size} positions exceed "
+                f"largest_matrix={config.largest_matrix}; add optimal to methods"
+            )
     return [by_size[size] for size in config.positions]

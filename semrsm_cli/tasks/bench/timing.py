@@ -1,51 +1,89 @@
-"""Time the methods on the same pairs of images, on one core."""
+"""Time the methods on the same pairs of images, on one core, and compare what they reach with the optimum."""
 
 import itertools
 import os
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from semrsm_cli.config import BenchConfig
-from semrsm_cli.matching import Matching, Method, compile_all, match
+from semrsm_cli.matching import Method, assess, check_pair, compile_all, permute
+from semrsm_cli.matching.affinities import Affinities
 from semrsm_cli.pipeline.grams import Comparison
 from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report.progress import log
 
-__all__ = ["ALIGNED", "Cell", "Contender", "align", "draw_pairs", "one_core", "time_methods", "warm_up"]
+__all__ = [
+    "ALIGNED",
+    "OPTIMUM",
+    "Cell",
+    "Contender",
+    "Measurements",
+    "Score",
+    "draw_pairs",
+    "list_contenders",
+    "measure_methods",
+    "one_core",
+    "warm_up",
+]
 
 _MATRIX_FREE = frozenset({Method.optimal, Method.batch_optimal, Method.diagonal})
 ALIGNED = (Method.batch_optimal, Method.topk_greedy, Method.greedy, Method.diagonal)
+_Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A method with its parameter."""
+    """A method, with a batch length of Batch-Optimal or an n_exact of TopK-Greedy."""
 
     method: Method
-    batch: int | None = None
+    parameter: int | None = None
 
     @property
     def label(self) -> str:
         """Name in tables and figures."""
-        return str(self.method) if self.batch is None else f"{self.method}({self.batch})"
+        return str(self.method) if self.parameter is None else f"{self.method}({self.parameter})"
+
+    @property
+    def batch(self) -> int | None:
+        """The batch length, where the method has one."""
+        return self.parameter if self.method is Method.batch_optimal else None
+
+    @property
+    def n_exact(self) -> int | None:
+        """How many positions are matched optimally, where the method has such a number."""
+        return self.parameter if self.method is Method.topk_greedy else None
+
+
+OPTIMUM = Contender(Method.optimal)
+
+
+class Score(NamedTuple):
+    """Value and upper bound of a matching."""
+
+    value: float
+    bound: float
 
 
 @dataclass
 class Cell:
-    """What one contender did at one size: seconds and matching of each pair."""
+    """What one contender did at one layer: the seconds of the pairs that were timed, the scores of all."""
 
-    seconds: dict[tuple[int, int], float] = field(default_factory=dict)
-    matchings: dict[tuple[int, int], Matching] = field(default_factory=dict)
+    seconds: dict[_Pair, float] = field(default_factory=dict)
+    scores: dict[_Pair, Score] = field(default_factory=dict)
 
-    def add(self, pair: tuple[int, int], seconds: float, matching: Matching) -> None:
-        """Count a pair."""
-        self.seconds[pair], self.matchings[pair] = seconds, matching
+
+@dataclass
+class Measurements:
+    """What all contenders did at one layer; the seconds of the timed pairs' affinities, where they were built."""
+
+    cells: dict[Contender, Cell]
+    affinity_seconds: list[float] = field(default_factory=list)
 
 
 @contextmanager
@@ -63,18 +101,18 @@ def one_core() -> Iterator[int | None]:
             os.sched_setaffinity(0, allowed)
 
 
-def _contenders(config: BenchConfig, positions: int) -> list[Contender]:
-    """The methods to time at a size; Batch-Optimal once per batch length."""
-    contenders = []
+def list_contenders(config: BenchConfig, positions: int) -> list[Contender]:
+    """The methods to time at a size; Batch-Optimal once per batch length, TopK-Greedy once per n_exact."""
+    parameters: dict[Method, list[int]] = {Method.batch_optimal: config.batches, Method.topk_greedy: config.n_exact}
+    contenders: list[Contender] = []
     for method in config.methods:
         if positions > config.largest_matrix and method not in _MATRIX_FREE:
             continue
-        lengths = config.batches if method is Method.batch_optimal else [None]
-        contenders += [Contender(method, length) for length in lengths]
+        contenders += [Contender(method, parameter) for parameter in parameters.get(method, [None])]
     return contenders
 
 
-def draw_pairs(n: int, config: BenchConfig) -> list[tuple[int, int]]:
+def draw_pairs(n: int, config: BenchConfig) -> list[_Pair]:
     """Pairs of different images in a seeded order."""
     pairs = list(itertools.combinations(range(n), 2))
     order = np.random.default_rng(config.seed).permutation(len(pairs))
@@ -85,64 +123,60 @@ def warm_up(config: BenchConfig) -> None:
     """Compile and load every method once."""
     compile_all()
     x = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
-    for contender in _contenders(config, len(x)):
-        _match_by(contender, x @ x.T, x, x, config)
+    for contender in list_contenders(config, len(x)):
+        for affinity in (x @ x.T, None) if contender.method in _MATRIX_FREE else (x @ x.T,):
+            _match_timed(contender, check_pair(affinity, x, x), config)
 
 
-def _match_by(
-    contender: Contender, affinity: np.ndarray | None, x: np.ndarray, y: np.ndarray, config: BenchConfig
-) -> Matching:
-    """One matching by one contender."""
-    return match(
-        affinity,
-        method=contender.method,
-        tolerance=config.tolerance,
-        batch=contender.batch or 1,
-        n_exact=config.n_exact,
-        x=x,
-        y=y,
-    )
+def _match_timed(contender: Contender, pair: Affinities, config: BenchConfig) -> tuple[float, Score]:
+    """How long it takes to find the permutation alone, and what that is worth."""
+    parameters = {"batch": contender.batch or 1, "n_exact": contender.n_exact or 1}
+    start = time.perf_counter()
+    permutation = permute(pair, contender.method, tolerance=config.tolerance, **parameters)
+    seconds = time.perf_counter() - start
+    matching = assess(pair, contender.method, permutation)
+    return seconds, Score(matching.value, matching.bound)
 
 
-def time_methods(layer: Layer, config: BenchConfig, pairs: list[tuple[int, int]]) -> dict[Contender, Cell]:
-    """Time all contenders at one layer, pair by pair in turn, until each has used up its time."""
+def measure_methods(layer: Layer, config: BenchConfig, pairs: list[_Pair], *, timed: bool) -> Measurements:
+    """Match the pairs at one layer by all contenders, one pair after the other.
+
+    Timing ends when the slowest contender has used up its time: all are timed on the same pairs. The approximations and
+    the optimum then go on alone to the last pair, so that what they reach depends neither on the machine nor on the
+    rivals. Each pair is matched in another order, since who comes first finds the affinity in the cache.
+
+    Args:
+        layer: Representations of the images.
+        config: Settings.
+        pairs: The pairs, in order.
+        timed: Whether this layer is timed; else only the approximations and the optimum run.
+    """
     positions = layer.x.shape[1]
-    maps = _center_maps(layer, config)
-    cells = {contender: Cell() for contender in _contenders(config, positions)}
-    log(f"timing {len(cells)} methods at s = {positions}")
-    for i, j in pairs:
-        running = [c for c, cell in cells.items() if sum(cell.seconds.values()) < config.seconds_per_cell]
-        affinity = maps[i] @ maps[j].T if running and positions <= config.largest_matrix else None
-        for contender in running:
-            start = time.perf_counter()
-            matching = _match_by(contender, affinity, maps[i], maps[j], config)
-            cells[contender].add((i, j), time.perf_counter() - start, matching)
-    return cells
-
-
-def align(
-    layers: dict[str, Layer],
-    timed: dict[str, dict[Contender, Cell]],
-    config: BenchConfig,
-    pairs: list[tuple[int, int]],
-) -> dict[str, dict[Contender, Cell]]:
-    """The approximations and the optimum at every layer that fits a matrix; timed layers are not matched again."""
-    only = [Contender(Method.optimal), *(c for c in _contenders(config, 1) if c.method in ALIGNED)]
-    aligned = {}
-    for name, layer in layers.items():
-        if layer.x.shape[1] > config.largest_matrix:
-            continue
-        if name in timed:
-            aligned[name] = timed[name]
-        else:
-            maps = _center_maps(layer, config)
-            cells: dict[Contender, Cell] = defaultdict(Cell)
-            for i, j in pairs:
-                affinity = maps[i] @ maps[j].T
-                for contender in only:
-                    cells[contender].matchings[i, j] = _match_by(contender, affinity, maps[i], maps[j], config)
-            aligned[name] = dict(cells)
-    return aligned
+    fits = positions <= config.largest_matrix
+    cells = {contender: Cell() for contender in list_contenders(config, positions)}
+    approximations = [contender for contender in cells if contender.method in ALIGNED]
+    if not timed:
+        cells = {contender: Cell() for contender in (OPTIMUM, *approximations) if approximations and fits}
+    compared = [OPTIMUM, *approximations] if approximations and fits and OPTIMUM in cells else []
+    result = Measurements(cells)
+    if timed:
+        log(f"timing {len(cells)} methods at s = {positions}")
+    maps = _center_maps(layer, config) if cells else None
+    for number, (i, j) in enumerate(pairs):
+        in_time = timed and all(sum(cell.seconds.values()) < config.seconds_per_cell for cell in cells.values())
+        running = [*cells] if in_time else compared
+        if maps is None or not running:
+            break
+        start = time.perf_counter()
+        affinity = maps[i] @ maps[j].T if fits else None
+        if in_time and fits:
+            result.affinity_seconds.append(time.perf_counter() - start)
+        pair = check_pair(affinity, maps[i], maps[j])
+        for k in np.random.default_rng([config.seed, number]).permutation(len(running)):
+            seconds, cells[running[k]].scores[i, j] = _match_timed(running[k], pair, config)
+            if in_time:
+                cells[running[k]].seconds[i, j] = seconds
+    return result
 
 
 def _center_maps(layer: Layer, config: BenchConfig) -> np.ndarray:

@@ -9,6 +9,7 @@ from pathlib import Path
 from semrsm_cli.config import CkaConfig, ModelConfig
 from semrsm_cli.data import Images, resized_squares
 from semrsm_cli.errors import ConfigError, SemrsmError
+from semrsm_cli.pipeline.frames import note_share_seen
 from semrsm_cli.pipeline.images import note_images, open_images
 from semrsm_cli.pipeline.networks import load_network
 from semrsm_cli.pipeline.sources import Source, from_model, from_stored_or_files, require_same_images
@@ -34,9 +35,10 @@ def _of_files(config: CkaConfig) -> list[tuple[Source, Source]]:
 
 def _of_models(config: CkaConfig, folder: RunFolder) -> list[tuple[Source, Source]]:
     """Networks on the same images: each with itself, every two of them, or all with `model_b`."""
-    images = open_images(config.dataset, config.n_images, config.seed)
+    images = open_images(config.dataset, config.n_images, config.seed, config.image_order)
     images = images if config.size is None else resized_squares(images, config.size)
     note_images(folder, images)
+    folder.note(image_order=str(config.image_order))
     names = _expand([config.model.name, *config.model_names])
     if config.between_networks and len(names) < 2:
         raise ConfigError(
@@ -64,6 +66,8 @@ def _represent(
     name = network.label if is_one_of_several else model.label
     folder.note(**{f"network {name}": dict(network.identity)})
     prepare = None if config.size is None else network.normalise
+    if prepare is None:
+        note_share_seen(folder, network, images, key=f"share_seen {name}")
     return from_model(network, images, model, config.runtime, folder, name=name, prepare=prepare)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,7 @@ import pandas as pd
 from semrsm_cli.config import CorrelateConfig
 from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.errors import SemrsmError
-from semrsm_cli.measures.agreement import correlation_interval, pearson, permutation_test, softmax
-from semrsm_cli.measures.pairs import Rows
+from semrsm_cli.measures.agreement import softmax
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store, matching_name
 from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report import paper
@@ -21,21 +20,30 @@ from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.rsm import Gram, Invariance, Kernel, KernelRows, median_sigma_by_rows
 from semrsm_cli.tasks.correlate.pairs import divergences, ranks_on_disk, sample_pairs, symmetric
 from semrsm_cli.tasks.correlate.predictions import Predicted, of_files, of_model
+from semrsm_cli.tasks.correlate.statistics import (
+    STATISTICS,
+    Agreement,
+    Ranked,
+    Target,
+    compare,
+    note_on_tests,
+    with_holm,
+)
 
 __all__ = ["correlate"]
 
 _SAME_PREDICTION = 1e-9  # nats; what rounding makes of one image in two forward passes
 _PRINTED_WITHOUT_SIGN = 0.176  # in Table 1: ResNet18, rbf, none
 _ARGUMENT = {"x": "similarity", "y": "divergence"}  # what the measures call them
-_STATISTICS = ("pearson", "spearman")
 
 
 @dataclass(frozen=True)
-class _Ranked:
-    """A similarity or divergence of all pairs [n, n], and the pairs' ranks."""
+class _Results:
+    """Rows of the correlations of all layers, and of the last one the tests and densities."""
 
-    values: Rows
-    ranks: Rows
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    tests: list[dict[str, Any]] = field(default_factory=list)
+    densities: list[Density] = field(default_factory=list)
 
 
 def correlate(config: CorrelateConfig, folder: RunFolder) -> pd.DataFrame:
@@ -43,27 +51,28 @@ def correlate(config: CorrelateConfig, folder: RunFolder) -> pd.DataFrame:
     predicted = of_model(config, folder) if config.x is None else of_files(config, folder)
     with folder.timed("diverge"):
         divergence = _divergence_of(predicted, config)
-    rows, tests, densities = [], [], []
+    results = _Results()
     for layer in predicted.layers:
         is_last = layer is predicted.layers[-1]
         for name, similarities in _similarities_of(layer, config, folder):
+            agreements = {}
             for invariance, similarity in similarities.items():
                 with folder.timed("correlate"), _naming_layer(layer.name, f"{name}, {invariance}"):
-                    rows.append(_row(layer, name, invariance, similarity, divergence, config))
+                    agreements[invariance] = Agreement.of(similarity, divergence, config)
+                    results.rows.append(_row(layer, name, invariance, agreements[invariance], config))
                 if is_last:
-                    densities.append(_density(name, invariance, similarity, divergence))
+                    results.densities.append(_density(name, invariance, similarity, divergence))
                 if is_last and config.arrays:
                     folder.array(f"{name}_{invariance}", symmetric(similarity.values))
             if is_last:
                 with folder.timed("test"), _naming_layer(layer.name, str(name)):
-                    tests += _compare(name, similarities, divergence, config)
+                    results.tests.extend(_tests(name, agreements, divergence, config))
     if config.arrays:
         folder.array("divergence", symmetric(divergence.values))
-    table = _write(predicted, pd.DataFrame(rows), pd.DataFrame(tests), densities, config, folder)
-    return _summarize(table, pd.DataFrame(tests))
+    return _summarize(*_write(predicted, results, divergence, config, folder))
 
 
-def _divergence_of(predicted: Predicted, config: CorrelateConfig) -> _Ranked:
+def _divergence_of(predicted: Predicted, config: CorrelateConfig) -> Target:
     """Jensen-Shannon divergence of all pairs of predictions.
 
     Raises:
@@ -77,12 +86,12 @@ def _divergence_of(predicted: Predicted, config: CorrelateConfig) -> _Ranked:
             f"all {len(predicted.ids)} images get the same prediction (largest divergence {largest:.1g} nats), "
             "so nothing can correlate with it; give images that differ, and a trained classifier"
         )
-    return _Ranked(values, ranks_on_disk(values, config.runtime.threads))
+    return Target(values, ranks_on_disk(values, config.runtime.threads), predicted.groups)
 
 
 def _similarities_of(
     layer: Layer, config: CorrelateConfig, folder: RunFolder
-) -> Iterator[tuple[Kernel, dict[Invariance, _Ranked]]]:
+) -> Iterator[tuple[Kernel, dict[Invariance, Ranked]]]:
     """For each kernel the similarities under every invariance; all kernels come from one matching."""
     compared = Comparison.within(layer, config.centering)
     grams = {}
@@ -95,71 +104,41 @@ def _similarities_of(
         yield name, {invariance: _rank(g, name, config) for invariance, g in grams.items()}
 
 
-def _rank(g: Gram, name: Kernel, config: CorrelateConfig) -> _Ranked:
+def _rank(g: Gram, name: Kernel, config: CorrelateConfig) -> Ranked:
     """The RSM of a kernel, and the ranks of its pairs; its sigma is the same for all rows."""
     sigma = config.sigma
     if name is Kernel.rbf and config.sigma_tile is None:
         sigma = sigma or median_sigma_by_rows(g)
     similarity = KernelRows(g, name, sigma=sigma, sigma_tile=config.sigma_tile)
-    return _Ranked(similarity, ranks_on_disk(similarity, config.runtime.threads))
+    return Ranked(similarity, ranks_on_disk(similarity, config.runtime.threads))
 
 
 def _row(
-    layer: Layer,
-    name: Kernel,
-    invariance: Invariance,
-    similarity: _Ranked,
-    divergence: _Ranked,
-    config: CorrelateConfig,
+    layer: Layer, name: Kernel, invariance: Invariance, agreement: Agreement, config: CorrelateConfig
 ) -> dict[str, Any]:
-    """Both correlations of one similarity, with their intervals over images."""
-    columns: dict[str, Any] = {
+    """Both correlations of one similarity, with their intervals over images or groups of images."""
+    return {
         "layer": layer.name,
         "positions": layer.x.shape[1],
         "channels": layer.x.shape[2],
         "kernel": str(name),
         "invariance": str(invariance),
         "matching": matching_name(invariance, config.matching),
+        **agreement.columns(),
     }
-    for statistic, x, y in _statistics(similarity, divergence):
-        columns[statistic] = pearson(x, y)
-        interval = (np.nan, np.nan)
-        if config.n_resamples:
-            interval = correlation_interval(x, y, n_resamples=config.n_resamples, seed=config.seed)
-        columns[f"{statistic}_low"], columns[f"{statistic}_high"] = interval
-    return columns
 
 
-def _statistics(similarity: _Ranked, divergence: _Ranked) -> list[tuple[str, Rows, Rows]]:
-    """Pearson's correlation is that of the values, Spearman's that of the ranks."""
-    return [("pearson", similarity.values, divergence.values), ("spearman", similarity.ranks, divergence.ranks)]
-
-
-def _compare(
-    name: Kernel, similarities: dict[Invariance, _Ranked], divergence: _Ranked, config: CorrelateConfig
+def _tests(
+    name: Kernel, agreements: dict[Invariance, Agreement], divergence: Target, config: CorrelateConfig
 ) -> list[dict[str, Any]]:
     """Is `permutation` correlated otherwise than `none`? One row a statistic, where both were asked for."""
-    semantic, plain = (similarities.get(invariance) for invariance in (Invariance.permutation, Invariance.none))
-    if semantic is None or plain is None or not config.n_permutations:
+    semantic, plain = (agreements.get(invariance) for invariance in (Invariance.permutation, Invariance.none))
+    if semantic is None or plain is None or not (config.n_permutations or config.n_resamples):
         return []
-    rows = []
-    for (statistic, x, y), (_, baseline, _) in zip(
-        _statistics(semantic, divergence), _statistics(plain, divergence), strict=True
-    ):
-        test = permutation_test(x, baseline, y, n_permutations=config.n_permutations, seed=config.seed)
-        rows.append(
-            {
-                "kernel": str(name),
-                "statistic": statistic,
-                "difference": test.difference,
-                "p_value": test.p_value,
-                "n_permutations": config.n_permutations,
-            }
-        )
-    return rows
+    return [{"kernel": str(name), **row} for row in compare(semantic, plain, divergence, config)]
 
 
-def _density(name: Kernel, invariance: Invariance, similarity: _Ranked, divergence: _Ranked) -> Density:
+def _density(name: Kernel, invariance: Invariance, similarity: Ranked, divergence: Ranked) -> Density:
     """How many pairs have which similarity and divergence."""
     return Density.of(str(name), str(invariance), sample_pairs(similarity.values), sample_pairs(divergence.values))
 
@@ -175,30 +154,28 @@ def _naming_layer(layer: str, what: str) -> Iterator[None]:
 
 
 def _write(
-    predicted: Predicted,
-    rows: pd.DataFrame,
-    tests: pd.DataFrame,
-    densities: list[Density],
-    config: CorrelateConfig,
-    folder: RunFolder,
-) -> pd.DataFrame:
-    """Write tables and figures; `correlation` is of the last layer, `depth` of all."""
+    predicted: Predicted, results: _Results, divergence: Target, config: CorrelateConfig, folder: RunFolder
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Write tables and figures; `correlation` is of the last layer, `depth` of all. Returns it and the tests."""
+    rows, tests = pd.DataFrame(results.rows), with_holm(pd.DataFrame(results.tests))
     rows.insert(0, "model", predicted.name)
     rows.insert(1, "dataset", predicted.dataset)
     rows.insert(2, "n_samples", len(predicted.ids))
     last = predicted.layers[-1]
     of_last = rows[rows["layer"] == last.name].drop(columns=["layer", "positions", "channels"])
     table = _join_paper(of_last.reset_index(drop=True), identifying_settings(config), last.x.shape[1])
+    table = table.assign(n_groups=divergence.n_groups)
     folder.data("images", pd.DataFrame({"image": predicted.ids}))
-    folder.table("correlation", table, note=_note_on(table))
+    resampled = divergence.resampled if config.n_resamples else ""
+    folder.table("correlation", table, note=_note_on(table, resampled))
     if len(tests):
-        folder.table("tests", tests)
-    folder.data("density", pd.concat([density.table() for density in densities], ignore_index=True))
-    folder.figure("density", density_figure(densities, table))
-    folder.figure("intervals", intervals_figure(table))
+        folder.table("tests", tests, note=note_on_tests(tests, divergence))
+    folder.data("density", pd.concat([density.table() for density in results.densities], ignore_index=True))
+    folder.figure("density", density_figure(results.densities, table, resampled=resampled))
+    folder.figure("intervals", intervals_figure(table, tests, resampled=resampled))
     if len(predicted.layers) > 1:
-        folder.table("depth", rows)
-        folder.figure("depth", depth_figure(rows))
+        folder.table("depth", rows.assign(n_groups=divergence.n_groups))
+        folder.figure("depth", depth_figure(rows, resampled=resampled))
     folder.note(
         layer=last.name,
         positions=last.x.shape[1],
@@ -206,14 +183,16 @@ def _write(
         centering=str(config.centering),
         sigma=config.sigma or "median",
         sigma_tile=config.sigma_tile,
+        image_order=str(config.image_order),
         seed=config.seed,
+        resampled=resampled,
     )
-    return table
+    return table, tests
 
 
 def _join_paper(table: pd.DataFrame, settings: Mapping[str, Any], positions: int) -> pd.DataFrame:
     """The table with the paper's numbers where it prints some for the same model, images, kernel and invariance."""
-    columns = {statistic: f"paper_{statistic}" for statistic in _STATISTICS}
+    columns = {statistic: f"paper_{statistic}" for statistic in STATISTICS}
     number, is_matched_so = paper.table_printed_for(1, 4, settings=settings, positions=positions)
     if number is None:
         return table.assign(**dict.fromkeys(columns.values(), np.nan))
@@ -223,27 +202,28 @@ def _join_paper(table: pd.DataFrame, settings: Mapping[str, Any], positions: int
         theirs = theirs.pivot(index=keys, columns="statistic", values="value").reset_index()
     if not is_matched_so:
         theirs = theirs[theirs["invariance"] != str(Invariance.permutation)]
-    return paper.join_paper(table, theirs.reindex(columns=[*keys, *_STATISTICS]), on=keys, columns=columns)
+    return paper.join_paper(table, theirs.reindex(columns=[*keys, *STATISTICS]), on=keys, columns=columns)
 
 
-def _note_on(table: pd.DataFrame) -> str:
-    """What is to be said of the paper's numbers in the table."""
+def _note_on(table: pd.DataFrame, resampled: str) -> str:
+    """What is to be said of the intervals and of the paper's numbers in the table."""
     printed = table.set_index(["model", "kernel", "invariance"])["paper_pearson"]
     doubtful = printed.get(("ResNet18", "rbf", "none")) == _PRINTED_WITHOUT_SIGN
-    return paper.NOTES[1] if doubtful else ""
+    notes = [f"Intervals: 95 % over {resampled}." if resampled else "", paper.NOTES[1] if doubtful else ""]
+    return " ".join(filter(None, notes))
 
 
 def _summarize(table: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame:
-    """The table for a terminal: intervals as text, and how likely chance alone makes `permutation` differ so."""
-    shown = table[["model", "dataset", "n_samples", "kernel", "invariance"]].copy()
-    for statistic in _STATISTICS:
+    """The table for a terminal: intervals as text, and Holm's p-value of the difference of `permutation` and `none`."""
+    shown = table[["model", "dataset", "n_samples", "n_groups", "kernel", "invariance"]].copy()
+    for statistic in STATISTICS:
         shown[statistic] = table[statistic]
         ends = zip(table[f"{statistic}_low"], table[f"{statistic}_high"], strict=True)
         shown[f"{statistic}_95%"] = ["" if np.isnan(low) else f"[{low:.3f}, {high:.3f}]" for low, high in ends]
         if table[f"paper_{statistic}"].notna().any():
             shown[f"paper_{statistic}"] = table[f"paper_{statistic}"]
-    if len(tests):
-        of_pearson = tests[tests["statistic"] == "pearson"].set_index("kernel")["p_value"]
+    if len(tests) and tests["p_holm"].notna().any():
+        of_pearson = tests[tests["statistic"] == "pearson"].set_index("kernel")["p_holm"]
         p_values = shown["kernel"].map(of_pearson)
-        shown["p"] = p_values.where(shown["invariance"] == str(Invariance.permutation))
+        shown["p_holm"] = p_values.where(shown["invariance"] == str(Invariance.permutation))
     return shown

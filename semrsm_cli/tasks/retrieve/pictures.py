@@ -1,4 +1,4 @@
-"""What `semrsm retrieve` draws: scores, neighbours, and what was matched to what."""
+"""What `semrsm retrieve` draws of its images: neighbours, and what was matched to what."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,6 @@ from semrsm_cli.report.figures.retrieve import (
     Picture,
     matched_figure,
     neighbours_figure,
-    scores_figure,
 )
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.rsm import Invariance
@@ -27,14 +26,11 @@ _THUMBNAIL = 192  # pixels of the longer side
 def draw_figures(
     folder: RunFolder,
     rankings: list[Ranking],
-    table: pd.DataFrame,
     images: RetrievalSet,
     embedded: Embedded,
     config: RetrieveConfig,
 ) -> None:
-    """Bars (Figure 3), neighbours of some queries (Figures 4, 8 to 12), and what was matched to what."""
-    if images.metric is not None:
-        folder.figure("scores", scores_figure(table, metric=str(images.metric)))
+    """Neighbours of some queries (Figures 4, 8 to 12), and what was matched to what."""
     of_kernel: dict[Invariance, Ranking] = {r.invariance: r for r in rankings if r.kernel == config.kernels[0]}
     drawn = of_kernel.copy()
     drawn.pop(Invariance.pooled, None)  # its mean vectors have no positions to draw

@@ -12,17 +12,19 @@ from semrsm_cli.config import RetrieveConfig
 from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.data import RetrievalSet
 from semrsm_cli.errors import ConfigError
-from semrsm_cli.measures.retrieval import best_of, bootstrap_interval
 from semrsm_cli.models import resolve_layers
+from semrsm_cli.pipeline.frames import log_unseen, note_share_seen
 from semrsm_cli.pipeline.grams import matching_name
-from semrsm_cli.pipeline.images import open_retrieval_set
+from semrsm_cli.pipeline.images import count_turned, open_retrieval_set
 from semrsm_cli.pipeline.networks import load_network, note_network
 from semrsm_cli.pipeline.sources import from_model
 from semrsm_cli.report import paper
+from semrsm_cli.report.figures.retrieve import scores_figure
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.rsm import Invariance
 from semrsm_cli.tasks.retrieve.pictures import draw_figures
 from semrsm_cli.tasks.retrieve.ranking import Embedded, Ranking, rank
+from semrsm_cli.tasks.retrieve.scores import Resampled, score_rows, summarize
 
 __all__ = ["retrieve"]
 
@@ -31,12 +33,16 @@ _PAPER_COLUMN = {2: "f1_at_1", 3: "iou_at_1"}  # of the paper's tables
 
 def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
     """Rank the database for every query under each kernel and invariance; one row each, with the paper's number."""
-    images = open_retrieval_set(config.dataset, config.seed)
+    images = open_retrieval_set(config.dataset, config.seed, config.image_order)
     embedded = _embed(images, config, folder)
     with folder.timed("match"):
         rankings = list(rank(images, embedded, config, folder))
-    table = _scores_table(rankings, images, config, embedded.queries.shape[1])
-    folder.table("retrieval", table)
+    resampled = Resampled.of(images.queries, config)
+    table = _scores_table(rankings, images, resampled, config)
+    table = _join_paper(table, identifying_settings(config), embedded.queries.shape[1])
+    last = ["difference", "difference_low", "difference_high"]
+    table = table[[*table.columns.drop(last), *last]].assign(n_groups=resampled.n_groups)
+    folder.table("retrieval", table, note=resampled.note())
     folder.data("neighbours", _neighbours_table(rankings, images))
     folder.data("draw", _split_table(images))
     folder.note(
@@ -44,10 +50,14 @@ def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
         centering=str(config.centering),
         sigma=config.sigma or f"median within {config.sigma_tile or 'all'} images",
         shortlist=config.shortlist,
+        image_order=str(config.image_order),
+        resample_by=str(resampled.unit),
         dataset_settings=asdict(config.dataset),
     )
-    draw_figures(folder, rankings, table, images, embedded, config)
-    return table
+    if images.metric is not None:  # Figure 3
+        folder.figure("scores", scores_figure(table, metric=str(images.metric), resampled=str(resampled)))
+    draw_figures(folder, rankings, images, embedded, config)
+    return summarize(table, resampled)
 
 
 def _embed(images: RetrievalSet, config: RetrieveConfig, folder: RunFolder) -> Embedded:
@@ -57,14 +67,14 @@ def _embed(images: RetrievalSet, config: RetrieveConfig, folder: RunFolder) -> E
     layers = resolve_layers(network, config.model.layers, config.model.readout)
     if len(layers) != 1:
         raise ConfigError(f"retrieve reads one layer, got {len(layers)}: {', '.join(layers)}; name one of them")
-    queries, database = (
-        from_model(network, side.images, config.model, config.runtime, folder).layers[0]
-        for side in (images.queries, images.database)
-    )
+    sides = [side.images for side in (images.queries, images.database)]
+    log_unseen(config.model.label, note_share_seen(folder, network, *sides))
+    queries, database = (from_model(network, side, config.model, config.runtime, folder).layers[0] for side in sides)
     folder.note(
         dataset=images.name,
         n_queries=len(images.queries),
         n_database=len(images.database),
+        images_turned=count_turned(*sides),
         layer=queries.name,
         positions=queries.x.shape[1],
         channels=queries.x.shape[2],
@@ -74,34 +84,28 @@ def _embed(images: RetrievalSet, config: RetrieveConfig, folder: RunFolder) -> E
 
 
 def _scores_table(
-    rankings: list[Ranking], images: RetrievalSet, config: RetrieveConfig, positions: int
+    rankings: list[Ranking], images: RetrievalSet, resampled: Resampled, config: RetrieveConfig
 ) -> pd.DataFrame:
-    """Mean score at the first neighbour with its interval over queries, and the best of five."""
+    """Mean score at the first neighbour, the best of five, and what `permutation` gains, with intervals over groups."""
     rows = []
-    for ranking in rankings:
+    for ranking, scores in zip(rankings, score_rows(rankings, resampled), strict=True):
         method = matching_name(ranking.invariance, config.matching)
         if method and config.shortlist:
             method += f", shortlist {config.shortlist}"
-        row = {
-            "model": config.model.label,
-            "dataset": images.name,
-            "n_queries": len(images.queries),
-            "n_database": len(images.database),
-            "kernel": str(ranking.kernel),
-            "invariance": str(ranking.invariance),
-            "matching": method,
-            "metric": str(images.metric or ""),
-            **dict.fromkeys(("at_1", "ci_low", "ci_high", "best_of_5"), np.nan),
-        }
-        if ranking.scores is not None:
-            first = ranking.scores[:, 0]
-            row["at_1"], row["best_of_5"] = first.mean(), best_of(ranking.scores, 5).mean()
-            if len(first) > 1 and config.n_resamples:
-                row["ci_low"], row["ci_high"] = bootstrap_interval(
-                    first, n_resamples=config.n_resamples, seed=config.seed
-                )
-        rows.append(row)
-    return _join_paper(pd.DataFrame(rows), identifying_settings(config), positions)
+        rows.append(
+            {
+                "model": config.model.label,
+                "dataset": images.name,
+                "n_queries": len(images.queries),
+                "n_database": len(images.database),
+                "kernel": str(ranking.kernel),
+                "invariance": str(ranking.invariance),
+                "matching": method,
+                "metric": str(images.metric or ""),
+                **scores,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def _join_paper(table: pd.DataFrame, settings: Mapping[str, Any], positions: int) -> pd.DataFrame:
