@@ -34,6 +34,7 @@ TASKS = {
     "report": "Join the runs of a sweep into the paper's tables, its numbers beside ours (Tables 1 to 5).",
     "bench": "Time matching methods and what they reach (Table 5, Figures 5 and 6).",
     "extract": "Fill the store with the representations of a model's layers.",
+    "store": "List what the store holds, check it, or clear it.",
 }
 
 _Overrides = Annotated[

@@ -1,12 +1,20 @@
-"""Files and folders that appear as a whole or not at all."""
+"""Files and folders that appear as a whole or not at all, and files that tell whether they are whole."""
 
+import hashlib
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-__all__ = ["atomic"]
+__all__ = ["LAST_USED", "UNSEALED", "atomic", "is_sealed", "note_use", "seal"]
+
+LAST_USED = "last_used"
+"""An empty file in a folder of the store, touched when a run uses what lies there."""
+
+_SEAL, _BLANK = b"blake2b-", b"0" * 32
+UNSEALED = (_SEAL + _BLANK).decode()
+"""A text to put into a file's header, which `seal` makes the checksum of all its bytes."""
 
 
 @contextmanager
@@ -35,3 +43,24 @@ def atomic(path: Path) -> Iterator[Path]:
         else:
             unfinished.unlink(missing_ok=True)
         raise
+
+
+def note_use(folder: Path) -> None:
+    """Note that a folder of the store is used, for `semrsm store clear`; one that is read-only is left as it is."""
+    with suppress(OSError):
+        (folder / LAST_USED).touch()
+
+
+def seal(content: bytes) -> bytes:
+    """Content that holds `UNSEALED`, with its checksum in that place."""
+    return content.replace(_SEAL + _BLANK, _SEAL + _digest(content), 1)
+
+
+def is_sealed(content: bytes) -> bool:
+    """Whether content is as it was sealed, to the last bit."""
+    before, found, after = content.partition(_SEAL)
+    return bool(found) and after[:32] == _digest(before + found + _BLANK + after[32:])
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=len(_BLANK) // 2).hexdigest().encode()

@@ -23,7 +23,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
-from semrsm_cli.config.arguments import as_list
+from semrsm_cli.cluster import engaged
+from semrsm_cli.config.arguments import actions, as_override
 from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.config.renamed import RENAMED
 from semrsm_cli.config.schemas import register_schemas
@@ -60,12 +61,15 @@ def launch(name: str, argv: list[str]) -> None:
     failures: list[SemrsmError] = []
     made = _register_resolvers()
     main = hydra.main(_conf_folder(), config_name=name, version_base=_HYDRA_VERSION_BASE)(_job(name, failures))
-    arguments = [as_list(name, argument) for argument in argv]
+    arguments = [as_override(name, argument) for argument in argv]
     with _hydra_process([f"semrsm {name}", *arguments, f"hydra.job.name={name}"]):
         try:
             with _explain_disk_errors():
                 main()
         except OverrideParseException as error:
+            if actions(name) and "=" not in error.override:
+                known = ", ".join(actions(name))
+                raise ConfigError(f"there is no {error.override}; choose from {known}") from error
             raise ConfigError(_suggest_quotes(error, is_sweep="--multirun" in argv)) from error
         except (CompactHydraException, OmegaConfBaseException) as error:
             raise ConfigError(_one_line(error) + _suggest_setting(name, error)) from error
@@ -182,9 +186,15 @@ def _run_task(task: Callable[..., Any], settings: DictConfig, folder: RunFolder)
     config = OmegaConf.to_object(settings)
     identity = identifying_settings(config)
     folder.note(settings=identity, settings_hash=digest(identity))
-    table = task(config, folder)
-    folder.finish()
-    sys.stdout.write(to_terminal(table) + "\n" + folder.listing() + "\n")
+    with engaged(getattr(config, "cluster", None)) as session:
+        table = task(config, folder)
+        if session is not None:
+            folder.note(cluster=session.facts)
+    text = to_terminal(table) + "\n" if len(table) else ""
+    if folder.is_kept:
+        folder.finish()
+        text += folder.listing() + "\n"
+    sys.stdout.write(text)
 
 
 def _check_settings(settings: DictConfig, prefix: str = "") -> None:

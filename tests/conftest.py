@@ -1,6 +1,5 @@
 """Fixtures for all tests."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,16 +12,6 @@ from tests.command import Command, command_in, succeed
 
 settings.register_profile("no deadline", deadline=None)  # an example may be the first to call a compiled function
 settings.load_profile("no deadline")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_cluster() -> Iterator[None]:
-    """Without what a Slurm job sets: Lightning would take its tasks for ours, or warn that srun was not used."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("SLURM_")]:
-            patch.delenv(name)
-        patch.setenv("SLURM_JOB_NAME", "interactive")  # the name that tells Lightning to look for no cluster
-        yield
 
 
 @pytest.fixture

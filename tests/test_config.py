@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 import semrsm_cli
 from semrsm_cli import config
 from semrsm_cli.cli import TASKS
+from semrsm_cli.cluster import ClusterConfig
 from semrsm_cli.config.schemas import register_schemas
 from semrsm_cli.config_help import field_docstrings
 from semrsm_cli.data import DATASETS
@@ -27,8 +28,8 @@ from semrsm_cli.models.resnet import build_network
 from semrsm_cli.rsm import Matcher
 from tests.command import Command, refuse
 
-GROUPS = {"model": "rsm", "dataset": "rsm", "kernel": "rsm", "matching": "rsm", "recipe": "train"}
-SCHEMAS = [getattr(config, name) for name in config.__all__] + [Matcher, Recipe, *DATASETS.values()]
+GROUPS = {"model": "rsm", "dataset": "rsm", "kernel": "rsm", "matching": "rsm", "recipe": "train", "cluster": "rsm"}
+SCHEMAS = [getattr(config, name) for name in config.__all__] + [Matcher, Recipe, ClusterConfig, *DATASETS.values()]
 
 
 def options(group: str) -> list[str]:

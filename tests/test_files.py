@@ -3,8 +3,10 @@
 from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from semrsm_cli.files import atomic
+from semrsm_cli.files import UNSEALED, atomic, is_sealed, seal
 
 
 def test_a_file_appears_when_it_is_complete_and_replaces_the_old_one(tmp_path):
@@ -48,3 +50,14 @@ def test_two_writers_do_not_meet(tmp_path):
 def test_a_folder_that_is_missing_is_an_error_of_the_writer(tmp_path):
     with pytest.raises(FileNotFoundError), atomic(tmp_path / "none" / "a") as unfinished:
         unfinished.write_text("x")
+
+
+@given(before=st.binary(max_size=40), after=st.binary(max_size=40), data=st.data())
+def test_sealed_content_tells_every_change(before: bytes, after: bytes, data: st.DataObject) -> None:
+    sealed = seal(before + UNSEALED.encode() + after)
+    assert is_sealed(sealed)
+    assert not is_sealed(before + UNSEALED.encode() + after)
+    assert not is_sealed(sealed[: data.draw(st.integers(0, len(sealed) - 1))])
+    changed = bytearray(sealed)
+    changed[data.draw(st.integers(0, len(sealed) - 1))] ^= data.draw(st.integers(1, 255))
+    assert not is_sealed(bytes(changed))

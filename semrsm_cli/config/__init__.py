@@ -3,6 +3,7 @@
 from semrsm_cli.config.comparison import KernelConfig, KernelsConfig, MatchedConfig
 from semrsm_cli.config.model import ModelConfig
 from semrsm_cli.config.runtime import RuntimeConfig
+from semrsm_cli.config.store import StoreConfig
 from semrsm_cli.config.tasks import (
     BenchConfig,
     CkaConfig,
@@ -28,6 +29,7 @@ __all__ = [
     "RetrieveConfig",
     "RsmConfig",
     "RuntimeConfig",
+    "StoreConfig",
     "TrainConfig",
     "TranslateConfig",
 ]

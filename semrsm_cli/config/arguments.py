@@ -8,11 +8,23 @@ from hydra.errors import HydraException
 
 from semrsm_cli.config.schemas import TASKS
 
-__all__ = ["as_list"]
+__all__ = ["actions", "as_override"]
 
 
-def as_list(task: str, argument: str) -> str:
-    """`x=FILE` as `x=[FILE]` where a task's setting is a list: one value, also of a sweep, need not be bracketed."""
+def actions(task: str) -> tuple[str, ...]:
+    """What a task can be told to do by one word, such as `check`; none for most."""
+    return tuple(map(str, get_type_hints(TASKS[task]).get("action", ())))
+
+
+def as_override(task: str, argument: str) -> str:
+    """`check` as `action=check` where the task knows that action, and `x=FILE` as `x=[FILE]` where `x` is a list."""
+    if argument in actions(task):
+        return f"action={argument}"
+    return _as_list(task, argument)
+
+
+def _as_list(task: str, argument: str) -> str:
+    """One value of a list, also of a sweep, need not be bracketed."""
     key, equals, value = argument.partition("=")
     if not equals or value in ("", "null") or not _is_list(TASKS[task], key.lstrip("+")):
         return argument

@@ -1,15 +1,18 @@
 """The settings that tell a run's numbers from those of another."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from enum import Enum
 from typing import Any
+
+from semrsm_cli.cluster.settings import ClusterConfig
 
 __all__ = ["WITHOUT_EFFECT", "identifying_settings"]
 
 WITHOUT_EFFECT = frozenset(
     {
         *("runtime.threads", "runtime.num_workers", "runtime.memory_gib"),
+        *(f"cluster.{field.name}" for field in fields(ClusterConfig)),
         *("dataset.root", "dataset.split_file"),  # where something lies; its images stand in run.json
         *("n_pictures", "n_thumbnails", "arrays"),
         *("kernels", "invariances"),  # which rows there are, not what stands in them

@@ -6,6 +6,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from semrsm_cli.config import tasks
+from semrsm_cli.config.store import StoreConfig
 from semrsm_cli.data import DATASETS
 
 __all__ = ["TASKS", "editable", "register_schemas"]
@@ -18,6 +19,7 @@ TASKS = {
     "report": tasks.ReportConfig,
     "retrieve": tasks.RetrieveConfig,
     "rsm": tasks.RsmConfig,
+    "store": StoreConfig,
     "train": tasks.TrainConfig,
     "translate": tasks.TranslateConfig,
 }

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from semrsm_cli.checks import require, require_at_least, require_positive
+from semrsm_cli.cluster.settings import ClusterConfig
 from semrsm_cli.config.comparison import (
     InvariancesConfig,
     KernelConfig,
@@ -71,7 +72,15 @@ class _NetworkConfig(_TaskConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtractConfig(_NetworkConfig):
+class _ClusterTaskConfig(_NetworkConfig):
+    """What the tasks share that match or extract."""
+
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    """Where tiles of RSMs are matched and images go through the network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractConfig(_ClusterTaskConfig):
     """Settings of `semrsm extract`."""
 
     n_images: int | None = None
@@ -106,7 +115,7 @@ class RsmConfig(ExtractConfig, MatchedConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslateConfig(_NetworkConfig, MatchedConfig):
+class TranslateConfig(_ClusterTaskConfig, MatchedConfig):
     """Settings of `semrsm translate`."""
 
     kernel: KernelConfig = MISSING
@@ -171,7 +180,7 @@ class BenchConfig(_NetworkConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrieveConfig(_NetworkConfig, MatchedConfig, KernelsConfig, InvariancesConfig, OrderConfig):
+class RetrieveConfig(_ClusterTaskConfig, MatchedConfig, KernelsConfig, InvariancesConfig, OrderConfig):
     """Settings of `semrsm retrieve`; the network has one layer, the mean that centres is the database's."""
 
     n_resamples: int = 10_000

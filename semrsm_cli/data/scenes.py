@@ -19,6 +19,7 @@ from semrsm_cli.data.objects import OBJECTS
 from semrsm_cli.data.render import SceneSpec, render
 from semrsm_cli.data.sets import ClassifiedImages, LabelledImages, TrainingSet
 from semrsm_cli.data.split import split_validation
+from semrsm_cli.files import note_use
 
 __all__ = ["Scenes", "scenes_folder"]
 
@@ -101,6 +102,7 @@ def scenes_folder(cache: Path, spec: SceneSpec) -> Path:
     root = cache.expanduser() / f"scenes-{spec.key()}"
     if not root.is_dir():
         _make(root, spec)
+    note_use(root)
     return root
 
 

@@ -16,15 +16,15 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments import LightningEnvironment
 from PIL.Image import Image
-from safetensors import safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import Dataset
 
 from semrsm_cli.errors import SemrsmError
-from semrsm_cli.files import atomic
+from semrsm_cli.files import UNSEALED, atomic, is_sealed, seal
 from semrsm_cli.models.augmentation import augmentation, preprocessing
 from semrsm_cli.models.loading import load_batches
 from semrsm_cli.models.recipe import Recipe, TrainingPrecision
@@ -37,7 +37,8 @@ _FABRIC_PRECISION: dict[TrainingPrecision, Any] = {
     TrainingPrecision.bfloat16: "bf16-mixed",
 }
 _MOMENTUM, _WEIGHTS = "momentum.", "weights."
-_HISTORY = "history"
+_TRAINING = "training"
+_LOG = logging.getLogger(__name__)
 
 
 class Examples(Protocol):
@@ -96,7 +97,11 @@ class Training:
     ) -> None:
         self.recipe, self.seed, self.state, self.num_workers = recipe, seed, state, num_workers
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # Fabric logs its settings through it
-        self.fabric = Fabric(**_fabric_device(device), precision=_FABRIC_PRECISION[recipe.precision])
+        self.fabric = Fabric(
+            **_fabric_device(device),
+            precision=_FABRIC_PRECISION[recipe.precision],
+            plugins=[LightningEnvironment()],  # one process: in a job of Slurm it would ask for srun, or join its tasks
+        )
         self.network = build_network(recipe, n_classes=n_classes, seed=seed)
         sgd = _build_optimizer(self.network, recipe)
         # half a cosine from the recipe's learning rate in the first epoch towards 0 (Loshchilov and Hutter 2017)
@@ -172,25 +177,42 @@ class Training:
             advance(1)
 
     def save(self) -> None:
-        """Write weights, momentum and history; the file is replaced as a whole."""
+        """Write weights, momentum and history; the file is replaced as a whole, and the last one kept beside it."""
         names = {parameter: name for name, parameter in self.network.named_parameters()}
         tensors = {f"{_WEIGHTS}{name}": tensor for name, tensor in self.network.state_dict().items()}
         for parameter, buffers in self.optimizer.state.items():
             if buffers["momentum_buffer"] is not None:
                 tensors[f"{_MOMENTUM}{names[parameter]}"] = buffers["momentum_buffer"]
         content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        history = json.dumps([asdict(epoch) for epoch in self.history])
+        about = f"{self.recipe.architecture}, seed {self.seed}"
+        facts = {"history": [asdict(epoch) for epoch in self.history], "about": about, "seal": UNSEALED}
+        metadata = {_TRAINING: json.dumps(facts)}  # one entry, since safetensors writes several in any order
         self.state.parent.mkdir(parents=True, exist_ok=True)
         with atomic(self.state) as unfinished:
-            unfinished.write_bytes(save(content, metadata={_HISTORY: history}))
+            unfinished.write_bytes(seal(save(content, metadata=metadata)))
+            if self.state.is_file():
+                self.state.replace(self._previous)
 
     def restore(self) -> list[Epoch]:
-        """Load weights, momentum and the schedule's position from the state, and return the epochs in it."""
-        if not self.state.is_file():
-            return []
-        with safe_open(self.state, framework="pt") as stored:
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
-            history = json.loads(stored.metadata()[_HISTORY])
+        """Load weights, momentum and the schedule's position from the last state that is whole; returns its epochs."""
+        for path in (self.state, self._previous):
+            if path.is_file():
+                content = path.read_bytes()
+                if is_sealed(content):
+                    return self._load(content)
+                _LOG.warning("%s is damaged; training goes on from the epoch before it, or begins anew", path)
+        return []
+
+    @property
+    def _previous(self) -> Path:
+        """The state after the epoch before the last, in case that the last one is damaged."""
+        return self.state.with_stem(f"{self.state.stem}_before")
+
+    def _load(self, content: bytes) -> list[Epoch]:
+        """Take over a state that is whole."""
+        tensors = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        history = json.loads(header["__metadata__"][_TRAINING])["history"]
         weights = {name.removeprefix(_WEIGHTS): tensor for name, tensor in tensors.items() if name.startswith(_WEIGHTS)}
         self.network.load_state_dict(weights)
         for name, parameter in self.network.named_parameters():

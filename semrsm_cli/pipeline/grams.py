@@ -1,11 +1,14 @@
 """Matched inner products of what a source holds: estimated, cut into tiles, and kept in the store."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semrsm_cli import cluster
 from semrsm_cli.config import RuntimeConfig
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.pipeline.sources import Layer, read_rows
@@ -86,6 +89,7 @@ def gram_in_store(
     *,
     pairs: np.ndarray | None = None,
     in_memory: bool = True,
+    advance: Callable[[int], None] | None = None,
 ) -> Gram:
     """Matched inner products by tiles that are kept in the store, so that a run goes on where another stopped.
 
@@ -97,6 +101,7 @@ def gram_in_store(
         folder: Where a forecast is noted.
         pairs: Which pairs [n, m] to compute; None: all.
         in_memory: Whether the result is held in memory, or read from the store by rows.
+        advance: Called with the pairs just finished, where this is a part of a step that has a bar and a forecast.
 
     Raises:
         ConfigError: `translation` was asked for, but the positions have no grid.
@@ -117,8 +122,12 @@ def gram_in_store(
     step = f"{invariance} {compared.name}"
     tiles = _tiles(compared, invariance, matcher, runtime, pairs)
     try:
-        _log_estimate(step, compared, options, folder, pairs=pairs, in_memory=in_memory)
-        with locked(tiles.key), tracked(step, compared.n_pairs) as advance:
+        session = cluster.current()
+        bar: AbstractContextManager[Callable[[int], None] | None] = nullcontext(advance)
+        if advance is None:
+            _log_estimate(step, compared, options, folder, pairs=pairs, in_memory=in_memory)
+            bar = tracked(step, compared.n_pairs, status=None if session is None else session.status)
+        with locked(tiles.key), bar as progress:
             return gram(
                 compared.x,
                 compared.y,
@@ -126,7 +135,8 @@ def gram_in_store(
                 pairs=pairs,
                 tiles=tiles,
                 in_memory=in_memory,
-                progress=advance,
+                progress=progress,
+                engine=None if session is None else cluster.tile_engine(session, tiles),
             )
     except ValueError as error:
         raise SemrsmError(f"{compared.name}: {error}") from error
@@ -170,12 +180,23 @@ def _log_estimate(
     share = 1.0 if pairs is None else float(pairs.mean())
     if share * compared.n_pairs * compared.x.shape[1] ** 2 <= _WORK_TO_ESTIMATE:
         return
+    session = cluster.current()
+    if session is not None:
+        options = options | {"threads": 1}
     cost = estimate_cost(compared.x, compared.y, **options)
     seconds = share * cost.seconds
-    folder.note(forecast_seconds=folder.facts.get("forecast_seconds", {}) | {step: round(seconds, 3)})
+    wall = seconds if session is None else seconds / session.cores
+    folder.note(forecast_seconds=folder.facts.get("forecast_seconds", {}) | {step: round(wall, 3)})
     if seconds > _SECONDS_TO_LOG:
-        memory = cost.memory_bytes + (cost.disk_bytes + cost.kernel_bytes if in_memory else 0)
-        log(
-            f"{step}: {share * cost.pairs:,.0f} pairs, about {duration(seconds)}, {size(memory)} of memory, "
-            f"{size(cost.disk_bytes)} in the store; what it holds already is not computed again"
-        )
+        parts = [f"{share * cost.pairs:,.0f} pairs"]
+        if session is None:
+            memory = cost.memory_bytes + (cost.disk_bytes + cost.kernel_bytes if in_memory else 0)
+            parts += [f"about {duration(seconds)}", f"{size(memory)} of memory"]
+        else:
+            parts += [
+                f"about {seconds / 3600:.2g} core-hours",
+                f"{duration(wall)} on {session.cores} cores",
+            ]
+            parts += [f"{size(cost.read_bytes)} read by workers"]
+        parts += [f"{size(cost.disk_bytes)} in the store"]
+        log(f"{step}: {', '.join(parts)}; what it holds already is not computed again")

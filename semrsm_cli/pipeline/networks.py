@@ -2,6 +2,7 @@
 
 import torch
 
+from semrsm_cli import cluster
 from semrsm_cli.config import ModelConfig, RuntimeConfig
 from semrsm_cli.errors import ConfigError
 from semrsm_cli.models import Network, load
@@ -14,18 +15,21 @@ __all__ = ["load_network", "note_network", "require_device"]
 def load_network(model: ModelConfig, runtime: RuntimeConfig) -> Network:
     """The network that the settings describe, ready on its device, with the framing that they ask for.
 
+    Where a cluster computes, its workers have the device.
+
     Raises:
         ConfigError: The device is not available.
         SemrsmError: There is no such network, or its weights cannot be had.
     """
-    require_device(runtime.device)
+    device = runtime.device if cluster.current() is None else "cpu"
+    require_device(device)
     network = load(
         model.source,
         model.name,
         weights=model.weights,
         revision=model.revision,
         options=model.options,
-        device=runtime.device,
+        device=device,
     )
     return with_framing(network, model.framing)
 

@@ -1,28 +1,21 @@
 """Images through a network into the store; what is there already is not computed again."""
 
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image
-from torch.utils.data import Dataset as TorchDataset
 
-from semrsm_cli import store
+from semrsm_cli import cluster, store
 from semrsm_cli.config import ModelConfig, RuntimeConfig
 from semrsm_cli.data import Images
-from semrsm_cli.models import Network, capture, resolve_layers
-from semrsm_cli.models.loading import load_batches
+from semrsm_cli.models import Network, resolve_layers
+from semrsm_cli.pipeline.chunks import LOGITS, ChunkWork, Prepare, compute_on_cluster
 from semrsm_cli.report.progress import tracked
 from semrsm_cli.stages import versions_of
 from semrsm_cli.store import Precision, Representation, Writer
 
 __all__ = ["Extracted", "Prepare", "represent"]
-
-_LOGITS = "logits"
-
-Prepare = Callable[[Image.Image], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -58,7 +51,7 @@ def represent(
         "content": images.fingerprint(),
         "stages": versions_of("images", "representations"),
     }
-    names = [*layers, _LOGITS] if network.n_classes else layers
+    names = [*layers, LOGITS] if network.n_classes else layers
     writers = {
         name: Writer(
             settings | {"layer": name}, images.ids, chunk=runtime.batch_size, precision=_precision(name, runtime)
@@ -71,55 +64,31 @@ def represent(
                 locks.enter_context(store.locked(key))
             for writer in writers.values():
                 writer.tidy()
-            _fill(writers, network, images, prepare or network.preprocess, model, runtime)
+            work = ChunkWork(
+                writers, images, model, runtime, prepare is not None, network.identity, torch.get_num_threads()
+            )
+            _fill(work, network, prepare)
     stored = {name: writer.finished() for name, writer in writers.items()}
-    logits = stored.pop(_LOGITS, None)
+    logits = stored.pop(LOGITS, None)
     return Extracted(stored, None if logits is None else logits[:][:, 0])
 
 
 def _precision(name: str, runtime: RuntimeConfig) -> Precision:
     """Logits always stay in float32: predictions are made from them."""
-    return Precision.float32 if name == _LOGITS else runtime.precision
+    return Precision.float32 if name == LOGITS else runtime.precision
 
 
-def _fill(
-    writers: dict[str, Writer],
-    network: Network,
-    images: Images,
-    prepare: Prepare,
-    model: ModelConfig,
-    runtime: RuntimeConfig,
-) -> None:
-    """Compute the chunks that are missing; one forward pass serves all layers."""
+def _fill(work: ChunkWork, network: Network, prepare: Prepare | None) -> None:
+    """Compute the chunks that are missing, here or on a cluster."""
+    writers = work.writers
     n_chunks = next(iter(writers.values())).n_chunks
     lacking = {name: set(writer.missing()) for name, writer in writers.items()}
     missing = sorted(set().union(*lacking.values()))
-    layers = [name for name in writers if name != _LOGITS]
-    batches = _batches(images, prepare, missing, runtime)
-    with tracked(f"extract {network.label}", n_chunks, done=n_chunks - len(missing)) as advance:
-        for i, batch in zip(missing, batches, strict=True):
-            captured = capture(network, batch.to(runtime.device), layers, cls_token=model.cls_token)
-            for name in layers:
-                if i in lacking[name]:
-                    writers[name].write(i, captured.representations[name], captured.cnn_grids[name])
-            if captured.logits is not None and i in lacking.get(_LOGITS, ()):
-                writers[_LOGITS].write(i, captured.logits[:, None, :], None)
+    session = cluster.current()
+    status = None if session is None else session.status
+    with tracked(f"extract {network.label}", n_chunks, done=n_chunks - len(missing), status=status) as advance:
+        if session is not None:
+            compute_on_cluster(work, missing, session, advance)
+            return
+        for _ in work.compute(missing, lacking, network, prepare):
             advance(1)
-
-
-def _batches(images: Images, prepare: Prepare, chunks: Sequence[int], runtime: RuntimeConfig) -> Iterator[torch.Tensor]:
-    """The prepared images of each chunk."""
-    size = runtime.batch_size
-    rows = [list(range(i * size, min((i + 1) * size, len(images)))) for i in chunks]
-    return load_batches(_Prepared(images, prepare), rows, runtime.num_workers)
-
-
-class _Prepared(TorchDataset[torch.Tensor]):
-    """Images as tensors, ready for a network."""
-
-    def __init__(self, images: Images, prepare: Prepare) -> None:
-        self.images = images
-        self.prepare = prepare
-
-    def __getitem__(self, i: int) -> torch.Tensor:
-        return self.prepare(self.images[i])

@@ -51,6 +51,7 @@ class RunFolder:
     Attributes:
         facts: What run.json holds besides versions, machine, seconds and memory.
         written: Files so far.
+        is_kept: Whether the run leaves a folder.
     """
 
     def __init__(self, path: Path, *, command: list[str], settings: str = "") -> None:
@@ -59,6 +60,7 @@ class RunFolder:
         self.facts: dict[str, Any] = {"command": command}
         self.seconds: dict[str, float] = {}
         self.written: list[Path] = []
+        self.is_kept = True
         self._start = time.perf_counter()
 
     def note(self, **facts: Any) -> None:
@@ -113,6 +115,10 @@ class RunFolder:
         if self.settings:
             self.text("config.yaml", self.settings)
         self.text("run.json", json.dumps(self._provenance(), indent=2, sort_keys=True, default=str) + "\n")
+
+    def discard(self) -> None:
+        """Nothing of this run is to be kept, since it computed nothing."""
+        self.is_kept = False
 
     def listing(self) -> str:
         """The files to look at, for the terminal."""

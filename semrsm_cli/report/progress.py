@@ -31,28 +31,35 @@ def size(n_bytes: float) -> str:
 
 
 @contextmanager
-def tracked(step: str, total: int, *, done: int = 0) -> Iterator[Callable[[int], None]]:
+def tracked(
+    step: str, total: int, *, done: int = 0, status: Callable[[], str] | None = None
+) -> Iterator[Callable[[int], None]]:
     """Show the progress of `step`; the body calls the yielded function with the number of units just done.
 
-    `done` units count as finished before the start, and not towards the speed.
+    `done` units count as finished before the start, and not towards the speed. `status` says what else is worth a look.
     """
     console = Console(stderr=True)
-    with (_show_bar if console.is_terminal else _log_lines)(step, total, done, console) as advance:
+    with (_show_bar if console.is_terminal else _log_lines)(step, total, done, status or str, console) as advance:
         yield advance
 
 
 @contextmanager
-def _show_bar(step: str, total: int, done: int, console: Console) -> Iterator[Callable[[int], None]]:
+def _show_bar(
+    step: str, total: int, done: int, status: Callable[[], str], console: Console
+) -> Iterator[Callable[[int], None]]:
     """A bar with elapsed and remaining time."""
     description = TextColumn("{task.description}")
     times = (TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(description, BarColumn(), MofNCompleteColumn(), *times, console=console) as progress:
-        task = progress.add_task(step, total=total, completed=done)
-        yield lambda n: progress.advance(task, n)
+    also = TextColumn("{task.fields[status]}")
+    with Progress(description, BarColumn(), MofNCompleteColumn(), *times, also, console=console) as progress:
+        task = progress.add_task(step, total=total, completed=done, status=status())
+        yield lambda n: progress.update(task, advance=n, status=status())
 
 
 @contextmanager
-def _log_lines(step: str, total: int, done: int, console: Console) -> Iterator[Callable[[int], None]]:
+def _log_lines(
+    step: str, total: int, done: int, status: Callable[[], str], console: Console
+) -> Iterator[Callable[[int], None]]:
     """A line every 20 seconds at most, with the time that is left at the speed so far."""
     start = last = time.monotonic()
     finished = done
@@ -64,6 +71,6 @@ def _log_lines(step: str, total: int, done: int, console: Console) -> Iterator[C
         if now - last >= _SECONDS_BETWEEN_LINES and finished < total:
             last = now
             left = (now - start) / max(finished - done, 1) * (total - finished)
-            log(f"{step}: {finished} of {total}, {duration(left)} left")
+            log(", ".join(filter(None, (f"{step}: {finished} of {total}", f"{duration(left)} left", status()))))
 
     yield advance

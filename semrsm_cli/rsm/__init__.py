@@ -7,11 +7,13 @@ from semrsm_cli.rsm.kernels import Kernel, KernelRows, check_bandwidth, kernel, 
 from semrsm_cli.rsm.matcher import Invariance, Matcher
 from semrsm_cli.rsm.plan import Matrix, Tile, TileStore
 from semrsm_cli.rsm.threads import available_cores
+from semrsm_cli.rsm.work import Engine, TileWork
 
 __all__ = [
     "Centered",
     "Centering",
     "CostEstimate",
+    "Engine",
     "Gram",
     "Invariance",
     "Kernel",
@@ -22,6 +24,7 @@ __all__ = [
     "Representations",
     "Tile",
     "TileStore",
+    "TileWork",
     "available_cores",
     "check_bandwidth",
     "compute_center",

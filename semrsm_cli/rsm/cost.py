@@ -31,6 +31,8 @@ class CostEstimate:
     """Bytes of all tiles on disk, and of the result in memory."""
     kernel_bytes: int
     """Memory that `kernel` takes beside that result: an RSM, and as much again where `rbf` looks for its median."""
+    read_bytes: int
+    """Bytes of images that are read, since every tile reads its own: traffic where tiles are computed elsewhere."""
 
 
 def estimate_cost(
@@ -72,16 +74,18 @@ def estimate_cost(
         x, y = Pooled(x), None if y is None else Pooled(y)
     plan = Plan.of(x, y, pair_matcher, threads, memory_gib)
     check_pairs(pairs, plan.n, plan.m, plan.symmetric)
+    images_read = sum(sum(tile.shape) for tile in plan.tiles())
     n_pairs = sum(tile.n_pairs for tile in plan.tiles()) if pairs is None else int(np.count_nonzero(pairs))
     s = x.shape[1]
-    block = pair_matcher.block(s) if pair_matcher.matrix_size(s) else plan.tile_size
-    count = min(plan.tile_size, plan.n, plan.m, block)
+    block = pair_matcher.block(s) if pair_matcher.matrix_size(s) else plan.piece_size
+    count = min(plan.piece_size, plan.n, plan.m, block)
     left = load_float32(x, 0, count)
     right = load_float32(x, plan.n - count, count) if y is None else load_float32(y, 0, count)
     with single_threaded_blas():
         seconds = _seconds_per_pair(pair_matcher, left, right)
     matrix = 8 * plan.n * plan.m
-    return CostEstimate(n_pairs, seconds * n_pairs / plan.threads, plan.memory, 2 * matrix, 2 * matrix)
+    read = images_read * s * x.shape[2] * np.dtype(x.dtype).itemsize
+    return CostEstimate(n_pairs, seconds * n_pairs / plan.threads, plan.memory, 2 * matrix, 2 * matrix, read)
 
 
 def _seconds_per_pair(pair_matcher: PairMatcher, left: Any, right: Any) -> float:

@@ -11,6 +11,7 @@ from semrsm_cli.rsm.centering import Centered, Pooled, Representations
 from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher, PairMatcher
 from semrsm_cli.rsm.plan import Matrix, Plan, Tile, TileStore, check_pairs, check_shapes, load_float32, squared_norms
 from semrsm_cli.rsm.threads import run, single_threaded_blas
+from semrsm_cli.rsm.work import Engine, TileWork
 
 __all__ = ["Gram", "gram"]
 
@@ -85,6 +86,7 @@ def gram(
     tiles: TileStore | None = None,
     in_memory: bool = True,
     progress: Callable[[int], None] | None = None,
+    engine: Engine | None = None,
 ) -> Gram:
     """Compute the inner products of all pairs of images, each after the best rearrangement of positions.
 
@@ -93,7 +95,7 @@ def gram(
     `inner` is the mean of both directions, `(sum_s max_t <x_i,s, y_j,t> + sum_t max_s <x_i,s, y_j,t>) / 2`.
 
     Products are computed in float32 and summed in float64. The result does not depend on the number of threads, nor on
-    whether tiles were taken from a store.
+    whether tiles were taken from a store, nor on where they were computed.
 
     Args:
         x: Representations [n, s, c]: an array, or anything with shape, dtype and slices that `np.asarray` takes.
@@ -107,7 +109,8 @@ def gram(
         tiles: Where finished tiles are kept, and taken from.
         in_memory: Hold the result in memory. Otherwise it consists of the arrays of `tiles`, which of x with itself
             have something only above the diagonal: read them by `Gram.rows`.
-        progress: Called after each tile with the number of its pairs.
+        progress: Called with the number of pairs that were finished since the last time.
+        engine: Computes the tiles that `tiles` lacks somewhere else, and puts them there; None: threads, here.
 
     Returns:
         Inner products, their upper bounds and those of each image with itself, in squared units of the features.
@@ -121,8 +124,8 @@ def gram(
         >>> gram(x, y).inner, gram(x, y, invariance="none").inner
         (array([[7.]]), array([[5.]]))
     """
-    if tiles is None and not in_memory:
-        raise ValueError("in_memory=False needs tiles, a store that holds the result")
+    if tiles is None and not (in_memory and engine is None):
+        raise ValueError(f"{'engine' if in_memory else 'in_memory=False'} needs tiles, a store that holds the result")
     check_shapes(x, y)
     given_x, given_y = x, y
     pair_matcher = PairMatcher(Invariance(invariance), matcher, grid)
@@ -139,11 +142,10 @@ def gram(
         result = Gram(tiles.inner, tiles.bound, sq_x, sq_y, y is None)
     else:
         result = Gram(*_reserve(plan.n, plan.m), sq_x, sq_y, y is None)
-    for tile, inner, bound in _finished_tiles(x, y, pair_matcher, plan, pairs, tiles):
+    work = TileWork(x, y, pair_matcher, plan.piece_size, pairs)
+    for tile, inner, bound in _finished_tiles(work, plan, tiles, engine, progress):
         if in_memory:
             _place(result, tile, inner, bound)
-        if progress is not None:
-            progress(tile.n_pairs)
     if y is None and in_memory:
         np.fill_diagonal(result.inner, sq_x)
         np.fill_diagonal(result.bound, sq_x)
@@ -157,10 +159,10 @@ def _self_products(
     squares = squared_norms(x, name)
     _check_left(given, squares, name)
     if pair_matcher.has_own_norms:
-        parts = range(0, len(squares), plan.tile_size)
+        parts = range(0, len(squares), plan.piece_size)
         with single_threaded_blas():
             for start, part in run(
-                lambda start: pair_matcher.self_products(load_float32(x, start, plan.tile_size)), parts, plan.threads
+                lambda start: pair_matcher.self_products(load_float32(x, start, plan.piece_size)), parts, plan.threads
             ):
                 squares[start : start + len(part)] = part
     return squares
@@ -187,34 +189,34 @@ def _reserve(n: int, m: int) -> tuple[_Values, _Values]:
 
 
 def _finished_tiles(
-    x: Representations,
-    y: Representations | None,
-    pair_matcher: PairMatcher,
+    work: TileWork,
     plan: Plan,
-    pairs: NDArray[np.bool_] | None,
     tiles: TileStore | None,
+    engine: Engine | None,
+    progress: Callable[[int], None] | None,
 ) -> Iterator[tuple[Tile, _Values, _Values]]:
     """Each tile with its inner products and bounds: those in the store first, then the others, as they are computed."""
+    advance = progress or (lambda _: None)
     missing = []
     for tile in plan.tiles():
         known = None if tiles is None else tiles.load(tile)
         if known is None:
             missing.append(tile)
         else:
+            advance(tile.n_pairs)
             yield tile, *known
-
-    def compute(tile: Tile) -> tuple[_Values, _Values]:
-        left = load_float32(x, tile.row, tile.shape[0])
-        right = load_float32(x if y is None else y, tile.col, tile.shape[1])
-        if pairs is None:
-            return pair_matcher.products(left, right, tile.mask())
-        return _products_of_some(pair_matcher, left, right, pairs[tile.slices])
-
-    with single_threaded_blas():
-        for tile, (inner, bound) in run(compute, missing, plan.threads):
-            if tiles is not None:
-                tiles.save(tile, inner, bound)
-            yield tile, inner, bound
+    if tiles is not None and engine is not None:
+        for tile in engine(work, missing):
+            known = tiles.load(tile)
+            if known is None:
+                raise RuntimeError(f"{tile} is said to be finished, but the store does not hold it")
+            advance(tile.n_pairs)
+            yield tile, *known
+        return
+    for tile, inner, bound in work.compute(missing, plan.threads, progress):
+        if tiles is not None:
+            tiles.save(tile, inner, bound)
+        yield tile, inner, bound
 
 
 def _place(result: Gram, tile: Tile, inner: _Values, bound: _Values) -> None:
@@ -225,15 +227,3 @@ def _place(result: Gram, tile: Tile, inner: _Values, bound: _Values) -> None:
         target[rows, columns][mask] = part[mask]
         if tile.symmetric:
             target[columns, rows][mask.T] = part.T[mask.T]
-
-
-def _products_of_some(
-    pair_matcher: PairMatcher, left: NDArray[np.float32], right: NDArray[np.float32], mask: NDArray[np.bool_]
-) -> tuple[_Values, _Values]:
-    """Inner products and bounds of a few pairs of a tile, row by row: in blocks, most products would not be needed."""
-    inner, bound = np.zeros(mask.shape), np.zeros(mask.shape)
-    for i in np.flatnonzero(mask.any(axis=1)):
-        columns = np.flatnonzero(mask[i])
-        part = pair_matcher.products(left[i : i + 1], right[columns], np.ones((1, columns.size), bool))
-        inner[i, columns], bound[i, columns] = part[0][0], part[1][0]
-    return inner, bound

@@ -1,4 +1,7 @@
-"""How the pairs of an RSM are cut into tiles: the unit of work, of memory, and of what a killed run keeps."""
+"""How the pairs of an RSM are cut into tiles: the unit of work on a cluster, on disk, and of what a killed run keeps.
+
+A tile takes some minutes of one core; the threads of a process share its pieces, which take some ten seconds each.
+"""
 
 import math
 from collections.abc import Iterator
@@ -13,11 +16,24 @@ from semrsm_cli.rsm.centering import CHUNK_BYTES, Representations
 from semrsm_cli.rsm.matcher import PairMatcher
 from semrsm_cli.rsm.threads import available_cores
 
-__all__ = ["Matrix", "Plan", "Tile", "TileStore", "check_pairs", "check_shapes", "load_float32", "squared_norms"]
+__all__ = [
+    "Matrix",
+    "MemoryNeed",
+    "Plan",
+    "Tile",
+    "TileStore",
+    "check_pairs",
+    "check_shapes",
+    "load_float32",
+    "squared_norms",
+]
 
-_MAX_IMAGES = 128  # on a side of a tile
-_TILES_ON_A_SIDE = 8  # at least, where there are enough images, so that all threads have something to do to the end
-_POSITION_PAIRS = 2.5e9  # in a tile: some ten seconds of matching
+_MAX_IMAGES = 1024  # on a side of a tile
+_MAX_PIECE_IMAGES = 128  # on a side of a piece
+_TILES_ON_A_SIDE = 8  # at least, where there are enough images, so that all have something to do to the end
+_POSITION_PAIRS = 6.4e10  # in a tile: some minutes of matching; 62 x 62 images of 4,096 positions
+_PIECE_POSITION_PAIRS = 2.5e9  # in a piece: some ten seconds
+_OPEN_TILES_SHARE = 8  # one tile's images may take this part of the memory
 _MAX_SQUARE = 1e37  # squared norm of an image; inner products must stay within float32
 _MIN_SQUARE = 1e-36  # mean square of an image's values; below, their products lose digits in float32
 _ROUNDING = 1e-14  # an image that is smaller than the largest by this factor is what centring in float64 left of zeros
@@ -87,6 +103,14 @@ class Tile:
         """The rows and the columns of an [n, m] matrix that this tile covers."""
         return slice(self.row, self.row + self.shape[0]), slice(self.col, self.col + self.shape[1])
 
+    def pieces(self, size: int) -> Iterator["Tile"]:
+        """The tile in squares of at most size x size images; of x with itself those on and above the diagonal."""
+        for row in range(0, self.shape[0], size):
+            for col in range(0, self.shape[1], size):
+                shape = min(size, self.shape[0] - row), min(size, self.shape[1] - col)
+                if not self.symmetric or self.row + row <= self.col + col:
+                    yield Tile(self.row + row, self.col + col, shape, self.symmetric)
+
     @property
     def n_pairs(self) -> int:
         """Pairs that this tile finishes, those on the diagonal included."""
@@ -96,7 +120,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Tiles of at most tile_size x tile_size images, and how many threads share them."""
+    """Tiles of at most tile_size x tile_size images, in pieces of piece_size, and how many threads share them."""
 
     n: int
     m: int
@@ -104,6 +128,7 @@ class Plan:
     threads: int
     symmetric: bool
     memory: int  # bytes that all threads take
+    piece_size: int
 
     @classmethod
     def of(
@@ -116,8 +141,8 @@ class Plan:
     ) -> Self:
         """Check x [n, s, c] and y [m, s, c], and choose tiles that fit the memory.
 
-        The size of tiles follows from the shapes, and from the memory where it is so short that one thread's tile does
-        not fit; too little memory for all threads means fewer threads.
+        The sizes of tiles and pieces follow from the shapes, and from the memory where it is so short that one thread's
+        do not fit; too little memory for all threads means fewer threads.
         """
         n, m, s, c = check_shapes(x, y)
         pair_matcher.check(s)
@@ -126,19 +151,23 @@ class Plan:
         if memory_gib is not None and not memory_gib > 0:
             raise ValueError(f"memory_gib must be above 0, got {memory_gib}")
         budget = psutil.virtual_memory().available / 2 if memory_gib is None else memory_gib * 2**30
-        most = min(_MAX_IMAGES, math.isqrt(int(_POSITION_PAIRS / s**2)), -(-max(n, m) // _TILES_ON_A_SIDE))
-        block = pair_matcher.block(s)
-        tile_size = max(block, most // block * block)
-        while tile_size > 1 and pair_matcher.memory(tile_size, s, c) > budget:
-            tile_size //= 2
-        one = pair_matcher.memory(tile_size, s, c)
-        if one > budget:
+        most = min(_MAX_IMAGES, -(-max(n, m) // _TILES_ON_A_SIDE))
+        piece_size = _piece_size(pair_matcher, s, c, most, budget)
+        need = MemoryNeed.of(pair_matcher, piece_size, piece_size, s, c)
+        if need.piece > budget:
             raise ValueError(
-                f"a pair of images with {s} positions needs {one / 2**20:.1f} MiB, but only {budget / 2**20:.1f} MiB "
-                "are allowed: raise memory_gib, or choose matching=batch_optimal"
+                f"a pair of images with {s} positions needs {need.piece / 2**20:.1f} MiB, but only "
+                f"{budget / 2**20:.1f} MiB are allowed: raise memory_gib, or choose matching=batch_optimal"
             )
-        at_once = max(1, min(threads or available_cores(), int(budget // one)))
-        return cls(n, m, tile_size, at_once, y is None, at_once * one)
+        tile_size = max(piece_size, min(most, math.isqrt(int(_POSITION_PAIRS / s**2))) // piece_size * piece_size)
+        while True:
+            need = MemoryNeed.of(pair_matcher, tile_size, piece_size, s, c)
+            room = min(budget / _OPEN_TILES_SHARE, budget - need.of_threads(1) + need.tile)
+            if tile_size == piece_size or need.tile <= room:
+                break
+            tile_size -= piece_size
+        at_once = need.threads_within(budget, threads or available_cores())
+        return cls(n, m, tile_size, at_once, y is None, need.of_threads(at_once), piece_size)
 
     def tiles(self) -> Iterator[Tile]:
         """All tiles, row by row; those on and above the diagonal where x is compared with itself."""
@@ -146,6 +175,39 @@ class Plan:
             for col in range(row if self.symmetric else 0, self.m, self.tile_size):
                 shape = min(self.tile_size, self.n - row), min(self.tile_size, self.m - col)
                 yield Tile(row, col, shape, self.symmetric)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryNeed:
+    """Bytes that threads take which share the pieces of tiles."""
+
+    piece: int  # of one thread
+    tile: int  # of the images of a tile that has several pieces, and of its result
+    pieces: int  # of a tile
+
+    @classmethod
+    def of(cls, pair_matcher: PairMatcher, tile_size: int, piece_size: int, s: int, c: int) -> Self:
+        """For tiles and pieces of so many images on a side, of s positions and c channels."""
+        tile = 0 if tile_size == piece_size else 2 * 4 * tile_size * s * c + 2 * 8 * tile_size**2
+        return cls(pair_matcher.memory(piece_size, s, c), tile, (tile_size // piece_size) ** 2)
+
+    def of_threads(self, threads: int) -> int:
+        """What so many threads take: a piece each, and the tiles that these and the next pieces are of."""
+        return threads * self.piece + (1 + -(-2 * threads // self.pieces)) * self.tile
+
+    def threads_within(self, budget: float, most: int) -> int:
+        """How many threads fit into a budget of bytes: at least one, at most `most`."""
+        return next((n for n in range(most, 1, -1) if self.of_threads(n) <= budget), 1)
+
+
+def _piece_size(pair_matcher: PairMatcher, s: int, c: int, most: int, budget: float) -> int:
+    """Images on a side of a piece: whole blocks of matrix products, unless the memory is short."""
+    most = min(most, _MAX_PIECE_IMAGES, math.isqrt(int(_PIECE_POSITION_PAIRS / s**2)))
+    block = pair_matcher.block(s)
+    size = max(block, most // block * block)
+    while size > 1 and pair_matcher.memory(size, s, c) > budget:
+        size //= 2
+    return size
 
 
 def check_shapes(x: Representations, y: Representations | None) -> tuple[int, int, int, int]:

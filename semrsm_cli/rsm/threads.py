@@ -1,10 +1,11 @@
 """Threads that share the tiles of an RSM; the compiled code and BLAS hold no interpreter lock."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from itertools import islice
+from threading import Lock
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -20,12 +21,37 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def single_threaded_blas() -> AbstractContextManager[Any]:
-    """Keep BLAS to one thread per thread of ours, whose results then do not depend on the number of threads."""
-    return threadpool_limits(1, user_api="blas")
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Keep BLAS to one thread per thread of ours, whose results then do not depend on the number of threads.
+
+    Several threads may do so at once: BLAS gets its threads back when the last of them ends.
+    """
+    with _blas.lock:
+        if not _blas.users:
+            _blas.limits = threadpool_limits(1, user_api="blas")
+        _blas.users += 1
+    try:
+        yield
+    finally:
+        with _blas.lock:
+            _blas.users -= 1
+            if not _blas.users:
+                _blas.limits.restore_original_limits()
 
 
-def run(function: Callable[[_Job], _Result], jobs: Sequence[_Job], threads: int) -> Iterator[tuple[_Job, _Result]]:
+class _Blas:
+    """Who keeps BLAS to one thread now, and what it had before."""
+
+    lock = Lock()
+    users = 0
+    limits: Any = None
+
+
+_blas = _Blas()
+
+
+def run(function: Callable[[_Job], _Result], jobs: Iterable[_Job], threads: int) -> Iterator[tuple[_Job, _Result]]:
     """Yield each job with its result as it is done; an error, or leaving early, drops the jobs not yet begun."""
     if threads == 1:
         for job in jobs:

@@ -133,6 +133,14 @@ class CheckedArray:
         self._seen.add(place)
         return values
 
+    def is_damaged(self, *place: int) -> bool:
+        """Whether a chunk that was written is not there, or not as it was written; it is named in the log."""
+        if self._checksum_of(_name(place)) is None or self.read(*place) is not None:
+            return False
+        if not self._file(place).is_file():
+            _LOG.warning("%s is missing and is computed anew", self._file(place))
+        return True
+
     def has(self, *place: int) -> bool:
         """Whether a chunk was written, whatever has become of its content."""
         return self._checksum_of(_name(place)) is not None and self._file(place).is_file()

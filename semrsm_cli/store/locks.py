@@ -16,7 +16,7 @@ from filelock import SoftFileLease, Timeout
 
 from semrsm_cli.store.keys import cache_folder
 
-__all__ = ["is_locked", "locked"]
+__all__ = ["locked", "try_locked"]
 
 _HEARTBEAT_S = 3.0
 _LEASE_S = 15.0  # without a sign of life
@@ -41,13 +41,19 @@ def locked(key: str, root: Path | None = None) -> Iterator[None]:
             lease.release()
 
 
-def is_locked(key: str, root: Path | None = None) -> bool:
-    """Whether a run is filling a part of the store now."""
+@contextmanager
+def try_locked(key: str, root: Path | None = None) -> Iterator[bool]:
+    """Hold a lock unless another run holds it; yields whether it is held here."""
+    lease = _lease(key, root)
     try:
-        with _lease(key, root).acquire(timeout=0):
-            return False
+        lease.acquire(timeout=0)
     except Timeout:
-        return True
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lease.release()
 
 
 def _lease(key: str, root: Path | None) -> SoftFileLease:

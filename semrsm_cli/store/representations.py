@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from semrsm_cli.errors import SemrsmError
-from semrsm_cli.files import atomic
+from semrsm_cli.files import atomic, note_use
 from semrsm_cli.store.arrays import CheckedArray
-from semrsm_cli.store.keys import FORMAT, UNFINISHED, cache_folder, digest, note_use
+from semrsm_cli.store.keys import FORMAT, UNFINISHED, cache_folder, digest
 
 __all__ = ["ARRAY", "REPRESENTATIONS", "Precision", "Representation", "Writer", "open_stored"]
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from semrsm_cli.files import note_use
 from semrsm_cli.rsm import Tile
 from semrsm_cli.store.arrays import CheckedArray
-from semrsm_cli.store.keys import FORMAT, cache_folder, digest, note_use
+from semrsm_cli.store.keys import FORMAT, cache_folder, digest
 
 __all__ = ["TILES", "TileFolder"]
 
@@ -42,7 +43,7 @@ class TileFolder:
             array or CheckedArray.create(path, shape=shape, chunks=chunks, dtype="float64", attributes=self.about)
             for array, path in zip(arrays, (self.path / "inner", self.path / "bound"), strict=True)
         )
-        note_use(self.path)
+        note_use(self.path.parent)
 
     def load(self, tile: Tile) -> tuple[np.ndarray, np.ndarray] | None:
         """Inner products and bounds of a tile, or None where it is not finished, or damaged."""

@@ -8,6 +8,7 @@ import pandas as pd
 from semrsm_cli import store
 from semrsm_cli.config import TrainConfig
 from semrsm_cli.data import ClassifiedImages, TrainingSet
+from semrsm_cli.files import note_use
 from semrsm_cli.models.from_run import DESCRIPTION, WEIGHTS, describe, weights_of
 from semrsm_cli.models.resnet import n_parameters
 from semrsm_cli.models.training import Training
@@ -70,13 +71,14 @@ def train(config: TrainConfig, folder: RunFolder) -> pd.DataFrame:
 def _train(images: TrainingSet, config: TrainConfig, key: str) -> Training:
     """The training, finished; it goes on from the last epoch that is in the store."""
     recipe = config.recipe
+    state = store.cache_folder() / store.TRAINING / key / "state.safetensors"
     training = Training(
         recipe,
         images.train,
         images.val,
         n_classes=len(images.train.classes),
         seed=config.seed,
-        state=store.cache_folder() / "training" / key / "state.safetensors",
+        state=state,
         device=config.runtime.device,
         num_workers=config.runtime.num_workers,
     )
@@ -87,6 +89,7 @@ def _train(images: TrainingSet, config: TrainConfig, key: str) -> Training:
         f"train {recipe.architecture}", recipe.epochs * training.n_steps, done=done * training.n_steps
     ) as advance:
         training.run(advance)
+    note_use(state.parent)
     return training
 
 

@@ -8,14 +8,14 @@ import pandas as pd
 from semrsm_cli.config import TranslateConfig
 from semrsm_cli.data import batches_of_unrelated, crop_pairs
 from semrsm_cli.measures.separation import overlapping_pairs, separation, unrelated_pairs
-from semrsm_cli.pipeline.grams import Comparison
+from semrsm_cli.pipeline.grams import Comparison, gram_in_store
 from semrsm_cli.pipeline.images import note_images, open_images
 from semrsm_cli.pipeline.networks import load_network, note_network
 from semrsm_cli.pipeline.sources import Layer, from_model
 from semrsm_cli.report.figures.translate import translation_figure
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log, tracked
-from semrsm_cli.rsm import Invariance, gram, kernel
+from semrsm_cli.rsm import Invariance, kernel
 
 __all__ = ["translate"]
 
@@ -47,7 +47,7 @@ def translate(config: TranslateConfig, folder: RunFolder) -> pd.DataFrame:
     folder.note(seed=config.seed, n_batches=len(chosen))
     source = from_model(network, crops, config.model, config.runtime, folder, prepare=network.normalise)
     with folder.timed("match"):
-        layers = _layer_rsms(source.layers, config)
+        layers = _layer_rsms(source.layers, config, folder)
     similarities = pd.concat([_similarities_of(layer) for layer in layers], ignore_index=True)
     table = _separation_table(layers, similarities, config, images.name)
     _write(folder, layers, similarities, table)
@@ -73,27 +73,27 @@ def _until_repeated(batches: list[list[int]]) -> list[list[int]]:
     return fresh
 
 
-def _layer_rsms(layers: tuple[Layer, ...], config: TranslateConfig) -> list[_LayerRsms]:
+def _layer_rsms(layers: tuple[Layer, ...], config: TranslateConfig, folder: RunFolder) -> list[_LayerRsms]:
     """The RSM of every batch at every layer, without and with permutation invariance."""
     n = 2 * config.n_pairs
     with_rsms = []
     with tracked("match", sum(layer.x.shape[0] // n for layer in layers)) as advance:
         for layer in layers:
-            centered = Comparison.within(layer, config.centering).x
+            compared = Comparison.within(layer, config.centering)
             rsms: dict[Invariance, list[np.ndarray]] = {invariance: [] for invariance in _INVARIANCES}
-            for start in range(0, centered.shape[0], n):
-                batch = centered[start : start + n]
+            for start in range(0, layer.x.shape[0], n):
+                batch = compared.part(slice(start, start + n))
                 for invariance in _INVARIANCES:
-                    rsms[invariance].append(_batch_rsm(batch, invariance, config))
+                    rsms[invariance].append(_batch_rsm(batch, invariance, config, folder))
                 advance(1)
             stacked = {invariance: np.stack(of_batches) for invariance, of_batches in rsms.items()}
             with_rsms.append(_LayerRsms(layer.name, layer.x.shape[1], layer.x.shape[2], stacked))
     return with_rsms
 
 
-def _batch_rsm(batch: np.ndarray, invariance: Invariance, config: TranslateConfig) -> np.ndarray:
+def _batch_rsm(batch: Comparison, invariance: Invariance, config: TranslateConfig, folder: RunFolder) -> np.ndarray:
     """The RSM of one batch; the RBF kernel takes its sigma from the batch's own distances."""
-    inner = gram(batch, invariance=invariance, matcher=config.matching, threads=config.runtime.threads)
+    inner = gram_in_store(batch, invariance, config.matching, config.runtime, folder, advance=lambda _: None)
     return kernel(inner, config.kernel.name, sigma=config.kernel.sigma, sigma_tile=config.kernel.sigma_tile)
 
 

@@ -1,6 +1,7 @@
 """Training: it learns, it goes on where it stopped, and chance follows seed and epoch."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -98,11 +99,72 @@ def test_goes_on_from_its_last_epoch_with_the_same_weights(tmp_path: Path, momen
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+def test_in_a_job_of_slurm_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = training(tmp_path / "outside", PLAIN)
+    outside.run(lambda _: None)
+    (tmp_path / "srun").write_text("#!/bin/sh")
+    (tmp_path / "srun").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    for name, value in {"JOB_ID": "7", "JOB_NAME": "job", "NTASKS": "2", "PROCID": "1", "LOCALID": "1"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    inside = training(tmp_path / "inside", PLAIN)
+    assert inside.fabric.world_size == 1
+    inside.run(lambda _: None)
+    assert_same(weights(outside), weights(inside))
+
+
 def test_finished_training_is_not_run_again(tmp_path: Path) -> None:
     training(tmp_path / "state", replace(PLAIN, epochs=1)).run(lambda _: None)
     again = training(tmp_path / "state", replace(PLAIN, epochs=1))
     again.run(lambda _: pytest.fail("a step after the last epoch"))
     assert len(again.history) == 1
+
+
+def cut_short(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def emptied(_: bytes) -> bytes:
+    return b""
+
+
+def flipped_in_the_header(content: bytes) -> bytes:
+    return content.replace(b"train_loss", b"train_lost", 1)
+
+
+def flipped_in_a_weight(content: bytes) -> bytes:
+    return content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
+
+
+@pytest.mark.parametrize("damage", [cut_short, emptied, flipped_in_the_header, flipped_in_a_weight])
+def test_a_damaged_state_is_said_and_made_anew(
+    tmp_path: Path, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = training(tmp_path / "whole", PLAIN)
+    whole.run(lambda _: None)
+    training(tmp_path / "state", PLAIN).run(lambda _: None)
+    last, before = tmp_path / "state", tmp_path / "state_before"
+    for damaged, epochs in (((last,), 2), ((before,), 3), ((last, before), 0)):
+        caplog.clear()
+        for path in damaged:
+            path.write_bytes(damage(path.read_bytes()))
+        again = training(last, PLAIN)
+        assert len(again.history) == epochs, damaged
+        assert len(caplog.messages) == (0 if epochs == 3 else len(damaged))
+        for message in caplog.messages:
+            assert "is damaged; training goes on from the epoch before it, or begins anew" in message
+            assert "\n" not in message
+        again.run(lambda _: None)
+        assert again.history == whole.history
+        assert last.read_bytes() == (tmp_path / "whole").read_bytes()
+        training(tmp_path / "new", PLAIN).run(lambda _: None)
+        before.write_bytes((tmp_path / "new_before").read_bytes())
+
+
+def test_killed_between_the_two_states_it_goes_on_from_the_first(tmp_path: Path) -> None:
+    training(tmp_path / "state", PLAIN).run(lambda _: None)
+    (tmp_path / "state").unlink()
+    assert len(training(tmp_path / "state", PLAIN).history) == 2
 
 
 def test_seed_decides_weights_and_leaves_the_callers_generator_alone(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_what_is_stored_is_not_computed_again(network: Network, images: Images, 
     before = {name: np.asarray(layer) for name, layer in first.layers.items()}
     with pytest.MonkeyPatch.context() as patch:
         forbidden = "a forward pass although everything is in the store"
-        patch.setattr("semrsm_cli.pipeline.represent.capture", lambda *_, **__: pytest.fail(forbidden))
+        patch.setattr("semrsm_cli.pipeline.chunks.capture", lambda *_, **__: pytest.fail(forbidden))
         same(represent(network, images, MODEL, runtime), first)
     key = next(iter(first.layers.values())).key
     (cache / "representations" / key / "concept_vectors" / "c" / "1" / "0" / "0").unlink()

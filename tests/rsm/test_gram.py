@@ -91,6 +91,49 @@ def test_tile_size_does_not_change_the_result(
     np.testing.assert_allclose(gram(x, y).inner, whole.inner, rtol=2e-4)
 
 
+@pytest.mark.parametrize("invariance", Invariance)
+def test_pieces_and_the_threads_that_share_them_change_no_bit(
+    x: np.ndarray, y: np.ndarray, invariance: Invariance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_module, "_TILES_ON_A_SIDE", 1)
+    monkeypatch.setattr(plan_module, "_MAX_PIECE_IMAGES", 2)
+    for module in (affinities_module, matcher_module):
+        monkeypatch.setattr(module, "PRODUCT_BYTES", 0)
+    for other in (None, y):
+        found, counted = [], []
+        for largest, threads in ((2, 1), (4, 1), (4, 3), (100, 3)):
+            monkeypatch.setattr(plan_module, "_MAX_IMAGES", largest)
+            g = gram(x, other, invariance=invariance, grid=(3, 3), threads=threads, progress=counted.append)
+            found.append((g.inner.tobytes(), g.bound.tobytes()))
+        assert len(set(found)) == 1
+        n, m = g.inner.shape
+        assert sum(counted) == 4 * (n * (n + 1) // 2 if other is None else n * m)
+
+
+class Copied:
+    """Representations whose slices are copies, as those from a disk are."""
+
+    def __init__(self, x: np.ndarray) -> None:
+        self.x, self.shape, self.dtype = x, x.shape, x.dtype
+
+    def __getitem__(self, index: slice) -> np.ndarray:
+        return self.x[index].copy()
+
+
+@pytest.mark.parametrize("invariance", Invariance)
+def test_it_does_not_matter_whether_both_sides_lie_at_one_place(
+    rng: np.random.Generator, invariance: Invariance
+) -> None:
+    x = rng.normal(size=(12, 4, 48)).astype(np.float32)
+    for there, y in ((Copied(x), None), (Copied(x), x), (x.copy(), x)):
+        g, other = (
+            gram(x, None if y is None else x, invariance=invariance, grid=(2, 2)),
+            gram(there, y, invariance=invariance, grid=(2, 2)),
+        )
+        np.testing.assert_array_equal(g.inner, other.inner)
+        np.testing.assert_array_equal(g.bound, other.bound)
+
+
 @pytest.mark.parametrize("s", [9, 16, 50, 530])
 def test_pairs_that_share_a_product_do_not_mix(s: int, rng: np.random.Generator) -> None:
     """A row is read in runs of 16, which may begin in one pair and end in the next."""

@@ -27,7 +27,7 @@ def test_every_pair_is_in_one_tile(n: int, m: int, tile_size: int, symmetric: bo
     m = n if symmetric else m
     counts = np.zeros((n, m), int)
     total = 0
-    for tile in Plan(n, m, tile_size, 1, symmetric, 0).tiles():
+    for tile in Plan(n, m, tile_size, 1, symmetric, 0, 1).tiles():
         counts[tile.row : tile.row + tile.shape[0], tile.col : tile.col + tile.shape[1]] += tile.mask()
         total += tile.n_pairs
     expected = np.triu(np.ones((n, m), int), 1) if symmetric else np.ones((n, m), int)
@@ -55,5 +55,30 @@ def test_short_memory_makes_smaller_tiles() -> None:
     assert Plan.of(shape, None, semantic(), 1, 0.02).tile_size < Plan.of(shape, None, semantic(), 1, 1).tile_size
 
 
-def test_large_maps_make_tiles_of_one_pair() -> None:
-    assert Plan.of(Shape(10, 65536, 16), None, semantic(), 1, 2).tile_size == 1
+def test_large_maps_make_pieces_of_one_pair() -> None:
+    assert Plan.of(Shape(10, 65536, 16), None, semantic(), 1, 2).piece_size == 1
+
+
+@given(
+    n=st.integers(1, 40), m=st.integers(1, 40), tiles=st.integers(1, 4), size=st.integers(1, 5), symmetric=st.booleans()
+)
+def test_every_pair_of_a_tile_is_in_one_piece(n: int, m: int, tiles: int, size: int, symmetric: bool) -> None:
+    m = n if symmetric else m
+    counts = np.zeros((n, m), int)
+    total = 0
+    for tile in Plan(n, m, tiles * size, 1, symmetric, 0, size).tiles():
+        for piece in tile.pieces(size):
+            assert piece.row % size == piece.col % size == 0, "pieces lie where they do whatever the size of tiles"
+            counts[piece.slices] += piece.mask()
+            total += piece.n_pairs
+    expected = np.triu(np.ones((n, m), int), 1) if symmetric else np.ones((n, m), int)
+    np.testing.assert_array_equal(counts, expected)
+    assert total == (n * (n + 1) // 2 if symmetric else n * m)
+
+
+@pytest.mark.parametrize(
+    ("s", "c", "n", "m"), [(4096, 256, 2000, 10_000), (4096, 256, 20_000, 20_000), (196, 1024, 20_000, 20_000)]
+)
+def test_a_large_run_has_at_most_a_hundred_thousand_tiles(s: int, c: int, n: int, m: int) -> None:
+    plan = Plan.of(Shape(n, s, c), None if n == m else Shape(m, s, c), semantic(), 1, 4)
+    assert sum(1 for _ in plan.tiles()) <= 1e5

@@ -2,8 +2,9 @@ import threading
 import time
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from semrsm_cli.rsm.threads import available_cores, run
+from semrsm_cli.rsm.threads import available_cores, run, single_threaded_blas
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -33,3 +34,18 @@ def test_an_error_drops_the_jobs_not_yet_begun(threads: int) -> None:
 
 def test_at_least_one_core() -> None:
     assert available_cores() >= 1
+
+
+def blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_blas_gets_its_threads_back_when_the_last_has_ended() -> None:
+    with threadpool_limits(2, user_api="blas"):
+        first, second = single_threaded_blas(), single_threaded_blas()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert blas_threads() == {1}
+        second.__exit__(None, None, None)
+        assert blas_threads() == {2}

@@ -14,7 +14,7 @@ import pytest
 
 from semrsm_cli.store import locked
 from semrsm_cli.store import locks as locks_module
-from semrsm_cli.store.locks import is_locked
+from semrsm_cli.store.locks import try_locked
 
 HELD = """
 import sys, time
@@ -44,6 +44,11 @@ def held_elsewhere(root: Path) -> Iterator["subprocess.Popen[str]"]:
     finally:
         process.kill()
         process.communicate()
+
+
+def is_locked(key: str, root: Path) -> bool:
+    with try_locked(key, root) as is_free:
+        return not is_free
 
 
 def seconds_to_lock(root: Path) -> float:

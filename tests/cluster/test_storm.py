@@ -1,0 +1,78 @@
+"""Workers are killed again and again: the result is the same bytes, and only units in flight are done again."""
+
+import os
+import random
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from semrsm_cli.cluster import Session, tile_engine
+from semrsm_cli.matching import affinities as affinities_module
+from semrsm_cli.rsm import Matcher, gram
+from semrsm_cli.rsm import matcher as matcher_module
+from semrsm_cli.rsm import plan as plan_module
+from semrsm_cli.store import TileFolder
+from tests.cluster import units
+from tests.cluster.units import Shared
+
+
+def processes(dask_cluster: Any) -> list[int]:
+    """The processes of the workers that are there now."""
+    return [nanny.pid for nanny in dask_cluster.workers.values() if nanny.pid]
+
+
+def kill(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_units_survive_the_loss_of_all_workers_at_once(session: Session, tmp_path: Path, dask_cluster: Any) -> None:
+    done = []
+    for job, _ in session.map(units.slow, Shared(tmp_path), range(60)):
+        done.append(job)
+        if len(done) == 10:
+            assert all([kill(pid) for pid in processes(dask_cluster)])
+    assert sorted(done) == [*range(60)]
+    begun = (tmp_path / "begun").read_text().splitlines()
+    assert len(begun) <= 60 + 4
+
+
+@pytest.mark.slow
+def test_a_storm_of_kills_changes_no_byte(
+    session: Session, store: Path, tmp_path: Path, dask_cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_module, "_TILES_ON_A_SIDE", 20)
+    for module in (affinities_module, matcher_module):
+        monkeypatch.setattr(module, "PRODUCT_BYTES", 0)
+    x = np.maximum(np.random.default_rng(0).normal(size=(200, 100, 16)), 0).astype(np.float32)
+    slow = Matcher(method="ortools")  # type: ignore[arg-type]
+    expected = gram(x, matcher=slow)
+    ended, kills = threading.Event(), []
+
+    def storm() -> None:
+        dice = random.Random(0)
+        while not ended.wait(dice.uniform(1, 3)):
+            if pids := processes(dask_cluster):
+                kills.append(kill(dice.choice(pids)))
+
+    killer = threading.Thread(target=storm)
+    killer.start()
+    tiles = TileFolder({"storm": 1})
+    try:
+        found = gram(x, matcher=slow, tiles=tiles, engine=tile_engine(session, tiles))
+    finally:
+        ended.set()
+        killer.join()
+    assert found.inner.tobytes() == expected.inner.tobytes()
+    assert found.bound.tobytes() == expected.bound.tobytes()
+    written = [line for line in (tiles.path / "inner" / "checksums.csv").read_text().splitlines() if "/" in line]
+    assert len(set(written)) == 210
+    assert sum(kills) >= 3
+    assert len(written) - 210 <= 2 * sum(kills), "of each worker that was killed the units that it had begun"
