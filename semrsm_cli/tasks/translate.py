@@ -82,7 +82,7 @@ def _layer_rsms(layers: tuple[Layer, ...], config: TranslateConfig, folder: RunF
             compared = Comparison.within(layer, config.centering)
             rsms: dict[Invariance, list[np.ndarray]] = {invariance: [] for invariance in _INVARIANCES}
             for start in range(0, layer.x.shape[0], n):
-                batch = compared.part(slice(start, start + n))
+                batch = compared.part(np.arange(start, start + n))
                 for invariance in _INVARIANCES:
                     rsms[invariance].append(_batch_rsm(batch, invariance, config, folder))
                 advance(1)
