@@ -150,6 +150,22 @@ def test_every_choice_changes_one_setting_of_its_experiment() -> None:
         assert {name: after[name] for name in after if after[name] != before[name]} == expected, choice
 
 
+def test_the_readme_lists_what_every_choice_changes() -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    section = text.split("\n## What the paper leaves open\n")[1].split("\n## ")[0]
+    for choice, (_, _, changed) in ONE_CHOICE.items():
+        for name in changed:
+            word = {"model.name": f"`{choice.replace('_1k', '_base_1k')}`"}.get(name, f"`{name}=")
+            assert word in section, choice
+
+
+def test_table_2_is_drawn_three_times_and_seed_0_is_one_of_them() -> None:
+    with hydra.initialize_config_dir(_conf_folder(), version_base=_HYDRA_VERSION_BASE):
+        composed = hydra.compose("retrieve", ["experiment=retrieve_table2"], return_hydra_config=True)
+    assert composed.hydra.sweeper.params.seed.split(",") == ["0", "1", "2"]
+    assert composed.seed == 0
+
+
 def test_a_choice_of_a_network_names_it_whatever_network_was_given() -> None:
     model = compose("retrieve", "experiment=retrieve_sensitivity", "model=sam", "choice=clipseg_rd64").model
     assert (model.label, model.name) == ("CLIPSeg", "CIDAS/clipseg-rd64")

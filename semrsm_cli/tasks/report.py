@@ -106,7 +106,16 @@ def _draw_scores(folder: RunFolder, name: str, rows: pd.DataFrame) -> None:
     """The scores of all models (Figure 3)."""
     for metric, scored in rows[rows["at_1"].notna()].groupby("metric", sort=False):
         several = f"_{metric}" if rows["metric"].nunique() > 1 else ""
-        folder.figure(f"scores_{name}{several}", models_scores_figure(_over_seeds(scored), metric=str(metric)))
+        figure = models_scores_figure(_over_seeds(scored), metric=str(metric), resampled=_resampled(scored))
+        folder.figure(f"scores_{name}{several}", figure)
+
+
+def _resampled(scored: pd.DataFrame) -> str:
+    """What the intervals of some runs resample, in words; empty where there are none."""
+    if "n_groups" not in scored or scored["ci_low"].isna().all():
+        return ""
+    counts = " or ".join(f"{n:.0f}" for n in sorted(set(scored["n_groups"].dropna())))
+    return f"{counts} groups of related queries" if counts else ""
 
 
 def _over_seeds(scored: pd.DataFrame) -> pd.DataFrame:

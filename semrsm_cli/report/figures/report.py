@@ -21,8 +21,14 @@ _LABEL = 22  # characters of a network's name on a line
 _QUERY = 1.8  # the query's width in pictures
 
 
-def models_scores_figure(table: pd.DataFrame, *, metric: str) -> Figure:
-    """Score at the first neighbour per model and invariance, a panel for each kernel (Figure 3)."""
+def models_scores_figure(table: pd.DataFrame, *, metric: str, resampled: str = "") -> Figure:
+    """Score at the first neighbour per model and invariance, a panel for each kernel (Figure 3).
+
+    Args:
+        table: A row for each model, kernel and invariance: score `at_1`, its interval, and what the paper printed.
+        metric: What the scores are.
+        resampled: What the 95 % intervals resample, in words.
+    """
     models, kernels, invariances = (list(dict.fromkeys(table[name])) for name in ("model", "kernel", "invariance"))
     width = 0.8 / len(invariances)
     with paper_style():
@@ -38,6 +44,8 @@ def models_scores_figure(table: pd.DataFrame, *, metric: str) -> Figure:
             axes.tick_params(bottom=False)
         panels[-1].set_xticks(range(len(models)), [verbatim(textwrap.fill(str(model), _LABEL)) for model in models])
         figure.supylabel(f"{METRIC_TITLE[metric]} at the first neighbour", fontsize=8)
+        if resampled:
+            figure.supxlabel(f"intervals: 95 % over {resampled}", fontsize=8)
         add_legend(figure, panels[0])
     return figure
 
