@@ -18,7 +18,7 @@ import yaml
 
 from semrsm_cli import __version__
 from semrsm_cli.cli import TASKS, _Interrupt
-from semrsm_cli.config.arguments import _is_list, as_list
+from semrsm_cli.config.arguments import _is_list, as_override
 from semrsm_cli.config.renamed import RENAMED
 from semrsm_cli.config.schemas import TASKS as SCHEMAS
 from semrsm_cli.config.schemas import register_schemas
@@ -224,12 +224,12 @@ def test_one_value_for_a_list_in_a_sweep(semrsm: Command, pretend: Calls) -> Non
 def test_what_is_no_single_value_of_a_list_stays_as_it_was_typed() -> None:
     register_schemas()
     for argument in ("seed=1", "x=", "x=null", "x=[a]", "x=${y}", "x", "x=a=b", "--multirun", "model=x", "+foo=1"):
-        assert as_list("cka", argument) == argument
+        assert as_override("cka", argument) == argument
     for argument in ("x=[a,b],[c]", "x=[[a]]"):
-        assert as_list("cka", argument) == argument
+        assert as_override("cka", argument) == argument
     for argument in ("x=a,b", "x=choice(a,b)", "x=[a],b"):
-        assert as_list("cka", argument) == "x=[a],[b]", argument
-    assert as_list("cka", "+model_b.layers=all") == "+model_b.layers=[all]"
+        assert as_override("cka", argument) == "x=[a],[b]", argument
+    assert as_override("cka", "+model_b.layers=all") == "+model_b.layers=[all]"
     assert not _is_list(SCHEMAS["cka"], "model.layers.more")
 
 

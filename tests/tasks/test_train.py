@@ -88,7 +88,7 @@ def epochs_in_store(root: Path) -> int:
 
     for state in (root / "cache").rglob("state.safetensors"):
         with safe_open(state, framework="pt") as stored:
-            return len(json.loads(stored.metadata()["history"]))
+            return len(json.loads(stored.metadata()["training"])["history"])
     return 0
 
 
