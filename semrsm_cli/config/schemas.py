@@ -6,6 +6,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from semrsm_cli.config import tasks
+from semrsm_cli.config.labels import network_label
 from semrsm_cli.config.store import StoreConfig
 from semrsm_cli.data import DATASETS
 
@@ -26,8 +27,9 @@ TASKS = {
 
 
 def register_schemas() -> None:
-    """Tell Hydra the schemas, in groups named `schema` whose members are no options, and `${lower:TEXT}` for YAML."""
+    """Tell Hydra the schemas, in groups named `schema` whose members are no options, and what YAML calls."""
     OmegaConf.register_new_resolver("lower", str.lower, replace=True)
+    OmegaConf.register_new_resolver("network_label", network_label, replace=True)
     store = ConfigStore.instance()
     for task, schema in TASKS.items():
         store.store(group="schema", name=task, node=editable(schema))

@@ -76,7 +76,11 @@ def capture(network: Network, batch: Tensor, layers: Sequence[str], *, cls_token
         try:
             output = network.forward(batch)
         except (AssertionError, ValueError) as error:  # how torchvision, timm and transformers refuse a size
-            raise SemrsmError(f"{network.label} takes no images of {size[0]} x {size[1]} pixels: {error}") from error
+            raise _refused(network, size, error) from error
+        except RuntimeError as error:  # how a convolution does
+            if "Kernel size can't be greater than actual input size" not in str(error):
+                raise
+            raise _refused(network, size, error) from error
     not_run = [name for name in layers if name not in captured]
     if not_run:
         raise SemrsmError(f"layer {not_run[0]} of {network.label} does not run for images; choose another layer")
@@ -86,6 +90,12 @@ def capture(network: Network, batch: Tensor, layers: Sequence[str], *, cls_token
         cnn_grids={name: captured[name].grid if captured[name].is_map and network.is_cnn else None for name in layers},
         logits=output.to(torch.float32).cpu().numpy() if network.n_classes else None,
     )
+
+
+def _refused(network: Network, size: _Grid, error: Exception) -> SemrsmError:
+    """The error for images of a size that a network does not take."""
+    reason = str(error).strip().splitlines()[0]
+    return SemrsmError(f"{network.label} takes no images of {size[0]} x {size[1]} pixels: {reason}")
 
 
 @contextmanager

@@ -158,14 +158,16 @@ def _configure(config: Any, options: dict[str, Any], name: str) -> None:
 
 def _load_pretrained(build_class: Any, config: Any, name: str, revision: str | None) -> Any:
     """The model with all its weights, in float32 whatever the checkpoint's type."""
-    module, info = build_class.from_pretrained(
-        name,
-        config=config,
-        revision=revision,
-        dtype=torch.float32,
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,  # they are refused below, with their names
-        **_OWN_CODE_ALONE,
+    module, info = build_seeded(  # what may be missing has the same values each time, and so the same hash
+        lambda: build_class.from_pretrained(
+            name,
+            config=config,
+            revision=revision,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, with their names
+            **_OWN_CODE_ALONE,
+        )
     )
     check_complete(name, missing=info["missing_keys"], differ=info["mismatched_keys"])
     return module
@@ -191,6 +193,11 @@ def _hub_errors(name: str, revision: str | None, is_local: bool) -> Iterator[Non
     except (OSError, ValueError, SafetensorError) as error:
         if isinstance(error, OSError) and constants.HF_HUB_OFFLINE and not is_local:
             raise SemrsmError(how_to_fetch(name, revision, random_works=name in ARCHITECTURES)) from error
+        if is_local and "preprocessor_config.json" in str(error):
+            raise SemrsmError(
+                f"the folder {name} holds no preprocessor_config.json, which says how images are prepared; copy that "
+                "of the checkpoint, or write one with AutoImageProcessor's save_pretrained"
+            ) from error
         if "trust_remote_code" in str(error):
             raise SemrsmError(
                 f"{name} can be read by code of its own alone, which is never run; choose a network that transformers "

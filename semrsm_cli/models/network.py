@@ -9,7 +9,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from semrsm_cli.errors import SemrsmError
+from semrsm_cli.errors import ConfigError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -100,12 +100,12 @@ class Network:
         """Name of the last hidden layer.
 
         Raises:
-            SemrsmError: The network has no such read-out.
+            ConfigError: The network has no such read-out.
         """
         chosen = Readout(readout)
         if chosen not in self.readouts:
             known = ", ".join(self.readouts) or "no known last hidden layer; name a layer instead of 'last'"
-            raise SemrsmError(f"{self.label} has no read-out {chosen}, it has {known}")
+            raise ConfigError(f"{self.label} has no read-out {chosen}, it has {known}")
         return self.readouts[chosen]
 
     @property
@@ -129,7 +129,7 @@ def resolve_layers(network: Network, patterns: Sequence[str], readout: Readout |
         Names of modules.
 
     Raises:
-        SemrsmError: A pattern matches no layer.
+        ConfigError: A pattern matches no layer.
     """
     resolved: dict[str, None] = {}
     names = network.layers
@@ -141,7 +141,7 @@ def resolve_layers(network: Network, patterns: Sequence[str], readout: Readout |
         else:
             matched = [name for name in names if _matches(name, pattern)]
         if not matched:
-            raise SemrsmError(_unknown_layer_message(network, pattern, names))
+            raise ConfigError(_unknown_layer_message(network, pattern, names))
         resolved.update(dict.fromkeys(matched))
     return list(resolved)
 
@@ -156,7 +156,8 @@ def _unknown_layer_message(network: Network, pattern: str, names: Sequence[str])
     """The message for a pattern that means no layer."""
     if pattern == _ALL:
         return f"the blocks of {network.label} are not known, so 'all' means nothing; name layers such as {names[-1]}"
-    known = dict.fromkeys([*nearest(pattern, names), *network.blocks[:2], *network.blocks[-1:]]) or names[:5]
+    suggested = {*nearest(pattern, names), *network.blocks[:2], *network.blocks[-1:]}
+    known = [name for name in names if name in suggested] or names[:5]
     return f"no layer {pattern!r} in {network.label}, choose from {', '.join(known)}, ..., 'all' or 'last'"
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from semrsm_cli.models.network import Readout
 
-__all__ = ["block_names", "is_cnn", "prefix_tokens", "readouts"]
+__all__ = ["block_names", "is_cnn", "patch_size", "prefix_tokens", "readouts"]
 
 _CONTAINERS = frozenset(
     ["blocks", "block", "features", "layer", "layer1", "layer2", "layer3", "layer4", "layers", "stages", "trunk_output"]
@@ -54,6 +54,14 @@ def prefix_tokens(module: nn.Module) -> int:
     """How many tokens come before the patch tokens: class, distillation and register tokens."""
     tokens = [value for name, value in module.named_parameters() if name.rpartition(".")[2] in _PREFIX_TOKENS]
     return sum(1 if token.ndim == 1 else token.shape[-2] for token in tokens)
+
+
+def patch_size(module: nn.Module) -> tuple[int, int] | None:
+    """Height and width of a transformer's patches, which its first convolution cuts; None where there are none."""
+    first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
+    if is_cnn(module) or first is None or first.kernel_size != first.stride:
+        return None
+    return int(first.kernel_size[0]), int(first.kernel_size[1])
 
 
 def is_cnn(module: nn.Module) -> bool:

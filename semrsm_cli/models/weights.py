@@ -25,10 +25,11 @@ __all__ = [
     "weights_hash",
 ]
 
-_Module = TypeVar("_Module", bound=nn.Module)
+_Module = TypeVar("_Module")
 
 PRETRAINED, RANDOM = "pretrained", "random"
 _SEED = 0
+_UNREAD = frozenset(["pooler", "num_batches_tracked", "mask_token"])
 _WRAPPERS = ("state_dict", "model")
 """Keys under which training scripts put the state dict."""
 
@@ -116,13 +117,13 @@ def check_complete(
 ) -> None:
     """Refuse weights of which some are missing or have another shape.
 
-    A pooler's weights may be missing, since representations are read before it, and so may counts of batches, which
-    only training reads.
+    A pooler's weights may be missing, since representations are read before it, and so may counts of batches and
+    tokens of masks, which only training reads.
 
     Raises:
         SemrsmError: Names the first such weight and how many there are.
     """
-    missing = sorted(name for name in missing if "pooler" not in name.split(".") and "num_batches_tracked" not in name)
+    missing = sorted(name for name in missing if not _UNREAD.intersection(name.split(".")))
     if missing:
         raise SemrsmError(
             f"the weights lack {len(missing)} of the tensors of {label}, the first is {missing[0]}; "

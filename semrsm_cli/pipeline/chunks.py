@@ -7,7 +7,6 @@ from functools import cached_property
 from threading import RLock
 
 import torch
-from PIL import Image
 from torch.utils.data import Dataset as TorchDataset
 
 from semrsm_cli.cluster import Session, UnfitWorkerError
@@ -16,7 +15,7 @@ from semrsm_cli.data import Images
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.models import Network, capture
 from semrsm_cli.models.loading import load_batches
-from semrsm_cli.pipeline.networks import load_network
+from semrsm_cli.pipeline.networks import Prepare, load_network
 from semrsm_cli.store import Writer, chunks_not_seen, holds_chunk
 
 __all__ = ["LOGITS", "ChunkWork", "Prepare", "compute_on_cluster"]
@@ -25,8 +24,6 @@ LOGITS = "logits"
 _ONE_PASS = RLock()  # the hooks of two passes through one network at once would read each other's outputs
 _ROUNDS = 3  # in which chunks that are not seen are asked for
 _FILE_SYSTEM_LAG_S = 90.0  # until what one host wrote is seen by another
-
-Prepare = Callable[[Image.Image], torch.Tensor]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,15 +1,23 @@
 """Load the network that the settings describe, and note it."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import torch
+from PIL import Image
 
 from semrsm_cli import cluster
 from semrsm_cli.config import ModelConfig, RuntimeConfig
 from semrsm_cli.errors import ConfigError
 from semrsm_cli.models import Network, load
 from semrsm_cli.models.framing import with_framing
+from semrsm_cli.models.structure import patch_size
 from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.report.progress import log
 
-__all__ = ["load_network", "note_network", "require_device"]
+Prepare = Callable[[Image.Image], torch.Tensor]
+
+__all__ = ["Prepare", "cut_to_size", "load_network", "note_network", "require_device"]
 
 
 def load_network(model: ModelConfig, runtime: RuntimeConfig) -> Network:
@@ -31,7 +39,19 @@ def load_network(model: ModelConfig, runtime: RuntimeConfig) -> Network:
         options=model.options,
         device=device,
     )
-    return with_framing(network, model.framing)
+    return replace(with_framing(network, model.framing), label=model.label)
+
+
+def cut_to_size(network: Network, size: int) -> Prepare:
+    """The preprocessing of squares that have `size` pixels a side already; says where patches do not fill them."""
+    patch = patch_size(network.module)
+    if patch is not None and any(size % extent for extent in patch):
+        height, width = (size - size % extent for extent in patch)
+        log(
+            f"{network.label} sees {height} x {width} of {size} x {size} pixels, since its patches have {patch[0]} x "
+            f"{patch[1]}; a size that is a multiple of them loses none"
+        )
+    return network.normalise
 
 
 def require_device(device: str) -> None:

@@ -108,10 +108,9 @@ def from_model(
     runtime: RuntimeConfig,
     folder: RunFolder,
     *,
-    name: str | None = None,
     prepare: Prepare | None = None,
 ) -> Source:
-    """The layers that the settings name, extracted where the store lacks them; `name` is by default the model's.
+    """The layers that the settings name, extracted where the store lacks them.
 
     Raises:
         ConfigError: A framing was asked for, but the images are squares that no framing changes.
@@ -125,7 +124,7 @@ def from_model(
     with folder.timed("extract"):
         extracted = represent(network, images, model, runtime, prepare=prepare)
     layers = (Layer(layer, stored, stored.key, stored.grid) for layer, stored in extracted.layers.items())
-    return Source(name or model.label, tuple(layers), images.ids, extracted.logits)
+    return Source(model.label, tuple(layers), images.ids, extracted.logits)
 
 
 def read_layer(location: str) -> Layer:

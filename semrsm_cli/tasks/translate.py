@@ -10,7 +10,7 @@ from semrsm_cli.data import batches_of_unrelated, crop_pairs
 from semrsm_cli.measures.separation import overlapping_pairs, separation, unrelated_pairs
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store
 from semrsm_cli.pipeline.images import note_images, open_images
-from semrsm_cli.pipeline.networks import load_network, note_network
+from semrsm_cli.pipeline.networks import cut_to_size, load_network, note_network
 from semrsm_cli.pipeline.sources import Layer, from_model
 from semrsm_cli.report.figures.translate import translation_figure
 from semrsm_cli.report.folder import RunFolder
@@ -42,10 +42,11 @@ def translate(config: TranslateConfig, folder: RunFolder) -> pd.DataFrame:
         log(f"{images.name} fills {len(chosen)} of {config.n_batches} batches: no image is used twice")
     crops = crop_pairs(images, chosen, size=config.size, crop=config.crop)
     network = load_network(config.model, config.runtime)
+    prepare = cut_to_size(network, config.crop)
     note_images(folder, crops)
     note_network(folder, config.model, network)
     folder.note(seed=config.seed, n_batches=len(chosen))
-    source = from_model(network, crops, config.model, config.runtime, folder, prepare=network.normalise)
+    source = from_model(network, crops, config.model, config.runtime, folder, prepare=prepare)
     with folder.timed("match"):
         layers = _layer_rsms(source.layers, config, folder)
     similarities = pd.concat([_similarities_of(layer) for layer in layers], ignore_index=True)

@@ -50,6 +50,19 @@ def test_a_map_becomes_its_positions_row_by_row(network_of: NetworkOf) -> None:
         )
 
 
+def test_images_smaller_than_a_kernel_are_refused_in_one_line(network_of: NetworkOf) -> None:
+    network = network_of(nn.Sequential(nn.Conv2d(3, 5, 14, stride=14)))
+    with pytest.raises(SemrsmError, match=r"takes no images of 10 x 12 pixels: Calculated padded input size") as raised:
+        capture(network, batch(height=10, width=12), ["0"], cls_token="drop")
+    assert "\n" not in str(raised.value)
+
+
+def test_other_errors_of_a_network_stay_what_they_are(network_of: NetworkOf) -> None:
+    network = network_of(nn.Sequential(nn.Conv2d(4, 5, 3)))
+    with pytest.raises(RuntimeError, match="channels"):
+        capture(network, batch(), ["0"], cls_token="drop")
+
+
 def test_maps_with_channels_last_are_told_by_their_shape(network_of: NetworkOf) -> None:
     last = Layout(lambda x: x.permute(0, 2, 3, 1))
     for module in (nn.Sequential(nn.Conv2d(3, 7, 4, 4), last), nn.Sequential(last, nn.Linear(3, 32))):

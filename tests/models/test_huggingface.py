@@ -190,6 +190,31 @@ def test_a_missing_pooler_is_no_loss(tmp_path: Path, checkpoint: Checkpoint) -> 
     assert type(module).__name__ == "ViTModel"
 
 
+@pytest.mark.parametrize(("kind", "token"), [("vit", "pooler"), ("dinov2", "mask_token")])
+def test_what_no_representation_reads_may_be_missing_and_has_one_hash(
+    kind: str, token: str, tmp_path: Path, checkpoint: Checkpoint
+) -> None:
+    folder = copied(checkpoint(kind), tmp_path)
+    if kind == "vit":
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {"architectures": ["ViTModel"]}))
+    state = load_file(folder / "model.safetensors")
+    left = {name: tensor for name, tensor in state.items() if token not in name}
+    save_file(left, folder / "model.safetensors", metadata={"format": "pt"})
+    hashes = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        hashes.append(load("huggingface", str(folder)).identity["weights"])
+    assert hashes[0] == hashes[1]
+
+
+def test_a_folder_without_preprocessing_says_what_to_copy(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    folder = copied(checkpoint("vit"), tmp_path)
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(SemrsmError, match=r"holds no preprocessor_config\.json, which says how .*; copy that of the"):
+        load("huggingface", str(folder))
+
+
 def test_options_cut_the_depth_of_a_real_checkpoint(checkpoint: Checkpoint, image: Image.Image) -> None:
     whole = load("huggingface", str(checkpoint("clip")))
     cut = load("huggingface", str(checkpoint("clip")), options={"num_hidden_layers": 1})

@@ -7,7 +7,7 @@ from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.data import batches_of_unrelated, resized_squares
 from semrsm_cli.errors import ConfigError
 from semrsm_cli.pipeline.images import note_images, open_images
-from semrsm_cli.pipeline.networks import load_network, note_network
+from semrsm_cli.pipeline.networks import cut_to_size, load_network, note_network
 from semrsm_cli.pipeline.sources import Layer, from_model
 from semrsm_cli.report import paper
 from semrsm_cli.report.figures.bench import alignment_figure, runtime_figure
@@ -24,7 +24,7 @@ def bench(config: BenchConfig, folder: RunFolder) -> pd.DataFrame:
     chosen = batches_of_unrelated(images, n_per_batch=config.n_images, n_batches=1, seed=config.seed)[0]
     network = load_network(config.model, config.runtime)
     sample = images.select(chosen)
-    prepare = None if config.size is None else network.normalise
+    prepare = None if config.size is None else cut_to_size(network, config.size)
     squares = sample if config.size is None else resized_squares(sample, config.size)
     note_images(folder, squares)
     note_network(folder, config.model, network)

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from semrsm_cli.config import CkaConfig, ModelConfig
+from semrsm_cli.config.labels import network_label
 from semrsm_cli.data import Images, resized_squares
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.pipeline.frames import note_share_seen
 from semrsm_cli.pipeline.images import note_images, open_draws
-from semrsm_cli.pipeline.networks import load_network
+from semrsm_cli.pipeline.networks import cut_to_size, load_network
 from semrsm_cli.pipeline.sources import Source, from_model, from_stored_or_files, require_same_images
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.store import digest
@@ -52,11 +53,13 @@ def _of_models(config: CkaConfig, folder: RunFolder) -> list[Pairs]:
         raise ConfigError(
             "between_networks=true compares networks with each other, but there is one; give more with model_names=[..]"
         )
-    models = [replace(config.model, name=name) for name in names]
-    networks = [_represent(model, draws, config, folder, is_one_of_several=len(models) > 1) for model in models]
+    models = [config.model]
+    if len(names) > 1:
+        models = [replace(config.model, name=name, label=network_label(name)) for name in names]
+    networks = [_represent(model, draws, config, folder) for model in models]
     second = None
     if config.model_b is not None:
-        second = _represent(config.model_b, draws, config, folder, is_one_of_several=False)
+        second = _represent(config.model_b, draws, config, folder)
     pairs = [
         _pair([of_draws[i] for of_draws in networks], None if second is None else second[i], config)
         for i in range(len(draws))
@@ -75,17 +78,14 @@ def _pair(networks: list[Source], second: Source | None, config: CkaConfig) -> P
     return [(network, network) for network in _number_equal_names(networks)]
 
 
-def _represent(
-    model: ModelConfig, draws: Sequence[Images], config: CkaConfig, folder: RunFolder, *, is_one_of_several: bool
-) -> list[Source]:
-    """The representations of one network for each draw; one of several networks is called by its own name."""
+def _represent(model: ModelConfig, draws: Sequence[Images], config: CkaConfig, folder: RunFolder) -> list[Source]:
+    """The representations of one network for each draw."""
     network = load_network(model, config.runtime)
-    name = network.label if is_one_of_several else model.label
-    folder.note(**{f"network {name}": dict(network.identity)})
-    prepare = None if config.size is None else network.normalise
+    folder.note(**{f"network {network.label}": dict(network.identity)})
+    prepare = None if config.size is None else cut_to_size(network, config.size)
     if prepare is None:
-        note_share_seen(folder, network, draws[0], key=f"share_seen {name}")
-    return [from_model(network, images, model, config.runtime, folder, name=name, prepare=prepare) for images in draws]
+        note_share_seen(folder, network, draws[0], key=f"share_seen {network.label}")
+    return [from_model(network, images, model, config.runtime, folder, prepare=prepare) for images in draws]
 
 
 def _number_equal_names(networks: Sequence[Source]) -> list[Source]:
