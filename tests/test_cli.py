@@ -236,41 +236,6 @@ def test_what_is_no_single_value_of_a_list_stays_as_it_was_typed() -> None:
 # Settings that are wrong
 
 
-WRONG = [
-    (["modle=resnet18"], "Key 'modle' not in 'TranslateConfig'; do you mean model?"),
-    (["regions=9"], "do you mean dataset.regions?"),
-    (["workers=2"], "do you mean runtime.threads?"),
-    (["loaders=2"], "do you mean runtime.num_workers?"),
-    (["threads=2"], "do you mean runtime.threads?"),
-    (["frobnicate=1"], "`semrsm translate --help` lists all settings"),
-    (["model=foo"], "no config 'model/foo', choose from"),
-    (["dataset=foo"], "no config 'dataset/foo', choose from"),
-    (["model=timm"], "model.name has no default; give model.name=VALUE"),
-    (["seed=abc"], "could not be converted to Integer"),
-    (["runtime.batch_size=nan"], "could not be converted to Integer"),
-    (["nokey"], "missing EQUAL"),
-    (["n_pairs=1"], "n_pairs must be at least 2, got 1"),
-    (["size=64", "crop=84"], "size must be larger than crop, got size=64 and crop=84"),
-    (["matching.tolerance=1"], "matching.tolerance must be at least 0 and below 1, got 1.0"),
-    (["matching.tolerance=nan"], "matching.tolerance must be at least 0 and below 1, got nan"),
-    (["matching.n_exact=0"], "matching.n_exact must be at least 1, got 0"),
-    (["runtime.threads=0"], "runtime.threads must be at least 1, got 0"),
-    (["dataset.regions=0"], "dataset.regions must be at least 1, got 0"),
-    (["kernel.sigma=-1"], "kernel.sigma must be above 0 and finite, got -1.0"),
-    (["kernel.sigma=inf"], "kernel.sigma must be above 0 and finite, got inf"),
-    (["model.layers=[]"], "model.layers names no layer"),
-    (["seed=-1"], "seed must be at least 0 and below 2**32, got -1"),
-    (["runtime.device=warp"], "runtime.device=warp is not available"),
-    (["+foo=1"], "there is no setting foo; leave out the +"),
-    (["+runtime.foo=1"], "there is no setting runtime.foo; leave out the +"),
-]
-
-
-def test_wrong_setting_is_one_line_and_exit_2(semrsm: Command) -> None:
-    for arguments, complaint in WRONG:
-        refuse(semrsm, "translate", *arguments, complaint=complaint, exit_code=2)
-
-
 def test_an_old_name_is_answered_with_the_new_one(semrsm: Command) -> None:
     asked = {
         "runtime.loaders": ("extract", "runtime.num_workers"),
@@ -313,17 +278,6 @@ def test_a_value_that_cannot_be_read_is_answered_with_one_that_can(semrsm: Comma
         shutil.rmtree("outputs")
     for typed in ("nokey", "ä=1", "x#y=1"):
         assert "quote it" not in refuse(semrsm, "rsm", typed, complaint="", exit_code=2), typed
-
-
-def test_what_the_user_can_mend_is_one_line_and_exit_1(semrsm: Command) -> None:
-    for arguments, complaint in (
-        (["dataset=folder"], "dataset.root"),
-        (["dataset=folder", "dataset.root=nowhere"], "nowhere"),
-        (["model.layers=[nothing]"], "nothing"),
-        (["model.weights=nowhere.safetensors"], "nowhere.safetensors"),
-        (["model=resnet18"], "microsoft/resnet-18"),
-    ):
-        refuse(semrsm, "translate", *arguments, complaint=complaint, exit_code=1)
 
 
 def test_flags_that_exclude_each_other(semrsm: Command) -> None:

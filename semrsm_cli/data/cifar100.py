@@ -71,7 +71,7 @@ class Cifar100(SplitDataset):
             SemrsmError: There is no such split, a file is missing, or it is not the published one.
         """
         if self.hub is not None:
-            return hub_classified(self.name, self.hub, split, label=_FINE_LABEL, on_error=self.on_error)
+            return hub_classified(self.name, self.hub, split, label=_FINE_LABEL, reading=self.reading)
         from torchvision.datasets import CIFAR100
 
         published = {"train": CIFAR100.train_list, "test": CIFAR100.test_list}

@@ -70,6 +70,7 @@ class Cityscapes(RetrievalDataset):
     """A class is present from so many pixels on."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(1, self, "min_pixels")
 
     @property
@@ -92,7 +93,7 @@ class Cityscapes(RetrievalDataset):
         paths = [path for split in (_QUERIES, _DATABASE) for path in _street_paths(root, split)]
         ids = tuple(path.relative_to(root).as_posix() for path in paths)
         return LabelledImages(
-            Images(self.name, ids, tuple(path.parent.name for path in paths), Files(root)),
+            Images(self.name, ids, tuple(path.parent.name for path in paths), Files(root, self.max_pixels)),
             tuple(_CLASSES[label_id] for label_id in self.class_set.label_ids),
             None,
             tuple("_".join(path.name.split("_")[:2]) for path in paths),
@@ -112,7 +113,7 @@ class Cityscapes(RetrievalDataset):
         with ThreadPoolExecutor(available_cores()) as threads:
             pixels = list(threads.map(partial(_pixels_by_label, self.place()), side.images.ids))
         counts = np.array(pixels)[:, list(self.class_set.label_ids)] >= self.min_pixels
-        return replace(side, counts=counts.astype(np.int64)).readable(self.on_error)
+        return replace(side, counts=counts.astype(np.int64)).readable(self.reading)
 
 
 def _street_paths(root: Path, split: str) -> list[Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from semrsm_cli.data.headers import Header
-from semrsm_cli.data.images import Images, Reader, decode, header_of, read_bytes
+from semrsm_cli.data.images import MAX_PIXELS, Images, Reader, decode, header_of, read_bytes
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.rsm.threads import available_cores
 
@@ -35,14 +35,14 @@ def hash_file(path: Path) -> str:
     return hash_bytes(read_bytes(path))
 
 
-def read_picture(path: Path) -> tuple[Image.Image, str]:
+def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, str]:
     """The picture in a file, and the hash of the bytes that it was decoded from: they are read once for both.
 
     Raises:
         SemrsmError: The file is missing, broken, too large, or no image.
     """
     content = read_bytes(path)
-    return decode(BytesIO(content), str(path)), hash_bytes(content)
+    return decode(BytesIO(content), str(path), max_pixels), hash_bytes(content)
 
 
 def read_cached(maxsize: int) -> Callable[[Path], tuple[Image.Image, str]]:
@@ -67,10 +67,11 @@ class Files:
     """Reads image files, whose ids are their POSIX paths below `root`."""
 
     root: Path
+    max_pixels: int = MAX_PIXELS
 
     def read(self, image_id: str) -> tuple[Image.Image, str]:
         """The picture in the file `image_id`, and the hash of its bytes."""
-        return read_picture(self.root / image_id)
+        return read_picture(self.root / image_id, self.max_pixels)
 
     def version_key(self, image_id: str, hash_file: HashFile = hash_file) -> str:
         """Hash of the file's bytes."""
@@ -78,7 +79,7 @@ class Files:
 
     def header(self, image_id: str) -> Header:
         """What the file `image_id` says of its picture."""
-        return header_of(self.root / image_id, str(self.root / image_id))
+        return header_of(self.root / image_id, str(self.root / image_id), self.max_pixels)
 
 
 @dataclass(frozen=True)

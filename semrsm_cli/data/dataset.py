@@ -4,7 +4,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
-from semrsm_cli.data.images import ImageOrder, Images, OnError, with_readable
+from semrsm_cli.checks import require_at_least
+from semrsm_cli.data.images import MAX_PIXELS, ImageOrder, Images, OnError, Reading, with_readable
 from semrsm_cli.data.sets import LabelledImages, Metric, ResampleBy, RetrievalSet, TrainingSet
 from semrsm_cli.data.split import draw_split, make_retrieval_set, read_split
 from semrsm_cli.errors import ConfigError
@@ -20,6 +21,16 @@ class Dataset(ABC):
     """Name of the set, as in tables."""
     on_error: OnError = OnError.stop
     """What to do with an image file that cannot be read: `stop`, or `skip` and count it."""
+    max_pixels: int = MAX_PIXELS
+    """Pixels of the largest image that is read; a larger one counts as one that cannot be."""
+
+    def __post_init__(self) -> None:
+        require_at_least(1, self, "max_pixels")
+
+    @property
+    def reading(self) -> Reading:
+        """How image files are read."""
+        return Reading(self.on_error, self.max_pixels)
 
     @property
     def independent(self) -> ResampleBy:
@@ -89,6 +100,10 @@ class RetrievalDataset(Dataset):
     split_file: str | None = None
     """File of ids to use instead of drawing, in its order, as a run leaves it in tables/draw.csv."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(1, self, "n_queries", "n_database")
+
     @property
     def scored_by(self) -> Metric:
         """How a neighbour is scored, where it is known what the images show."""
@@ -110,7 +125,7 @@ class RetrievalDataset(Dataset):
 
     def images(self, cache: Path) -> Images:
         """The same images, without what they show."""
-        return with_readable(self.labelled_images(cache).images, self.on_error)
+        return with_readable(self.labelled_images(cache).images, self.reading)
 
     def sides(self, images: Images) -> tuple[Images, Images]:
         """The images that may be queries, and those that may be in the database; by default all are both."""
@@ -118,7 +133,7 @@ class RetrievalDataset(Dataset):
 
     def complete(self, side: LabelledImages) -> LabelledImages:
         """Do what is done for those images only that were drawn: by default, leave out what cannot be read."""
-        return side.readable(self.on_error)
+        return side.readable(self.reading)
 
     def retrieval_set(self, cache: Path, seed: int, order: ImageOrder = ImageOrder.drawn) -> RetrievalSet:
         """Queries and a database to look for them in: drawn, or those that `split_file` names."""

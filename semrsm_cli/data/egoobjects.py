@@ -25,7 +25,7 @@ from semrsm_cli.data.annotations import (
 from semrsm_cli.data.content import HashFile, hash_file, read_picture
 from semrsm_cli.data.dataset import RetrievalDataset
 from semrsm_cli.data.headers import Header
-from semrsm_cli.data.images import ImageOrder, Images, OnError, dataset_root, header_of
+from semrsm_cli.data.images import MAX_PIXELS, ImageOrder, Images, OnError, dataset_root, header_of
 from semrsm_cli.data.sets import LabelledImages, RetrievalSet
 from semrsm_cli.errors import SemrsmError
 
@@ -72,10 +72,11 @@ class _Frames:
     root: Path
     urls: dict[str, str]
     size: tuple[int, int] | None
+    max_pixels: int
 
     def read(self, image_id: str) -> tuple[Image.Image, str]:
         """The picture, resized, and its version key."""
-        image, content = read_picture(self.path(image_id))
+        image, content = read_picture(self.path(image_id), self.max_pixels)
         if self.size is not None and self.size != image.size:
             image = image.resize(self.size, Image.Resampling.BICUBIC)
         return image, f"{content} {self.size}"
@@ -87,7 +88,7 @@ class _Frames:
     def header(self, image_id: str) -> Header:
         """The size that the file's picture is resized to, or its own; turned is what the file is."""
         path = self.path(image_id)
-        header = header_of(path, str(path))
+        header = header_of(path, str(path), self.max_pixels)
         return header if self.size is None else replace(header, width=self.size[0], height=self.size[1])
 
     def path(self, image_id: str) -> Path:
@@ -111,12 +112,13 @@ class EgoObjects(ImageFilter, RetrievalDataset):
     """Height in pixels that images are resized to; the paper prints 1028, which is not 16:9."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(1, self, "width", "height")
 
     def labelled_images(self, cache: Path) -> LabelledImages:
         """All images that the filter admits, sorted by file name, with their objects by category."""
         place = dataset_root(self.root, "egoobjects")
-        return read_egoobjects(self.name, place, self, size=(self.width, self.height))
+        return read_egoobjects(self.name, place, self, size=(self.width, self.height), max_pixels=self.max_pixels)
 
     def retrieval_set(self, cache: Path, seed: int, order: ImageOrder = ImageOrder.drawn) -> RetrievalSet:
         """Queries and database images that share none; all must be there, unless what is missing may be skipped."""
@@ -127,7 +129,12 @@ class EgoObjects(ImageFilter, RetrievalDataset):
 
 
 def read_egoobjects(
-    name: str, root: Path, image_filter: ImageFilter, *, size: tuple[int, int] | None = None
+    name: str,
+    root: Path,
+    image_filter: ImageFilter,
+    *,
+    size: tuple[int, int] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> LabelledImages:
     """All images that the filter admits, sorted by file name, with their objects by category.
 
@@ -138,6 +145,7 @@ def read_egoobjects(
         root: The folder that holds `images` and the annotations, or `data` with both.
         image_filter: Which images are taken.
         size: Width and height in pixels that each is resized to; None leaves it as it is.
+        max_pixels: Pixels of the largest image that is read.
 
     Returns:
         The images, with the number of objects of each category that one of them shows.
@@ -157,7 +165,7 @@ def read_egoobjects(
     origins = [group_and_video(record) for record in records]
     urls = dict(zip(ids, (record["url"] for record in records), strict=True))
     return LabelledImages(
-        Images(name, ids, tuple(group for group, _ in origins), _Frames(root, urls, size)),
+        Images(name, ids, tuple(group for group, _ in origins), _Frames(root, urls, size, max_pixels)),
         category_names(categories, instances, own_categories | _known_categories(root)),
         counts,
         tuple(f"{group}_{video}" if video else group for group, video in origins),

@@ -44,7 +44,7 @@ class Folder(RetrievalDataset):
 
     def images(self, cache: Path) -> Images:
         """All images in the folder and its subfolders, sorted by path; each is a group of its own."""
-        return images_in(self.name, self.place(), on_error=self.on_error)
+        return images_in(self.name, self.place(), reading=self.reading)
 
     def labelled_images(self, cache: Path) -> LabelledImages:
         """All images, with what the table says of them."""
@@ -58,7 +58,7 @@ class Folder(RetrievalDataset):
         """The images of a folder of class folders; or of `train` and `val`, each with class folders."""
         root = self.place()
         if split_folder(root, "train", ("",)) and split_folder(root, "val", ("",)):
-            return split_folders(self.name, root, ("",), self.on_error)
+            return split_folders(self.name, root, ("",), self.reading)
         return split_validation(by_folder(self.images(cache), PurePosixPath()), val_fraction)
 
 

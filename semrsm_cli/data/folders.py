@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from semrsm_cli.data.content import Files
-from semrsm_cli.data.images import Images, OnError, with_readable
+from semrsm_cli.data.images import BY_DEFAULT, Images, Reading, with_readable
 from semrsm_cli.data.sets import ClassifiedImages, TrainingSet
 from semrsm_cli.errors import SemrsmError
 
@@ -33,7 +33,7 @@ SUFFIXES = (
 )
 
 
-def images_in(name: str, root: Path, below: Path | None = None, *, on_error: OnError = OnError.stop) -> Images:
+def images_in(name: str, root: Path, below: Path | None = None, *, reading: Reading = BY_DEFAULT) -> Images:
     """The images in a folder and its subfolders, sorted by path; each is a group of its own.
 
     Hidden files are passed over; links are followed.
@@ -42,7 +42,7 @@ def images_in(name: str, root: Path, below: Path | None = None, *, on_error: OnE
         name: Name of the set, as in tables.
         root: The ids of the images are their POSIX paths below it.
         below: The folder, inside the root; None for the root itself.
-        on_error: What to do with broken images.
+        reading: How files are read, and what is done with broken ones.
 
     Returns:
         The images; with `skip` only those that can be read.
@@ -51,7 +51,7 @@ def images_in(name: str, root: Path, below: Path | None = None, *, on_error: OnE
         SemrsmError: The folder holds no images.
     """
     ids = tuple(path.relative_to(root).as_posix() for path in image_paths(below or root))
-    return with_readable(Images(name, ids, ids, Files(root)), on_error)
+    return with_readable(Images(name, ids, ids, Files(root, reading.max_pixels)), reading)
 
 
 def image_paths(root: Path) -> list[Path]:
@@ -125,14 +125,14 @@ def split_folder(root: Path, split: str, layouts: tuple[str, ...]) -> Path | Non
     return next((place for place in places if place.is_dir()), None)
 
 
-def split_folders(name: str, root: Path, layouts: tuple[str, ...], on_error: OnError) -> TrainingSet:
+def split_folders(name: str, root: Path, layouts: tuple[str, ...], reading: Reading) -> TrainingSet:
     """Training and validation images, both with class folders.
 
     Args:
         name: Name of the set, as in tables.
         root: The folder of the set.
         layouts: Where below the root the folders of the splits may lie.
-        on_error: What to do with broken images.
+        reading: How files are read, and what is done with broken ones.
 
     Returns:
         Both splits.
@@ -140,15 +140,15 @@ def split_folders(name: str, root: Path, layouts: tuple[str, ...], on_error: OnE
     Raises:
         SemrsmError: A split is missing, an image lies in no class folder, or the splits have different classes.
     """
-    return TrainingSet(*(split_by_folder(name, root, split, layouts, on_error) for split in ("train", "val")))
+    return TrainingSet(*(split_by_folder(name, root, split, layouts, reading) for split in ("train", "val")))
 
 
-def split_by_folder(name: str, root: Path, split: str, layouts: tuple[str, ...], on_error: OnError) -> ClassifiedImages:
+def split_by_folder(name: str, root: Path, split: str, layouts: tuple[str, ...], reading: Reading) -> ClassifiedImages:
     """The images of a split by class folders; see `split_folders`."""
     below = split_folder(root, split, layouts)
     if below is None:
         raise SemrsmError(f"{root} has no split {split!r}; training takes train and val, each with class folders")
-    images = images_in(name, root, below, on_error=on_error)
+    images = images_in(name, root, below, reading=reading)
     return by_folder(images, PurePosixPath(below.relative_to(root).as_posix()))
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from semrsm_cli.data.content import HashFile, hash_bytes, hash_file, read_picture
 from semrsm_cli.data.folders import split_aliases
 from semrsm_cli.data.headers import Header
-from semrsm_cli.data.images import Images, OnError, decode, header_of, with_readable
+from semrsm_cli.data.images import BY_DEFAULT, Images, Reading, decode, header_of, with_readable
 from semrsm_cli.data.sets import ClassifiedImages
 from semrsm_cli.errors import SemrsmError
 
@@ -25,13 +25,14 @@ class _Rows:
 
     rows: Any
     source: str
+    max_pixels: int
 
     def read(self, image_id: str) -> tuple[Image.Image, str]:
         """The picture in a row, and its version key."""
         row = self.row(image_id)
         if row["bytes"] is None:
-            return read_picture(Path(row["path"]))
-        return decode(BytesIO(row["bytes"]), f"{self.source} {image_id}"), hash_bytes(row["bytes"])
+            return read_picture(Path(row["path"]), self.max_pixels)
+        return decode(BytesIO(row["bytes"]), f"{self.source} {image_id}", self.max_pixels), hash_bytes(row["bytes"])
 
     def version_key(self, image_id: str, hash_file: HashFile = hash_file) -> str:
         """Hash of the encoded picture."""
@@ -42,8 +43,8 @@ class _Rows:
         """What the encoded picture, or its file, says of it."""
         row = self.row(image_id)
         if row["bytes"] is None:
-            return header_of(row["path"], str(row["path"]))
-        return header_of(BytesIO(row["bytes"]), f"{self.source} {image_id}")
+            return header_of(row["path"], str(row["path"]), self.max_pixels)
+        return header_of(BytesIO(row["bytes"]), f"{self.source} {image_id}", self.max_pixels)
 
     def row(self, image_id: str) -> dict[str, Any]:
         """The encoded picture: `bytes`, or else the `path` of a file."""
@@ -53,7 +54,7 @@ class _Rows:
         return picture
 
 
-def hub_images(name: str, hub: str, split: str, *, on_error: OnError = OnError.stop) -> Images:
+def hub_images(name: str, hub: str, split: str, *, reading: Reading = BY_DEFAULT) -> Images:
     """The images of one split of a Hugging Face data set, in its order.
 
     Args:
@@ -61,7 +62,7 @@ def hub_images(name: str, hub: str, split: str, *, on_error: OnError = OnError.s
         hub: Id on the hub, of which only the split's files are fetched; or a local folder: a clone, one written by
             `save_to_disk`, or an image folder with splits.
         split: Name of the split; `val`, `validation` and `valid` are one.
-        on_error: What to do with broken images.
+        reading: How files are read, and what is done with broken ones.
 
     Returns:
         The images, with ids `<split>/<row>`; each is a group of its own.
@@ -70,11 +71,11 @@ def hub_images(name: str, hub: str, split: str, *, on_error: OnError = OnError.s
         SemrsmError: The data set, its split or its images cannot be had.
     """
     rows, split_name = _load_split(hub, split)
-    return with_readable(_images_of(name, hub, rows, split_name), on_error)
+    return with_readable(_images_of(name, hub, rows, split_name, reading), reading)
 
 
 def hub_classified(
-    name: str, hub: str, split: str, *, label: str = "label", on_error: OnError = OnError.stop
+    name: str, hub: str, split: str, *, label: str = "label", reading: Reading = BY_DEFAULT
 ) -> ClassifiedImages:
     """The images of one split of a Hugging Face data set, with their classes.
 
@@ -83,7 +84,7 @@ def hub_classified(
         hub: Id on the hub or a local folder, as `hub_images` takes it.
         split: Name of the split.
         label: Column of the classes, which must tell their names.
-        on_error: What to do with broken images.
+        reading: How files are read, and what is done with broken ones.
 
     Returns:
         The images; their classes have the names and the order that the data set gives them.
@@ -104,17 +105,17 @@ def hub_classified(
     labels = np.asarray([-1 if value is None else value for value in rows[label]], np.int64)
     if (labels < 0).any():
         raise SemrsmError(f"{hub} has no class for {(labels < 0).sum()} images of {split_name}; train on another split")
-    whole = ClassifiedImages(_images_of(name, hub, rows, split_name), tuple(feature.names), labels)
-    images = with_readable(whole.images, on_error)
+    whole = ClassifiedImages(_images_of(name, hub, rows, split_name, reading), tuple(feature.names), labels)
+    images = with_readable(whole.images, reading)
     readable = set(images.ids)
     kept = whole.select([i for i, image_id in enumerate(whole.images.ids) if image_id in readable])
     return replace(kept, images=images)
 
 
-def _images_of(name: str, hub: str, rows: Any, split_name: str) -> Images:
+def _images_of(name: str, hub: str, rows: Any, split_name: str, reading: Reading) -> Images:
     """The images in the rows of a split, each a group of its own."""
     ids = tuple(f"{split_name}/{row:08d}" for row in range(len(rows)))
-    return Images(name, ids, ids, _Rows(_encoded(rows, hub), hub))
+    return Images(name, ids, ids, _Rows(_encoded(rows, hub), hub, reading.max_pixels))
 
 
 def _fetch(hub: str, split: str) -> Path:

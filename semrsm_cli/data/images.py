@@ -20,11 +20,13 @@ from semrsm_cli.errors import SemrsmError
 from semrsm_cli.rsm.threads import available_cores
 
 __all__ = [
+    "BY_DEFAULT",
     "MAX_PIXELS",
     "ImageOrder",
     "Images",
     "OnError",
     "Reader",
+    "Reading",
     "dataset_root",
     "decode",
     "header_of",
@@ -35,9 +37,9 @@ __all__ = [
 ]
 
 MAX_PIXELS = 2**27
-"""Pixels of the largest picture that is read: half a GiB when decoded, and more than cameras' 12,000 x 9,000."""
+"""Pixels of the largest picture that is read by default: half a GiB when decoded; cameras have 12,000 x 9,000."""
 
-_MAX_BYTES = 9 * MAX_PIXELS  # of such a picture: 16 bits in each of four channels, and as much again of metadata
+_MAX_BYTES = 9 * MAX_PIXELS  # of any file: 16 bits in each of four channels, and as much again of metadata
 # Pillow goes by a file's content, whatever its name: another format could start a program, as EPS does Ghostscript.
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
 _REMEDY = "remove it, or set dataset.on_error=skip"
@@ -48,6 +50,17 @@ class OnError(StrEnum):
 
     stop = "stop"
     skip = "skip"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How image files are read: what is done with one that cannot be, and the pixels of the largest that is."""
+
+    on_error: OnError = OnError.stop
+    max_pixels: int = MAX_PIXELS
+
+
+BY_DEFAULT = Reading()
 
 
 class ImageOrder(StrEnum):
@@ -148,13 +161,13 @@ class Images:
         return digest.hexdigest()
 
 
-def with_readable(images: Images, on_error: OnError) -> Images:
+def with_readable(images: Images, reading: Reading) -> Images:
     """The images as they are, or with `skip` those that can be read; this decodes each once.
 
     Raises:
         SemrsmError: None of them can be read.
     """
-    if on_error is OnError.stop:
+    if reading.on_error is OnError.stop:
         return images
     with ThreadPoolExecutor(available_cores()) as threads:
         readable = list(threads.map(lambda image_id: _is_readable(images.reader, image_id), images.ids))
@@ -174,7 +187,7 @@ def _is_readable(reader: Reader, image_id: str) -> bool:
     return True
 
 
-def open_image(path: Path | str) -> Image.Image:
+def open_image(path: Path | str, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Read an image file as 8-bit RGB, upright.
 
     EXIF rotation is applied; transparent parts show white, as a viewer would show them; 16-bit grey is scaled by its
@@ -183,12 +196,12 @@ def open_image(path: Path | str) -> Image.Image:
     Raises:
         SemrsmError: The file is missing, broken, too large, or no image.
     """
-    return decode(path, str(path))
+    return decode(path, str(path), max_pixels)
 
 
-def decode(source: Path | str | BinaryIO, name: str) -> Image.Image:
+def decode(source: Path | str | BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Read an image from a file or a stream; errors call it `name`."""
-    with opened(source, name) as image:
+    with opened(source, name, max_pixels) as image:
         return _to_rgb(ImageOps.exif_transpose(image))
 
 
@@ -208,25 +221,28 @@ def read_bytes(path: Path) -> bytes:
         raise SemrsmError(f"{path} cannot be read: {_reason(error)}; {_REMEDY}") from error
 
 
-def header_of(source: Path | str | BinaryIO, name: str) -> Header:
+def header_of(source: Path | str | BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Header:
     """What an image in a file or a stream says of itself before it is decoded; errors call it `name`."""
-    with opened(source, name) as image:
+    with opened(source, name, max_pixels) as image:
         return read_header(image)
 
 
 @contextmanager
-def opened(source: Path | str | BinaryIO, name: str) -> Iterator[Image.Image]:
+def opened(source: Path | str | BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
     """Open an image whose pixels are not decoded yet; what goes wrong with it is a SemrsmError that calls it `name`."""
     try:
         if isinstance(source, Path | str):
             _require_regular(Path(source))
+        if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
+            Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit, beyond twice of which it opens nothing
         with Image.open(source, formats=_formats()) as image:
-            if image.width * image.height > MAX_PIXELS:
-                size = f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}"
-                raise SemrsmError(f"{name} has {size}; scale it down, {_REMEDY}")
+            if image.width * image.height > max_pixels:
+                raise _too_large(name, f"{image.width} x {image.height}", max_pixels)
             yield image
     except SemrsmError:
         raise
+    except Image.DecompressionBombError as error:
+        raise _too_large(name, "far too many", max_pixels) from error
     except UnidentifiedImageError as error:
         raise SemrsmError(f"{name} is no image; {_REMEDY} (read are {', '.join(_formats())})") from error
     except Exception as error:  # decoders raise what they like on broken files: RuntimeError, NotImplementedError, ...
@@ -238,6 +254,13 @@ def _formats() -> tuple[str, ...]:
     """The formats that are read and that the installed Pillow knows: AVIF came with 11.3."""
     Image.init()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _too_large(name: str, pixels: str, max_pixels: int) -> SemrsmError:
+    """The error for a picture of more pixels than are read."""
+    return SemrsmError(
+        f"{name} has {pixels} pixels, more than dataset.max_pixels={max_pixels}; raise that, scale it down, {_REMEDY}"
+    )
 
 
 def _require_regular(path: Path) -> None:

@@ -66,6 +66,7 @@ class Photos(Dataset):
     """Square regions cut from each photograph."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(1, self, "regions")
 
     def images(self, cache: Path) -> Images:

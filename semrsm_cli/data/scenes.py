@@ -34,6 +34,10 @@ class Scenes(SceneSpec, RetrievalDataset):
     objects: bool = False
     """Take the objects in the scenes one by one: those that `semrsm train` keeps for validation."""
 
+    def __post_init__(self) -> None:
+        SceneSpec.__post_init__(self)
+        RetrievalDataset.__post_init__(self)
+
     def images(self, cache: Path) -> Images:
         """The images of all scenes; or with `objects` those to validate with, as `semrsm train` keeps them."""
         if self.objects:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from semrsm_cli.data.images import Images, OnError, with_readable
+from semrsm_cli.data.images import Images, Reading, with_readable
 from semrsm_cli.errors import SemrsmError
 
 __all__ = [
@@ -86,9 +86,9 @@ class LabelledImages:
             conditions=tuple(self.conditions[i] for i in indices),
         )
 
-    def readable(self, on_error: OnError) -> "LabelledImages":
+    def readable(self, reading: Reading) -> "LabelledImages":
         """The images as they are, or with `skip` those that can be read; their `images.skipped` names the others."""
-        images = with_readable(self.images, on_error)
+        images = with_readable(self.images, reading)
         kept = set(images.ids)
         chosen = self.select([i for i, image_id in enumerate(self.images.ids) if image_id in kept])
         return replace(chosen, images=images)

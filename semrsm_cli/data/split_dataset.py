@@ -35,21 +35,21 @@ class SplitDataset(Dataset):
     def images(self, cache: Path) -> Images:
         """The images of the split without labels, sorted by path; of the root where it has no splits."""
         if self.hub is not None:
-            return hub_images(self.name, self.hub, self.split, on_error=self.on_error)
+            return hub_images(self.name, self.hub, self.split, reading=self.reading)
         root = self.place()
         below = split_folder(root, self.split, self.layouts)
         others = [other for other in SPLITS if split_folder(root, other, self.layouts)]
         if below is None and others:
             raise SemrsmError(f"{root} has no split {self.split!r}; it holds {', '.join(others)}")
-        return images_in(self.name, root, below, on_error=self.on_error)
+        return images_in(self.name, root, below, reading=self.reading)
 
     def training_set(self, cache: Path, val_fraction: float) -> TrainingSet:
         """The training and the validation images with their classes."""
         if self.hub is not None:
-            splits = (hub_classified(self.name, self.hub, split, on_error=self.on_error) for split in ("train", "val"))
+            splits = (hub_classified(self.name, self.hub, split, reading=self.reading) for split in ("train", "val"))
             return TrainingSet(*splits)
         return self.classified_splits(self.place())
 
     def classified_splits(self, root: Path) -> TrainingSet:
         """The training and the validation images, each with a folder for every class."""
-        return split_folders(self.name, root, self.layouts, self.on_error)
+        return split_folders(self.name, root, self.layouts, self.reading)

@@ -34,9 +34,9 @@ class TinyImageNet(SplitDataset):
                 class_of = {row[0]: row[1] for row in csv.reader(file, delimiter="\t") if len(row) > 1}
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise SemrsmError(f"{annotations} cannot be read: {error}; unpack the data set again") from error
-        images = images_in(self.name, root, below, on_error=self.on_error)
+        images = images_in(self.name, root, below, reading=self.reading)
         unlabelled = [image_id for image_id in images.ids if PurePosixPath(image_id).name not in class_of]
         if unlabelled:
             raise SemrsmError(f"{annotations} says nothing of {len(unlabelled)} images, the first is {unlabelled[0]}")
         val = classified(images, lambda image_id: class_of[PurePosixPath(image_id).name])
-        return TrainingSet(split_by_folder(self.name, root, "train", self.layouts, self.on_error), val)
+        return TrainingSet(split_by_folder(self.name, root, "train", self.layouts, self.reading), val)

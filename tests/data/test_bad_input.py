@@ -11,16 +11,27 @@ from semrsm_cli.data import EgoObjects
 from semrsm_cli.data.arrays import read_array
 from semrsm_cli.data.images import MAX_PIXELS
 from semrsm_cli.errors import SemrsmError
+from tests.command import refuse
 from tests.data import egoobjects_files as files
 from tests.data.bad_arrays import ARRAYS, VALUES
+from tests.data.bad_checkpoints import CHECKPOINTS
 from tests.data.bad_images import IMAGES
+from tests.data.bad_settings import SETTINGS
 from tests.data.bad_tables import ANNOTATED, LABELS
+
+FILES = {
+    "arrays": ARRAYS,
+    "images": IMAGES,
+    "annotations": ANNOTATED,
+    "labels": LABELS,
+    "checkpoints": CHECKPOINTS,
+}
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning", "ignore::UserWarning")  # as users have it
-@pytest.mark.parametrize("kind", ["arrays", "images", "annotations", "labels"])
+@pytest.mark.parametrize("kind", FILES)
 def test_what_cannot_be_read_is_answered_in_one_line(kind, tmp_path, subtests):
-    cases = {"arrays": ARRAYS, "images": IMAGES, "annotations": ANNOTATED, "labels": LABELS}[kind]
+    cases = FILES[kind]
     assert len({name for name, _, _ in cases}) == len(cases)
     for number, (name, prepare, complaint) in enumerate(cases):
         with subtests.test(name):
@@ -29,8 +40,23 @@ def test_what_cannot_be_read_is_answered_in_one_line(kind, tmp_path, subtests):
             read = prepare(folder)
             with pytest.raises(SemrsmError, match=complaint) as raised:
                 read()
-            print(f"{name:32} {str(raised.value).replace(str(folder), '')}")  # noqa: T201
-            assert "\n" not in str(raised.value)
+            said = str(raised.value)
+            print(f"{raised.value.exit_code}  {name:34} {said.replace(str(folder), '')}")  # noqa: T201
+            assert "\n" not in said
+            assert raised.value.exit_code == 1  # a file can be mended
+
+
+def test_what_cannot_be_meant_is_answered_in_one_line(semrsm, subtests):
+    assert len({line for line, _, _ in SETTINGS}) == len(SETTINGS)
+    for line, complaint, exit_code in SETTINGS:
+        with subtests.test(line):
+            said = refuse(semrsm, *line.split(), complaint=complaint, exit_code=exit_code)
+            print(f"{exit_code}  {line:34} {said.rstrip()}")  # noqa: T201
+
+
+def test_a_hundred_kinds_of_bad_input_are_known():
+    assert sum(map(len, (*FILES.values(), SETTINGS))) >= 100
+    assert all(len(cases) >= 9 for cases in FILES.values())
 
 
 def test_advice_on_arrays_works_when_pasted(tmp_path, subtests):

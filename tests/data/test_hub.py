@@ -7,6 +7,7 @@ from PIL import Image
 
 from semrsm_cli.data import ImageNet, OnError, TinyImageNet
 from semrsm_cli.data.hub import hub_images
+from semrsm_cli.data.images import Reading
 from semrsm_cli.errors import SemrsmError
 
 datasets = pytest.importorskip("datasets")
@@ -108,7 +109,7 @@ def test_broken_images_are_named_or_skipped(tmp_path):
         images[1]
     with pytest.raises(SemrsmError, match="x val/00000002 holds no image"):
         images[2]
-    kept = hub_images("x", str(tmp_path / "x"), "val", on_error=OnError.skip)
+    kept = hub_images("x", str(tmp_path / "x"), "val", reading=Reading(OnError.skip))
     assert kept.ids == ("val/00000000",)
     assert kept.skipped == ("val/00000001", "val/00000002")
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from semrsm_cli.data import Cifar100, ImageNet, OnError, TinyImageNet
 from semrsm_cli.data.hub import hub_classified
+from semrsm_cli.data.images import Reading
 from semrsm_cli.errors import SemrsmError
 
 datasets = pytest.importorskip("datasets")
@@ -149,7 +150,7 @@ def test_labels_stay_with_their_images_where_some_cannot_be_read(tmp_path: Path)
     pictures = [{"bytes": data, "path": None} for data in (png(7), b"no picture", png(9))]
     rows = datasets.Dataset.from_dict({"image": pictures, "label": [0, 0, 1]}, features=features)
     rows.save_to_disk(tmp_path / "x")
-    found = hub_classified("x", str(tmp_path / "x"), "train", on_error=OnError.skip)
+    found = hub_classified("x", str(tmp_path / "x"), "train", reading=Reading(OnError.skip))
     assert found.labels.tolist() == [0, 1]
     assert found.images.skipped == ("train/00000001",)
     assert np.asarray(found[1][0])[0, 0, 0] == 9

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from semrsm_cli.data import Folder
 from semrsm_cli.data.content import Files
 from semrsm_cli.data.folders import images_in
-from semrsm_cli.data.images import ImageOrder, Images, OnError, dataset_root, open_image, with_readable
+from semrsm_cli.data.images import ImageOrder, Images, OnError, Reading, dataset_root, open_image, with_readable
 from semrsm_cli.errors import SemrsmError
 
 RED = (220, 30, 40)
@@ -153,12 +154,26 @@ def test_what_is_no_picture_is_named_on_one_line(tmp_path, spoil):
         assert "dataset.on_error=skip" in complaint
 
 
-@pytest.mark.parametrize("limit", [10, 40])
-def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch, limit):
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # as users have it
+def test_larger_pictures_than_are_asked_for_are_refused(tmp_path, monkeypatch):
     path = saved(tmp_path / "x.png", Image.new("RGB", (8, 8)))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-    with pytest.raises(SemrsmError, match=r"x\.png cannot be read.*64 pixels"):
-        open_image(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # Pillow opens none of more than twice as many
+    assert open_image(path, 64).size == (8, 8)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    for limit in (63, 20, 1):
+        with pytest.raises(SemrsmError, match=rf"pixels, more than dataset.max_pixels={limit}; raise that"):
+            open_image(path, limit)
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+
+
+def test_every_set_of_files_heeds_the_largest_image(tmp_path):
+    saved(tmp_path / "x.png", Image.new("RGB", (8, 8)))
+    saved(tmp_path / "y.png", Image.new("RGB", (8, 9)))
+    assert len(Folder(root=str(tmp_path), max_pixels=72).images(tmp_path)) == 2
+    found = Folder(root=str(tmp_path), max_pixels=71, on_error=OnError.skip).images(tmp_path)
+    assert (found.ids, found.skipped) == (("x.png",), ("y.png",))
+    with pytest.raises(SemrsmError, match=r"y\.png has 8 x 9 pixels, more than dataset\.max_pixels=71"):
+        Folder(root=str(tmp_path), max_pixels=71).images(tmp_path)[1]
 
 
 def test_a_bomb_of_text_is_refused(tmp_path):
@@ -252,11 +267,11 @@ def test_fingerprint_of_a_missing_file_names_it(images):
 def test_skip_leaves_broken_files_out_and_keeps_their_names(images):
     truncated(images.reader.root / "1.png")
     text(images.reader.root / "3.png")
-    kept = with_readable(images, OnError.skip)
+    kept = with_readable(images, Reading(OnError.skip))
     assert kept.ids == ("0.png", "2.png", "4.png")
     assert kept.skipped == ("1.png", "3.png")
     assert kept.select([0]).skipped == kept.skipped
-    assert with_readable(images, OnError.stop) is images
+    assert with_readable(images, Reading(OnError.stop)) is images
 
 
 def test_skip_leaves_out_whatever_decoders_raise(images, monkeypatch):
@@ -271,14 +286,14 @@ def test_skip_leaves_out_whatever_decoders_raise(images, monkeypatch):
 
         monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", refuse)
         with pytest.raises(SemrsmError, match="none of the 5 files of five"):
-            with_readable(images, OnError.skip)
+            with_readable(images, Reading(OnError.skip))
 
 
 def test_skip_that_leaves_nothing_is_an_error(images):
     for path in images.reader.root.iterdir():
         text(path)
     with pytest.raises(SemrsmError, match="none of the 5 files of five"):
-        with_readable(images, OnError.skip)
+        with_readable(images, Reading(OnError.skip))
 
 
 def test_dataset_root_prefers_the_setting_then_the_variable_then_the_common_root(tmp_path, monkeypatch):
