@@ -1,13 +1,17 @@
 """Files and folders that appear as a whole or not at all, and files that tell whether they are whole."""
 
 import hashlib
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-__all__ = ["LAST_USED", "UNSEALED", "atomic", "is_sealed", "note_use", "seal"]
+__all__ = ["LAST_USED", "UNFINISHED", "UNSEALED", "atomic", "is_sealed", "note_use", "remove_unfinished", "seal"]
+
+UNFINISHED = re.compile(r"\.([0-9a-f]{32}|scenes-).*")
+"""Names of what is being written; a killed run leaves them behind."""
 
 LAST_USED = "last_used"
 """An empty file in a folder of the store, touched when a run uses what lies there."""
@@ -43,6 +47,15 @@ def atomic(path: Path) -> Iterator[Path]:
         else:
             unfinished.unlink(missing_ok=True)
         raise
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what writers that were killed left below a folder; nobody else may be writing there."""
+    for leftover in [path for path in folder.rglob(".*") if UNFINISHED.fullmatch(path.name)]:
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def note_use(folder: Path) -> None:

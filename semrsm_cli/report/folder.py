@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from semrsm_cli.files import atomic
+from semrsm_cli.files import atomic, remove_unfinished
 from semrsm_cli.report.tables import FORMATS
 from semrsm_cli.stages import VERSIONS
 
@@ -153,6 +153,7 @@ class RunFolder:
         final.parent.mkdir(parents=True, exist_ok=True)
         if not self.written:  # an earlier run into the same folder does not vouch for this one
             (self.path / "run.json").unlink(missing_ok=True)
+            remove_unfinished(self.path)
         with atomic(final) as unfinished:
             write(unfinished)
         if final not in self.written:

@@ -16,10 +16,10 @@ from uuid import uuid4
 
 from safetensors import safe_open
 
-from semrsm_cli.files import LAST_USED, is_sealed
+from semrsm_cli.files import LAST_USED, UNFINISHED, is_sealed
 from semrsm_cli.store.arrays import CheckedArray
 from semrsm_cli.store.hashes import HASHES
-from semrsm_cli.store.keys import UNFINISHED, cache_folder
+from semrsm_cli.store.keys import cache_folder
 from semrsm_cli.store.locks import try_locked
 from semrsm_cli.store.representations import ARRAY, REPRESENTATIONS
 from semrsm_cli.store.tiles import TILES

@@ -3,17 +3,13 @@
 import hashlib
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
-__all__ = ["FORMAT", "UNFINISHED", "cache_folder", "digest"]
-
-UNFINISHED = re.compile(r"\.([0-9a-f]{32}|scenes-).*")
-"""Names of what is being written; a killed run leaves them behind."""
+__all__ = ["FORMAT", "cache_folder", "digest"]
 
 FORMAT = 2
 """Of what the store holds, in every key: raised when files of an older one are not to be read."""

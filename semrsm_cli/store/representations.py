@@ -7,7 +7,6 @@ forward pass, and `ids.csv` beside it. Every file appears whole or not at all.
 import csv
 import io
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from semrsm_cli.errors import SemrsmError
-from semrsm_cli.files import atomic, note_use
+from semrsm_cli.files import atomic, note_use, remove_unfinished
 from semrsm_cli.store.arrays import CheckedArray
-from semrsm_cli.store.keys import FORMAT, UNFINISHED, cache_folder, digest
+from semrsm_cli.store.keys import FORMAT, cache_folder, digest
 
 __all__ = ["ARRAY", "REPRESENTATIONS", "Precision", "Representation", "Writer", "open_stored"]
 
@@ -127,11 +126,7 @@ class Writer:
 
     def tidy(self) -> None:
         """Remove what a killed run had begun to write, and write damaged texts anew; the lock must be held."""
-        for leftover in (path for path in self.path.rglob(".*") if UNFINISHED.fullmatch(path.name)):
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                leftover.unlink(missing_ok=True)
+        remove_unfinished(self.path)
         if self._array is not None:
             self._write_texts()
 

@@ -120,6 +120,18 @@ def test_every_run_has_a_folder_of_its_own(tmp_path: Path) -> None:
             new_folder(str(tmp_path / broken))
 
 
+def test_a_rerun_removes_what_a_killed_run_had_begun_to_write(folder: RunFolder) -> None:
+    folder.data("numbers", pd.DataFrame({"a": [1]}))
+    begun = folder.path / "tables" / f".{'0f' * 16}.csv"
+    own = folder.path / ".notes.txt"
+    for path in (begun, own):
+        path.write_text("a")
+    RunFolder(folder.path, command=[]).data("others", pd.DataFrame({"a": [1]}))
+    assert not begun.exists()
+    assert own.exists()
+    assert (folder.path / "tables" / "numbers.csv").exists()
+
+
 def test_a_rerun_that_did_not_end_has_no_provenance_of_the_run_before(folder: RunFolder) -> None:
     folder.finish()
     again = RunFolder(folder.path, command=[])
