@@ -139,6 +139,24 @@ def test_a_killed_client_leaves_no_job_for_long(folder: Path) -> None:
     require_no_job()
 
 
+def test_the_runs_of_a_sweep_may_be_jobs_of_their_own(folder: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="pip install 'semrsm[cluster]'")
+    sweep = ("rsm", "x=../x.npy", "kernel=linear,cosine", "--multirun", "hydra.sweep.dir=run")
+    jobs = ("hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=1", "hydra.launcher.mem_gb=1")
+    ran_through(folder / "sweep_here", *sweep)
+    ran_through(folder / "sweep_there", *sweep, *jobs)
+    here, there = (
+        {
+            str(path.relative_to(folder / name)): path.read_bytes()
+            for kind in ("tables", "arrays")
+            for path in (folder / name / "run").glob(f"*/{kind}/*")
+        }
+        for name in ("sweep_here", "sweep_there")
+    )
+    assert here == there
+    assert len({name.split("/")[1] for name in here}) == 2  # kernels
+
+
 WRONG = [
     (("cluster.partition=nowhere",), "Slurm rejects the jobs: invalid partition specified: nowhere"),
     (("cluster.memory=900T",), "Slurm rejects the jobs: "),
