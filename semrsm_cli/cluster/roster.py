@@ -19,7 +19,7 @@ TICK_S = 1.0  # between looks
 AT_ONCE = 2  # units that a worker with several threads has begun: the next one fills the threads that the last leaves
 _ASK_S = 5.0  # between questions to Slurm where nobody works
 _REPLACED_S = 60.0  # by which an ended job is replaced
-_UNSETTLED_S = 5.0  # after the loss of a worker
+_UNSETTLED_S = 5.0  # after the loss or refusal of a worker
 _QUEUE_LINE_S = 60.0  # between lines that say that nobody works
 _LOG = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Roster:
         self.core_seconds = 0.0
         self._workers: dict[str, _Worker] = {}  # all that were ever seen
         self._looked, self._said, self._asked, self._jobless_since = 0.0, 0.0, 0.0, math.inf
-        self._lost = -math.inf
+        self._unsettled = -math.inf  # when the last worker was lost or refused
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -67,6 +67,10 @@ class Roster:
             "core_hours": round(self.core_seconds / 3600, 4),
         }
 
+    def is_refused(self, address: str) -> bool:
+        """Whether a worker may not work."""
+        return address in self._workers and bool(self._workers[address].refusal)
+
     def refuse(self, connection: Connection, address: str, reason: str) -> bool:
         """Give no more units to a worker; False where it had none any more."""
         worker = self._workers.get(address)
@@ -74,6 +78,7 @@ class Roster:
             return False
         worker.refusal = reason
         self.present.discard(address)
+        self._unsettled = time.monotonic()
         _LOG.warning("worker %s on %s gets no more units: %s", address, worker.host, reason)
         connection.client.run(inspection.forbid_work, self.resource, workers=[address], on_error="ignore")
         return True
@@ -82,7 +87,7 @@ class Roster:
         """See who is there, ask newcomers what they are, and count what they cost.
 
         Returns:
-            Whether a worker was lost lately, so that units may be forgotten.
+            Whether a worker was lost or refused lately, so that units may lie where nobody does them.
 
         Raises:
             SemrsmError: The scheduler is gone, or nobody is left who may work.
@@ -110,12 +115,12 @@ class Roster:
         self.stop_sign.touch()  # or it would be taken for what a killed run left
         connection.keep(units)
         for address in self.present - present:
-            self._lost = now
+            self._unsettled = now
             _LOG.warning("worker %s on %s is lost; others do its units", address, self._workers[address].host)
         self._ask(connection, present - self._workers.keys())
         self.present = {address for address in present & self._workers.keys() if not self._workers[address].refusal}
         self._require_workers(connection, present, now)
-        return now - self._lost < _UNSETTLED_S
+        return now - self._unsettled < _UNSETTLED_S
 
     def _ask(self, connection: Connection, newcomers: set[str]) -> None:
         """Let newcomers describe themselves; those that do not fit are refused by name."""

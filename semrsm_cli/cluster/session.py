@@ -197,16 +197,18 @@ class Session:
         return self._take_back(connection, futures, pending)
 
     def _forgotten(self, connection: Connection, pending: dict[Any, _Unit]) -> list[Any]:
-        """Futures that no worker has: those that came while there was none, and that the scheduler puts aside for good.
+        """Futures that no worker does, and that the scheduler leaves where they are.
 
-        A unit that was just done may be among them; the store has its result when it is done again.
+        They came while there was no worker, or were given to one whose refusal the scheduler had not heard of. A unit
+        that was just done may be among them; the store has its result when it is done again.
         """
         if not pending:
             return []
         try:
-            had = {key for keys in connection.client.processing().values() for key in keys}
+            given = connection.client.processing()
         except (OSError, TimeoutError, CancelledError):
             return []
+        had = {key for address, keys in given.items() if not self.roster.is_refused(address) for key in keys}
         return [future for future in pending if future.key not in had and not future.done()]
 
     def _take_back(self, connection: Connection, futures: list[Any], pending: dict[Any, _Unit]) -> list[_Unit]:

@@ -4,11 +4,14 @@ import collections
 import logging
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from semrsm_cli.cluster import ClusterConfig, Session, inspection
+from semrsm_cli.cluster.roster import _Worker
 from semrsm_cli.errors import SemrsmError
 from tests.cluster import units
 from tests.cluster.conftest import QUIET
@@ -60,6 +63,24 @@ def test_a_worker_with_a_full_disk_gets_no_more_units(
     (line,) = [record.getMessage() for record in caplog.records if "gets no more units" in record.getMessage()]
     assert line.endswith("No space left on device /scratch")
     assert session.facts["units_repeated"] >= 1
+
+
+def test_units_that_were_given_to_a_worker_after_its_refusal_are_taken_back(session: Session, store: Path) -> None:
+    fit, refused = "tcp://127.0.0.1:1", "tcp://127.0.0.1:2"
+    for address in (fit, refused):
+        session.roster._workers[address] = _Worker("here", "", 1, refusal="")
+    connection = SimpleNamespace(
+        client=SimpleNamespace(
+            run=lambda *_, **__: None,
+            processing=lambda: {fit: ("a",), refused: ("b",)},  # the scheduler has not heard of it yet
+        )
+    )
+    of_fit, of_refused = (Mock(key=key, **{"done.return_value": False}) for key in "ab")
+    pending: dict[Any, Any] = {of_fit: None, of_refused: None}
+    found: Any = connection
+    assert session._forgotten(found, pending) == []
+    assert session.roster.refuse(found, refused, "No space left on device")
+    assert session._forgotten(found, pending) == [of_refused]
 
 
 def test_what_fails_everywhere_ends_the_run(session: Session, tmp_path: Path) -> None:
