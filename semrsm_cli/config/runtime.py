@@ -17,11 +17,11 @@ class RuntimeConfig:
     batch_size: int = 20
     """Images per forward pass; part of the store's key, since features change with it in the last digits."""
     num_workers: int = 0
-    """Processes that read images ahead of the network."""
+    """Processes that read images ahead of the network; with 0 the threads that run it read theirs."""
     threads: int | None = None
-    """Threads that match; by default one per core that this process may use."""
+    """Threads that match, or run batches through the network; by default one per core that this process may use."""
     memory_gib: float = 4.0
-    """Memory that the tiles of an RSM may take together."""
+    """Memory that the tiles of an RSM, or the batches in the network, may take together."""
     precision: Precision = Precision.float32
     """How representations are stored."""
 

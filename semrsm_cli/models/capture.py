@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from semrsm_cli.models.network import ClsToken, Network
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["Captured", "capture", "token_grid"]
+__all__ = ["Capture", "Captured", "capture", "token_grid"]
 
 _Grid = tuple[int, int]
 
@@ -47,8 +48,76 @@ class _Layer:
     is_map: bool
 
 
+class Capture:
+    """Forward passes through a network, of which the named layers are read; several threads may make one at once.
+
+    Args:
+        network: The network.
+        layers: Names of modules, as `resolve_layers` gives them.
+        cls_token: Whether tokens before the patch tokens are dropped or kept.
+    """
+
+    def __init__(self, network: Network, layers: Sequence[str], *, cls_token: ClsToken | str) -> None:
+        self.network, self.layers = network, tuple(layers)
+        self._keep = ClsToken(cls_token) is ClsToken.keep
+        self._pass = threading.local()  # a hook tells passes apart by their threads
+        self._hooks = ExitStack()
+        for name in self.layers:
+            hook = lambda part, _, output, name=name: self._read(name, part, output)  # noqa: E731
+            self._hooks.callback(network.module.get_submodule(name).register_forward_hook(hook).remove)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._hooks.close()
+
+    def __call__(self, batch: Tensor) -> Captured:
+        """Run the network once over preprocessed images [n, 3, h, w], and read the layers.
+
+        Raises:
+            SemrsmError: A layer gives no tensor of concept vectors, gives NaN or infinity, or does not run; or the
+                network does not take images of this size.
+        """
+        import torch
+
+        network, self._pass.shape = self.network, tuple(batch.shape)
+        captured: dict[str, _Layer] = {}
+        self._pass.captured = captured
+        try:
+            with torch.inference_mode():
+                output = network.forward(_laid_out(batch, network))
+        except (AssertionError, ValueError) as error:  # how torchvision, timm and transformers refuse a size
+            raise _refused(network, batch, error) from error
+        except RuntimeError as error:  # how a convolution does
+            if "Kernel size can't be greater than actual input size" not in str(error):
+                raise
+            raise _refused(network, batch, error) from error
+        finally:
+            del self._pass.captured
+        not_run = [name for name in self.layers if name not in captured]
+        if not_run:
+            raise SemrsmError(f"layer {not_run[0]} of {network.label} does not run for images; choose another layer")
+        return Captured(
+            representations={name: captured[name].vectors.cpu().contiguous().numpy() for name in self.layers},
+            grids={name: captured[name].grid for name in self.layers},
+            cnn_grids={
+                name: captured[name].grid if captured[name].is_map and network.is_cnn else None for name in self.layers
+            },
+            logits=output.to(torch.float32).cpu().numpy() if network.n_classes else None,
+        )
+
+    def _read(self, name: str, module: nn.Module, output: Any) -> None:
+        """Copy a layer's output, where a pass of ours gave it."""
+        if hasattr(self._pass, "captured"):
+            n_images, _, height, width = self._pass.shape
+            self._pass.captured[name] = _read_layer(
+                self.network, name, module, output, n_images=n_images, size=(height, width), keep=self._keep
+            )
+
+
 def capture(network: Network, batch: Tensor, layers: Sequence[str], *, cls_token: ClsToken | str) -> Captured:
-    """Run the network once over a batch [n, 3, h, w], and read the named layers.
+    """Run the network once over a batch [n, 3, h, w], and read the named layers; as `Capture` does it.
 
     Args:
         network: The network, on the device of `batch`.
@@ -60,54 +129,23 @@ def capture(network: Network, batch: Tensor, layers: Sequence[str], *, cls_token
         Concept vectors and grids of the layers, and the logits.
 
     Raises:
-        SemrsmError: A layer gives no tensor of concept vectors, gives NaN or infinity, or does not run; or the
-            network does not take images of this size.
+        SemrsmError: As `Capture`.
     """
+    with Capture(network, layers, cls_token=cls_token) as run:
+        return run(batch)
+
+
+def _laid_out(batch: Tensor, network: Network) -> Tensor:
+    """The batch with channels last in memory for a CNN, whose convolutions are faster so."""
     import torch
 
-    size = (int(batch.shape[2]), int(batch.shape[3]))
-    captured: dict[str, _Layer] = {}
-    keep = ClsToken(cls_token) is ClsToken.keep
-
-    def read(name: str, module: nn.Module, output: Any) -> None:
-        captured[name] = _read_layer(network, name, module, output, n_images=len(batch), size=size, keep=keep)
-
-    with torch.inference_mode(), _hook_layers(network.module, layers, read):
-        try:
-            output = network.forward(batch)
-        except (AssertionError, ValueError) as error:  # how torchvision, timm and transformers refuse a size
-            raise _refused(network, size, error) from error
-        except RuntimeError as error:  # how a convolution does
-            if "Kernel size can't be greater than actual input size" not in str(error):
-                raise
-            raise _refused(network, size, error) from error
-    not_run = [name for name in layers if name not in captured]
-    if not_run:
-        raise SemrsmError(f"layer {not_run[0]} of {network.label} does not run for images; choose another layer")
-    return Captured(
-        representations={name: captured[name].vectors.cpu().contiguous().numpy() for name in layers},
-        grids={name: captured[name].grid for name in layers},
-        cnn_grids={name: captured[name].grid if captured[name].is_map and network.is_cnn else None for name in layers},
-        logits=output.to(torch.float32).cpu().numpy() if network.n_classes else None,
-    )
+    return batch.contiguous(memory_format=torch.channels_last) if network.is_cnn else batch
 
 
-def _refused(network: Network, size: _Grid, error: Exception) -> SemrsmError:
+def _refused(network: Network, batch: Tensor, error: Exception) -> SemrsmError:
     """The error for images of a size that a network does not take."""
     reason = str(error).strip().splitlines()[0]
-    return SemrsmError(f"{network.label} takes no images of {size[0]} x {size[1]} pixels: {reason}")
-
-
-@contextmanager
-def _hook_layers(
-    module: nn.Module, names: Sequence[str], read: Callable[[str, nn.Module, Any], None]
-) -> Iterator[None]:
-    """Show the outputs of the named modules to `read` while the block runs."""
-    with ExitStack() as handles:
-        for name in names:
-            hook = lambda part, _, output, name=name: read(name, part, output)  # noqa: E731
-            handles.callback(module.get_submodule(name).register_forward_hook(hook).remove)
-        yield
+    return SemrsmError(f"{network.label} takes no images of {batch.shape[2]} x {batch.shape[3]} pixels: {reason}")
 
 
 def _read_layer(

@@ -1,10 +1,12 @@
 """Chunks of representations: some images through a network into the store, here or on a cluster."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from threading import RLock
+from threading import Lock
 
 import torch
 from torch.utils.data import Dataset as TorchDataset
@@ -13,15 +15,18 @@ from semrsm_cli.cluster import Session, UnfitWorkerError
 from semrsm_cli.config import ModelConfig, RuntimeConfig
 from semrsm_cli.data import Images
 from semrsm_cli.errors import ConfigError, SemrsmError
-from semrsm_cli.models import Network, capture
+from semrsm_cli.models import Capture, Captured, Network
 from semrsm_cli.models.loading import load_batches
+from semrsm_cli.pipeline.memory import memory_kept, memory_of_process
 from semrsm_cli.pipeline.networks import Prepare, load_network
+from semrsm_cli.rsm.threads import run as share
 from semrsm_cli.store import Writer, chunks_not_seen, holds_chunk
 
 __all__ = ["LOGITS", "ChunkWork", "Prepare", "compute_on_cluster"]
 
 LOGITS = "logits"
-_ONE_PASS = RLock()  # the hooks of two passes through one network at once would read each other's outputs
+_LOADING = Lock()  # or two threads would load a network
+_CHUNKS_A_UNIT = 8
 _ROUNDS = 3  # in which chunks that are not seen are asked for
 _FILE_SYSTEM_LAG_S = 90.0  # until what one host wrote is seen by another
 
@@ -37,7 +42,6 @@ class ChunkWork:
         runtime: Batches, processes, device.
         is_normalised_only: Whether the images are cut to size already.
         identity: What the network must be.
-        n_threads: Threads of torch, on which the last digits of features may depend.
     """
 
     writers: Mapping[str, Writer]
@@ -46,7 +50,6 @@ class ChunkWork:
     runtime: RuntimeConfig
     is_normalised_only: bool
     identity: Mapping[str, str]
-    n_threads: int
 
     @cached_property
     def network(self) -> Network:
@@ -62,29 +65,58 @@ class ChunkWork:
         different = [name for name, value in self.identity.items() if network.identity.get(name) != value]
         if different:
             raise UnfitWorkerError(f"its {different[0]} of {self.model.label} is another than this run's")
-        torch.set_num_threads(self.n_threads)
         return network
 
     def compute(
-        self, chunks: Sequence[int], lacking: Mapping[str, set[int]], network: Network, prepare: Prepare | None = None
+        self,
+        chunks: Sequence[int],
+        lacking: Mapping[str, set[int]],
+        network: Network,
+        prepare: Prepare | None = None,
+        *,
+        threads: int = 1,
     ) -> Iterator[int]:
-        """Compute chunks, and write those that layers lack; one forward pass serves all layers. Yields each."""
+        """Compute chunks, and write those that layers lack; one forward pass serves all layers. Yields each when done.
+
+        A thread computes a whole chunk, from its files to the store, so that the last digits of features do not depend
+        on how many there are. The first chunk is alone, and tells how many fit into memory at once.
+        """
         layers = [name for name in self.writers if name != LOGITS]
         prepare = prepare or (network.normalise if self.is_normalised_only else network.preprocess)
-        for i, batch in zip(chunks, self._batches(prepare, chunks), strict=True):
-            with _ONE_PASS:
-                captured = capture(network, batch.to(self.runtime.device), layers, cls_token=self.model.cls_token)
-            for name in layers:
-                if i in lacking[name]:
-                    self.writers[name].write(i, captured.representations[name], captured.cnn_grids[name])
-            if captured.logits is not None and i in lacking.get(LOGITS, ()):
-                self.writers[LOGITS].write(i, captured.logits[:, None, :], None)
-            yield i
+        with Capture(network, layers, cls_token=self.model.cls_token) as run, one_thread_each(), memory_kept():
 
-    def _batches(self, prepare: Prepare, chunks: Sequence[int]) -> Iterator[torch.Tensor]:
-        """The prepared images of each chunk."""
-        size = self.runtime.batch_size
-        rows = [list(range(i * size, min((i + 1) * size, len(self.images)))) for i in chunks]
+            def compute(job: tuple[int, torch.Tensor | None]) -> None:
+                i, batch = job
+                batch = torch.stack([prepare(self.images[j]) for j in self._rows(i)]) if batch is None else batch
+                self._write(i, run(batch.to(self.runtime.device, non_blocking=True)), lacking)
+
+            jobs = zip(chunks, self._read_ahead(prepare, chunks), strict=False)
+            before = memory_of_process()
+            for job in itertools.islice(jobs, 1):
+                compute(job)
+                yield job[0]
+            taken = max(1, memory_of_process() - before)
+            at_once = max(1, min(threads, int(self.runtime.memory_gib * 2**30 / taken)))
+            for job, _ in share(compute, jobs, at_once):
+                yield job[0]
+
+    def _write(self, i: int, captured: Captured, lacking: Mapping[str, set[int]]) -> None:
+        """Write what was captured of a chunk for the layers that lack it."""
+        for name, values in captured.representations.items():
+            if i in lacking[name]:
+                self.writers[name].write(i, values, captured.cnn_grids[name])
+        if captured.logits is not None and i in lacking.get(LOGITS, ()):
+            self.writers[LOGITS].write(i, captured.logits[:, None, :], None)
+
+    def _rows(self, i: int) -> range:
+        """The images of a chunk."""
+        return range(len(self.images))[i * self.runtime.batch_size : (i + 1) * self.runtime.batch_size]
+
+    def _read_ahead(self, prepare: Prepare, chunks: Sequence[int]) -> Iterator[torch.Tensor | None]:
+        """The images of each chunk, prepared by processes of their own; None where whoever computes it reads them."""
+        if not self.runtime.num_workers:
+            return itertools.repeat(None)
+        rows = [list(self._rows(i)) for i in chunks]
         return load_batches(_Prepared(self.images, prepare), rows, self.runtime.num_workers)
 
 
@@ -99,6 +131,17 @@ class _Prepared(TorchDataset[torch.Tensor]):
         return self.prepare(self.images[i])
 
 
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Let torch compute with one thread per thread of ours while the block runs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def compute_on_cluster(
     work: ChunkWork, chunks: Sequence[int], session: Session, advance: Callable[[int], None]
 ) -> None:
@@ -109,9 +152,9 @@ def compute_on_cluster(
     """
     left = list(chunks)
     for attempt in range(_ROUNDS):
-        for _ in session.map(_compute_chunk, work, left):
+        for unit, _ in session.map(_compute_chunks, work, _units(left, session.cores)):
             if not attempt:
-                advance(1)
+                advance(len(unit))
         deadline = time.monotonic() + (_FILE_SYSTEM_LAG_S if attempt + 1 == _ROUNDS else _FILE_SYSTEM_LAG_S / 10)
         while left and time.monotonic() < deadline:
             left = [i for i in left if any(chunks_not_seen(writer, [i]) for writer in work.writers.values())]
@@ -124,11 +167,18 @@ def compute_on_cluster(
     )
 
 
-def _compute_chunk(work: ChunkWork, i: int, _: int) -> None:
-    """Compute a chunk of the layers that lack it."""
-    lacking = {name: set() if holds_chunk(writer, i) else {i} for name, writer in work.writers.items()}
-    if any(lacking.values()):
-        with _ONE_PASS:  # or two threads would load it
+def _units(chunks: Sequence[int], cores: int) -> list[list[int]]:
+    """Chunks by eight, which the threads of a worker share; by fewer where there are not enough for all."""
+    size = max(1, min(_CHUNKS_A_UNIT, len(chunks) // (2 * cores)))
+    return [list(chunks[start : start + size]) for start in range(0, len(chunks), size)]
+
+
+def _compute_chunks(work: ChunkWork, chunks: Sequence[int], threads: int) -> None:
+    """Compute some chunks of the layers that lack them."""
+    lacking = {name: {i for i in chunks if not holds_chunk(writer, i)} for name, writer in work.writers.items()}
+    missing = sorted(set().union(*lacking.values()))
+    if missing:
+        with _LOADING:
             network = work.network
-        for _ in work.compute([i], lacking, network):
+        for _ in work.compute(missing, lacking, network, threads=threads):
             pass

@@ -4,7 +4,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from semrsm_cli import cluster, store
 from semrsm_cli.config import ModelConfig, RuntimeConfig
@@ -12,6 +11,7 @@ from semrsm_cli.data import Images
 from semrsm_cli.models import Network, resolve_layers
 from semrsm_cli.pipeline.chunks import LOGITS, ChunkWork, Prepare, compute_on_cluster
 from semrsm_cli.report.progress import tracked
+from semrsm_cli.rsm.threads import available_cores
 from semrsm_cli.stages import versions_of
 from semrsm_cli.store import Precision, Representation, Writer
 
@@ -64,9 +64,7 @@ def represent(
                 locks.enter_context(store.locked(key))
             for writer in writers.values():
                 writer.tidy()
-            work = ChunkWork(
-                writers, images, model, runtime, prepare is not None, network.identity, torch.get_num_threads()
-            )
+            work = ChunkWork(writers, images, model, runtime, prepare is not None, network.identity)
             _fill(work, network, prepare)
     stored = {name: writer.finished() for name, writer in writers.items()}
     logits = stored.pop(LOGITS, None)
@@ -90,5 +88,6 @@ def _fill(work: ChunkWork, network: Network, prepare: Prepare | None) -> None:
         if session is not None:
             compute_on_cluster(work, missing, session, advance)
             return
-        for _ in work.compute(missing, lacking, network, prepare):
+        threads = work.runtime.threads or available_cores()
+        for _ in work.compute(missing, lacking, network, prepare, threads=threads):
             advance(1)

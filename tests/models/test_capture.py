@@ -1,6 +1,8 @@
 """Concept vectors from maps, tokens and vectors, in one pass that changes nothing."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from semrsm_cli.errors import SemrsmError
-from semrsm_cli.models import Network, capture, load, resolve_layers
+from semrsm_cli.models import Capture, Network, capture, load, resolve_layers
 from semrsm_cli.models.capture import _is_proportional, token_grid
 
 NetworkOf = Callable[..., Network]
@@ -48,6 +50,34 @@ def test_a_map_becomes_its_positions_row_by_row(network_of: NetworkOf) -> None:
         np.testing.assert_array_equal(
             captured.representations["0"][:, position], own[:, :, position // 11, position % 11]
         )
+
+
+def test_passes_of_several_threads_do_not_mix_and_leave_no_hook(network_of: NetworkOf) -> None:
+    both = threading.Barrier(2)
+
+    class Meeting(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            both.wait(timeout=60)
+            return x
+
+    network = network_of(nn.Sequential(nn.Conv2d(3, 5, 3), Meeting(), nn.Conv2d(5, 4, 3)))
+    batches = [batch(n=2), batch(n=3, height=40)]
+    with Capture(network, ["0", "2"], cls_token="drop") as run, ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(run, batches))
+        network.module[0](batches[0])  # a pass that is none of ours
+    both.abort()
+    for images, captured in zip(batches, found, strict=True):
+        own = network.module[0](images).detach().permute(0, 2, 3, 1).flatten(1, 2)
+        np.testing.assert_allclose(captured.representations["0"], own, rtol=1e-5, atol=1e-6)
+        assert len(captured.representations["2"]) == len(images)
+    assert not any(part._forward_hooks for part in network.module.modules())
+
+
+def test_hooks_are_removed_after_an_error(network_of: NetworkOf) -> None:
+    network = network_of(nn.Sequential(nn.Conv2d(3, 5, 3), Layout(lambda x: x / 0)))
+    with pytest.raises(SemrsmError, match="NaN or infinity"):
+        capture(network, batch(), ["1"], cls_token="drop")
+    assert not any(part._forward_hooks for part in network.module.modules())
 
 
 def test_images_smaller_than_a_kernel_are_refused_in_one_line(network_of: NetworkOf) -> None:

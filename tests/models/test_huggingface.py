@@ -43,6 +43,11 @@ def own_outputs(model: Any, batch: torch.Tensor, **arguments: Any) -> Any:
     return model.eval()(pixel_values=batch, output_hidden_states=True, **arguments)
 
 
+def laid_out(network: Network, what: Any) -> Any:
+    """A batch or a model in memory as `capture` has it, on which the last digits of convolutions depend."""
+    return what.to(memory_format=torch.channels_last) if network.is_cnn else what
+
+
 @pytest.mark.parametrize("kind", CLASSIFIERS)
 def test_classifiers_give_their_own_states_and_logits(kind: str, checkpoint: Checkpoint, image: Image.Image) -> None:
     from transformers import AutoModelForImageClassification
@@ -51,6 +56,7 @@ def test_classifiers_give_their_own_states_and_logits(kind: str, checkpoint: Che
     network = load("huggingface", str(folder))
     batch = network.preprocess(image)[None]
     model = AutoModelForImageClassification.from_pretrained(folder)
+    batch, model = laid_out(network, batch), laid_out(network, model)
     own = own_outputs(model, batch)
     captured = capture(network, batch, [network.last("after_norm")], cls_token="drop")
     np.testing.assert_array_equal(captured.logits, own.logits.numpy())
@@ -96,7 +102,7 @@ def test_the_last_hidden_state_of_other_families_is_found(family: str) -> None:
     torch.manual_seed(0)
     model = transformers.AutoModel.from_config(transformers.AutoConfig.for_model(family, **settings)).eval()
     network = _wrap_model(family, model, transformers.ViTImageProcessorPil())
-    batch = torch.randn(2, 3, 64, 64)
+    batch, model = laid_out(network, torch.randn(2, 3, 64, 64)), laid_out(network, model)
     with torch.no_grad():
         own = model(pixel_values=batch).last_hidden_state
     np.testing.assert_array_equal(read(network, batch, "after_norm"), as_vectors(own))
