@@ -72,9 +72,9 @@ def empty(n: int = 100_000) -> None:
     say(f"memory of scheduler and client, MiB: {', '.join(f'{m:.0f}' for m in memory)}")
 
 
-def units_a_second(workers: int, x: np.ndarray, tag: str) -> float:
-    """Pairs a second of core time on some workers of one core; starting them does not count."""
-    session = Session(ClusterConfig(name="dask", n_workers=workers))
+def units_a_second(workers: int, x: np.ndarray, tag: str, cores: int = 1) -> float:
+    """Pairs a second on some workers of so many cores; starting them does not count."""
+    session = Session(ClusterConfig(name="dask", n_workers=workers, cores=cores))
     tiles = TileFolder({"benchmark": f"{tag} {workers} {time.time()}"})
     times: list[tuple[float, int]] = []
     try:
@@ -123,18 +123,18 @@ def dask_setup(worker):
 
 
 def latency() -> None:
-    """One worker on a quick and on a slow file system: units of some ten seconds, the worst case."""
+    """A worker of two cores on a quick and on a slow file system: units of seconds, where real ones take minutes."""
     import semrsm_cli.cluster.schedulers as schedulers
 
-    x = made_up(160, 1024, 64, 0)
-    quick = units_a_second(1, x, "quick")
+    x = made_up(88, 4096, 64, 0)
+    quick = units_a_second(1, x, "quick", cores=2)
     with tempfile.TemporaryDirectory() as folder:
         preload = Path(folder, "slow.py")
         preload.write_text(SLOW)
         local = schedulers.PRELOAD
         schedulers.PRELOAD = [local, str(preload)] if isinstance(local, str) else [*local, str(preload)]
         try:
-            slow = units_a_second(1, x, "slow")
+            slow = units_a_second(1, x, "slow", cores=2)
         finally:
             schedulers.PRELOAD = local
     n = len(x)
