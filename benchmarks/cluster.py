@@ -123,18 +123,18 @@ def dask_setup(worker):
 
 
 def latency() -> None:
-    """A worker of two cores on a quick and on a slow file system: units of seconds, where real ones take minutes."""
+    """A worker on a quick and on a slow file system: units of seconds, where real ones take minutes."""
     import semrsm_cli.cluster.schedulers as schedulers
 
-    x = made_up(88, 4096, 64, 0)
-    quick = units_a_second(1, x, "quick", cores=2)
+    x = made_up(88, 2048, 64, 0)
+    quick = units_a_second(1, x, "quick")
     with tempfile.TemporaryDirectory() as folder:
         preload = Path(folder, "slow.py")
         preload.write_text(SLOW)
         local = schedulers.PRELOAD
         schedulers.PRELOAD = [local, str(preload)] if isinstance(local, str) else [*local, str(preload)]
         try:
-            slow = units_a_second(1, x, "slow", cores=2)
+            slow = units_a_second(1, x, "slow")
         finally:
             schedulers.PRELOAD = local
     n = len(x)

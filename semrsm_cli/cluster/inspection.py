@@ -13,8 +13,9 @@ import socket
 from pathlib import Path
 from typing import Any
 
-__all__ = ["describe_worker", "forbid_work", "versions"]
+__all__ = ["CORES", "cores_of", "describe_worker", "forbid_work", "versions"]
 
+CORES = "semrsm-cores"  # the resource that tells how many of a worker's threads may compute; without it, all
 _LIBRARIES = ("numpy", "scipy", "numba", "torch", "zarr")
 
 
@@ -47,6 +48,12 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+def cores_of(dask_worker: Any) -> int:
+    """How many threads of a worker may compute at once; one more reads and writes meanwhile."""
+    state = dask_worker.state
+    return int(state.total_resources.get(CORES, state.nthreads))
+
+
 async def describe_worker(
     expected: dict[str, str], here: str, resource: str, at_once: int, dask_worker: Any
 ) -> dict[str, Any]:
@@ -60,13 +67,12 @@ async def describe_worker(
     elif not os.path.isfile(here):  # noqa: PTH113
         store = os.path.dirname(os.path.dirname(here))  # noqa: PTH120
         refusal = f"it does not see the store {store}, which must lie on a file system that all share"
-    threads = int(dask_worker.state.nthreads)
     if not refusal:
-        await dask_worker.set_resources(**{resource: min(at_once, threads)})
+        await dask_worker.set_resources(**{resource: min(at_once, int(dask_worker.state.nthreads))})
     return {
         "host": socket.gethostname(),
         "processor": processor(),
-        "threads": threads,
+        "cores": cores_of(dask_worker),
         "refusal": refusal,
     }
 

@@ -16,7 +16,7 @@ from semrsm_cli.store import digest
 __all__ = ["AT_ONCE", "TICK_S", "Roster"]
 
 TICK_S = 1.0  # between looks
-AT_ONCE = 2  # units that a worker with several threads has begun: the next one fills the threads that the last leaves
+AT_ONCE = 2  # units that a worker has begun: the next one is read, and takes the cores that the last leaves
 _ASK_S = 5.0  # between questions to Slurm where nobody works
 _REPLACED_S = 60.0  # by which an ended job is replaced
 _UNSETTLED_S = 5.0  # after the loss or refusal of a worker
@@ -30,7 +30,7 @@ class _Worker:
 
     host: str
     processor: str
-    threads: int
+    cores: int
     refusal: str
 
 
@@ -109,7 +109,7 @@ class Roster:
         except (OSError, TimeoutError, CancelledError):  # a connection that is just being lost
             return False
         if self._looked:
-            cores = sum(self._workers[address].threads for address in self.present)
+            cores = sum(self._workers[address].cores for address in self.present)
             self.core_seconds += cores * (now - self._looked)
         self._looked = now
         self.stop_sign.touch()  # or it would be taken for what a killed run left
@@ -143,7 +143,7 @@ class Roster:
                 continue
             if not isinstance(answer, dict):
                 reason = (str(answer).strip().splitlines() or [type(answer).__name__])[-1]
-                answer = {"host": address, "processor": "", "threads": 0, "refusal": f"it cannot be asked ({reason})"}
+                answer = {"host": address, "processor": "", "cores": 0, "refusal": f"it cannot be asked ({reason})"}
             self._workers[address] = _Worker(**answer)
             if answer["refusal"]:
                 _LOG.warning("worker %s on %s is refused: %s", address, answer["host"], answer["refusal"])

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from semrsm_cli.cluster.inspection import CORES
 from semrsm_cli.cluster.settings import ClusterConfig, Launcher, walltime_seconds
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.rsm import available_cores
@@ -123,7 +124,8 @@ class Connection:
 
         return LocalCluster(
             n_workers=settings.n_workers or available_cores(),
-            threads_per_worker=settings.threads,
+            threads_per_worker=settings.threads + 1,  # one reads and writes while the others compute
+            resources={CORES: settings.threads},
             memory_limit=0,
             preload=PRELOAD,
             dashboard_address=_ANY_PORT,
@@ -162,7 +164,10 @@ def _start_slurm(settings: ClusterConfig, logs: Path) -> Any:
             'export NUMBA_CACHE_DIR="${TMPDIR:-/tmp}/semrsm_numba_$(id -u)"',
             *(f"export {name}=1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")),
         ],
-        worker_extra_args=["--memory-limit", "0", "--no-dashboard", "--lifetime", f"{lifetime}s"],
+        worker_extra_args=[
+            *("--nthreads", f"{settings.threads + 1}", "--resources", f"{CORES}={settings.threads}"),
+            *("--memory-limit", "0", "--no-dashboard", "--lifetime", f"{lifetime}s"),
+        ],
         python=sys.executable,
         local_directory='"${TMPDIR:-/tmp}"',
         log_directory=str(logs),

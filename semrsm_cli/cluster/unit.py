@@ -10,6 +10,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from semrsm_cli.cluster.inspection import cores_of
 from semrsm_cli.cluster.payload import Payload
 from semrsm_cli.errors import SemrsmError
 
@@ -39,7 +40,7 @@ class Failure:
 
 
 def run_unit(function: Callable[[Any, Any, int], Any], payload: Payload, job: Any) -> Result | Failure:
-    """Do a unit with the threads of this worker.
+    """Do a unit with the cores of this worker.
 
     Raises:
         SemrsmError: It would fail on any worker.
@@ -50,7 +51,7 @@ def run_unit(function: Callable[[Any, Any, int], Any], payload: Payload, job: An
     try:
         shared = payload.read()
         _warm_up(shared)
-        return Result(function(shared, job, int(worker.state.nthreads)))
+        return Result(function(shared, job, cores_of(worker)))
     except UnfitWorkerError as error:
         return Failure(str(error), socket.gethostname(), str(worker.address))
     except SemrsmError:

@@ -154,14 +154,14 @@ class CheckedArray:
         file = self._file(place)
         for attempt in range(_ATTEMPTS):
             try:
-                file.parent.mkdir(parents=True, exist_ok=True)
                 with atomic(file) as unfinished:
                     unfinished.write_bytes(content + checksum)
                 self._note(_name(place), checksum.hex())
                 break
-            except FileNotFoundError:  # another process has moved the array away
+            except FileNotFoundError:  # the first chunk of a folder; or another process has moved the array away
                 if attempt + 1 == _ATTEMPTS:
                     raise
+                file.parent.mkdir(parents=True, exist_ok=True)
         self._seen.add(place)
 
     def places(self) -> Iterator[tuple[int, ...]]:
