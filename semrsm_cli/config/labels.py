@@ -15,6 +15,5 @@ def network_label(name: str) -> str:
     path = Path(name).expanduser()
     for description in (path / "checkpoint.json", path.with_suffix(".json")):
         with suppress(OSError, ValueError, TypeError, KeyError):  # what is wrong with it is said when it is loaded
-            content = json.loads(description.read_text(encoding="utf-8"))
-            return f"{content['label']}, seed {content['seed']}"
+            return str(json.loads(description.read_text(encoding="utf-8"))["label"])
     return path.resolve().name if name.startswith((".", "/", "~")) or path.is_dir() else name

@@ -39,7 +39,7 @@ def test_a_network_is_called_by_what_it_is_and_not_by_where_it_lies(
         run = tmp_path / place / "2026-01-01_12-00-00"
         run.mkdir(parents=True)
         assert network_label(str(run)) == "2026-01-01_12-00-00"
-        (run / "checkpoint.json").write_text(json.dumps({"label": "ResNet18 on scenes", "seed": 3}))
+        (run / "checkpoint.json").write_text(json.dumps({"label": "ResNet18 on scenes, seed 3"}))
         for name in (str(run), str(run / "checkpoint.safetensors")):
             assert network_label(name) == "ResNet18 on scenes, seed 3"
         (run / "checkpoint.json").write_text("[]")

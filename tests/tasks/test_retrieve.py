@@ -341,7 +341,6 @@ def test_missing_images_are_left_out_when_asked_for(semrsm: Command, egoobjects:
 
 WRONG_SET = [
     (["dataset.n_queries=5", "dataset.n_database=23"], "but egoobjects holds 27 images"),
-    (["dataset.n_queries=0", "dataset.n_database=5"], "0 queries and 5 database images"),
     (["dataset.subset=train"], "no image of subset 'train'"),
     (["dataset.root=nowhere"], "nowhere does not exist"),
     (["dataset.root=."], "EgoObjectsV1_unified_eval.json is neither in"),
