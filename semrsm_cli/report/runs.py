@@ -17,7 +17,7 @@ from semrsm_cli.errors import SemrsmError
 from semrsm_cli.report.differences import label_runs
 from semrsm_cli.report.progress import log
 
-__all__ = ["TABLES", "Run", "find_runs", "join_runs", "read_table"]
+__all__ = ["TABLES", "Run", "find_runs", "join_runs", "read_runs", "read_table"]
 
 TABLES = {
     "retrieval": ("model", "dataset", "n_database", "metric", "kernel", "invariance"),
@@ -54,6 +54,7 @@ class Run:
         settings: All that tells its numbers from another's, by whole names: settings that have an effect, versions of
             our stages (`stages.matching`), and hashes of the networks.
         images: Hash of the ids of its images, which may differ from seed to seed.
+        facts: All that its run.json tells.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Run:
     seed: int
     settings: Mapping[str, Any]
     images: str
+    facts: Mapping[str, Any]
 
     @property
     def identity(self) -> str:
@@ -90,6 +92,18 @@ def find_runs(places: Sequence[Path]) -> list[Run]:
     Raises:
         SemrsmError: A place is no folder, or there is no result of a finished run in any.
     """
+    runs, left_out = read_runs(places)
+    for folder, reason in left_out.items():
+        log(f"{folder} is left out: {reason}")
+    return runs
+
+
+def read_runs(places: Sequence[Path]) -> tuple[list[Run], dict[Path, str]]:
+    """All finished runs in the folders `places` and below, the newest last, and of each other folder what is wrong.
+
+    Raises:
+        SemrsmError: A place is no folder, or there is no result of a finished run in any.
+    """
     for place in places:
         if not place.is_dir():
             raise SemrsmError(f"there is no folder {place}; set runs= to a folder that runs were written to")
@@ -99,18 +113,19 @@ def find_runs(places: Sequence[Path]) -> list[Run]:
             f"no run in {', '.join(map(str, places))} left a table: none of {', '.join(TABLES)}.csv in a folder named "
             "tables; run `semrsm retrieve` or another task first, or set runs= to where it wrote"
         )
-    runs, left_out = [], []
+    runs, left_out = [], {}
     for folder in sorted(folders):
         try:
             runs.append(_open_run(folder))
         except ValueError as error:
-            left_out.append(f"{folder} is left out: {error}")
+            left_out[folder] = str(error)
     if not runs:
         others = f" ({len(left_out) - 1} more like it)" if len(left_out) > 1 else ""
-        raise SemrsmError(f"no run in {', '.join(map(str, places))} ended: {left_out[0]}{others}; run its task again")
-    for line in left_out:
-        log(line)
-    return sorted(runs, key=lambda run: (run.written_at(), run.path))
+        folder, reason = next(iter(left_out.items()))
+        raise SemrsmError(
+            f"no run in {', '.join(map(str, places))} ended: {folder} is left out: {reason}{others}; run its task again"
+        )
+    return sorted(runs, key=lambda run: (run.written_at(), run.path)), left_out
 
 
 def _open_run(folder: Path) -> Run:
@@ -136,7 +151,7 @@ def _open_run(folder: Path) -> Run:
     networks = {name: _digest(fact) for name, fact in facts.items() if name.split(" ")[0] == "network"}
     settings = settings | {f"stages.{stage}": version for stage, version in stages.items()} | networks
     tables = tuple(name for name in TABLES if (folder / "tables" / f"{name}.csv").is_file())
-    return Run(folder, tables, seed, settings, _digest(facts.get("image_ids_hash")))
+    return Run(folder, tables, seed, settings, _digest(facts.get("image_ids_hash")), facts)
 
 
 def _digest(facts: Any) -> str:

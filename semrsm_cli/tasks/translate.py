@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from semrsm_cli.config import TranslateConfig
-from semrsm_cli.data import batches_of_unrelated, crop_pairs
+from semrsm_cli.data import Images, batches_of_unrelated, crop_pairs
 from semrsm_cli.measures.separation import overlapping_pairs, separation, unrelated_pairs
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store
 from semrsm_cli.pipeline.images import note_images, open_images
@@ -20,6 +20,7 @@ from semrsm_cli.rsm import Invariance, kernel
 __all__ = ["translate"]
 
 _INVARIANCES = (Invariance.none, Invariance.permutation)
+_THUMBNAIL = 96  # pixels of a crop's longer side
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def translate(config: TranslateConfig, folder: RunFolder) -> pd.DataFrame:
     table = _separation_table(layers, similarities, config, images.name)
     _write(folder, layers, similarities, table)
     shown = [(crops[i], crops[i + config.n_pairs]) for i in range(config.n_pairs)]
+    _keep_crops(folder, crops, config.n_pairs)
     folder.figure(
         "translation",
         translation_figure(
@@ -146,6 +148,18 @@ def _separation_table(
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _keep_crops(folder: RunFolder, crops: Images, n_pairs: int) -> None:
+    """Write the crops of the first batch in the order of its RSMs, and crops.csv with the image of each."""
+    rows = []
+    for number in range(2 * n_pairs):
+        crop = crops[number]
+        crop.thumbnail((_THUMBNAIL, _THUMBNAIL))
+        folder.thumbnail(f"crop_{number + 1:04d}", crop)
+        _, part, image = crops.ids[number].split("/", 2)
+        rows.append({"image": image, "part": part, "file": f"thumbnails/crop_{number + 1:04d}.jpg"})
+    folder.data("crops", pd.DataFrame(rows))
 
 
 def _write(folder: RunFolder, layers: list[_LayerRsms], similarities: pd.DataFrame, table: pd.DataFrame) -> None:

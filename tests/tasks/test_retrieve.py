@@ -254,6 +254,37 @@ def test_thumbnails_are_kept_of_the_first_queries_and_their_neighbours(semrsm: C
             assert max(picture.size) == 192
 
 
+def test_a_gallery_keeps_what_was_matched_under_every_kernel(semrsm: Command) -> None:
+    settings = ("n_pictures=0", "n_thumbnails=2", "n_neighbours=3", "dataset.n_database=8")
+    succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *settings))
+    kept, matched = table("gallery").set_index("image"), table("matched")
+    queries = table("draw").query("role == 'query'")["image"].tolist()[:2]
+    neighbours = table("neighbours").query("query in @queries")
+    assert set(kept.index) == {*queries, *neighbours["neighbour"]}
+    semantic = neighbours.query("invariance == 'permutation'")
+    pairs = list(zip(matched["query"], matched["neighbour"], strict=True))
+    assert set(pairs) == set(zip(semantic["query"], semantic["neighbour"], strict=True))
+    assert len(set(pairs)) == len(pairs)
+    patches = np.load(folder() / "arrays" / "matched.npy")
+    assert len(patches) == len(matched)
+    assert (matched["height"] * matched["width"] == patches.shape[1]).all()
+    np.testing.assert_array_equal(np.sort(patches, axis=1), np.tile(np.arange(patches.shape[1]), (len(patches), 1)))
+    with Image.open(folder() / kept["file"].iloc[0]) as picture:
+        assert max(picture.size) == 160
+
+
+def test_a_class_token_is_no_patch_of_a_gallery(semrsm: Command) -> None:
+    settings = ("n_pictures=0", "n_thumbnails=1", "n_neighbours=2", "dataset.n_database=8", "model.cls_token=keep")
+    succeed(semrsm("retrieve", *TOKENS, *FEW_SCENES, *settings))
+    patches = np.load(folder() / "arrays" / "matched.npy")
+    sizes = table("matched")
+    assert patches.shape[1] == sizes["height"].iloc[0] * sizes["width"].iloc[0]
+    for row in patches:
+        partners = row[row >= 0]
+        assert len(row) - len(partners) <= 1
+        assert len(set(partners)) == len(partners)
+
+
 def test_what_takes_long_is_told_beforehand(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("semrsm_cli.pipeline.grams._WORK_TO_ESTIMATE", 0)
     monkeypatch.setattr("semrsm_cli.pipeline.grams._SECONDS_TO_LOG", -1)

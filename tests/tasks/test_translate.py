@@ -51,6 +51,21 @@ def test_default_separates_what_the_paper_says(semrsm: Command) -> None:
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
+def test_the_crops_of_the_first_batch_are_kept_in_the_order_of_its_rsms(semrsm: Command, photo_folder: Path) -> None:
+    settings = ("dataset=folder", f"dataset.root={photo_folder}", "n_pairs=3", "n_batches=1", "model.layers=[blocks.3]")
+    succeed(semrsm("translate", *settings))
+    folder = run_folder("translate")
+    crops = pd.read_csv(folder / "tables" / "crops.csv")
+    assert crops["part"].tolist() == ["upper"] * 3 + ["lower"] * 3
+    assert crops["image"].tolist() == crops["image"].tolist()[:3] * 2
+    assert len(crops) == len(np.load(folder / "arrays" / "blocks.3_none.npy")[0])
+    with Image.open(folder / crops["file"].iloc[0]) as upper, Image.open(folder / crops["file"].iloc[3]) as lower:
+        assert upper.size == lower.size == (64, 64)
+        shared = [np.asarray(picture, float) for picture in (upper, lower)]
+    np.testing.assert_allclose(shared[0][20:], shared[1][:-20], atol=48)  # what both crops show, but for JPEG
+    assert np.abs(shared[0][20:] - shared[1][:-20]).mean() < 6
+
+
 def test_same_command_gives_the_same_bytes(semrsm: Command) -> None:
     for name in ("first", "second"):
         succeed(semrsm("translate", "n_batches=1", "model.layers=[blocks.3]", f"hydra.run.dir={name}"))

@@ -16,6 +16,7 @@ from semrsm_cli.report.figures.retrieve import (
 )
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.rsm import Invariance
+from semrsm_cli.tasks.retrieve.gallery import keep_gallery
 from semrsm_cli.tasks.retrieve.ranking import Embedded, Ranking
 
 __all__ = ["draw_figures"]
@@ -30,7 +31,15 @@ def draw_figures(
     embedded: Embedded,
     config: RetrieveConfig,
 ) -> None:
-    """Neighbours of some queries (Figures 4, 8 to 12), and what was matched to what."""
+    """Neighbours of some queries (Figures 4, 8 to 12), what was matched to what, and pictures for a report."""
+    keep_gallery(
+        folder,
+        rankings,
+        images,
+        n_queries=config.n_thumbnails,
+        see=lambda image: Image.fromarray(np.uint8(255 * _as_seen(embedded.network, image))),
+        match=lambda query, neighbour: _matched_patches(images, embedded, query, neighbour, config),
+    )
     of_kernel: dict[Invariance, Ranking] = {r.invariance: r for r in rankings if r.kernel == config.kernels[0]}
     drawn = of_kernel.copy()
     drawn.pop(Invariance.pooled, None)  # its mean vectors have no positions to draw
@@ -100,17 +109,38 @@ def _matched_picture(
     Class tokens take part in the matching, but are no place in the picture.
     """
     neighbour = int(semantic.neighbours[query, 0])
-    pictures = images.queries.images[query], images.database.images[neighbour]
-    seen = [_as_seen(embedded.network, image) for image in pictures]
+    seen = [_as_seen(embedded.network, image) for image in _pair(images, query, neighbour)]
     grid, n_prefix = _patches(embedded, config, seen[0].shape[:2])
     if grid is None:
         return None
-    x, y = embedded.queries[query : query + 1][0], embedded.database[neighbour : neighbour + 1][0]
-    affinity = x @ y.T
-    col_of_row = config.matching.match(affinity, x=x, y=y).col_of_row
-    pairs = np.stack([np.arange(len(x)), col_of_row], axis=1)
+    col_of_row, affinity = _match(embedded, query, neighbour, config)
+    pairs = np.stack([np.arange(len(col_of_row)), col_of_row], axis=1)
     pairs = pairs[(pairs >= n_prefix).all(axis=1)]
     return MatchedPicture(seen[0], seen[1], grid, pairs - n_prefix, affinity[pairs[:, 0], pairs[:, 1]])
+
+
+def _matched_patches(
+    images: RetrievalSet, embedded: Embedded, query: int, neighbour: int, config: RetrieveConfig
+) -> tuple[tuple[int, int], np.ndarray] | None:
+    """The grid, and for each patch of the query the one that it is matched to; -1 where that is a class token."""
+    size = _as_seen(embedded.network, _pair(images, query, neighbour)[0]).shape[:2]
+    grid, n_prefix = _patches(embedded, config, size)
+    if grid is None:
+        return None
+    col_of_row = _match(embedded, query, neighbour, config)[0][n_prefix:]
+    return grid, np.where(col_of_row < n_prefix, -1, col_of_row - n_prefix)
+
+
+def _pair(images: RetrievalSet, query: int, neighbour: int) -> tuple[Image.Image, Image.Image]:
+    """A query and an image of the database."""
+    return images.queries.images[query], images.database.images[neighbour]
+
+
+def _match(embedded: Embedded, query: int, neighbour: int, config: RetrieveConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The permutation of positions [s] of a query and an image, and their affinity [s, s]."""
+    x, y = embedded.queries[query : query + 1][0], embedded.database[neighbour : neighbour + 1][0]
+    affinity = x @ y.T
+    return config.matching.match(affinity, x=x, y=y).col_of_row, affinity
 
 
 def _patches(embedded: Embedded, config: RetrieveConfig, size: tuple[int, ...]) -> tuple[tuple[int, int] | None, int]:
