@@ -283,6 +283,8 @@ class ReportConfig(Settings):
     """Image to draw with its neighbours under all models; by default the queries that tell most."""
     n_pictures: int = 2
     """Queries to draw with their neighbours under all models."""
+    open: bool = False
+    """Open the page in the browser when it is written."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -12,7 +12,8 @@ __all__ = ["Settings", "label_runs", "sensitivity_table", "settings_table", "val
 Settings = Mapping[str, Mapping[str, Any]]
 """The settings of runs, by their hash."""
 
-_MODELS = {"cka": ["model_a", "model_b"]}  # the columns of a table that name its networks; else `model`
+_MODELS = {"cka": ["model_a", "model_b"], "rsm": ["array"], "training": ["architecture"]}
+"""The columns of a table that name its networks, or what else is compared; else `model`."""
 _SHOWN: Mapping[str, frozenset[str]] = {
     "retrieval": frozenset({"dataset.n_database"}),
     "correlation": frozenset({"n_images"}),

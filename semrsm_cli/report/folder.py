@@ -122,11 +122,12 @@ class RunFolder:
 
     def listing(self) -> str:
         """The files to look at, for the terminal."""
+        pages = [path for path in self.written if path.suffix == ".html"]
         figures = [path for path in self.written if path.suffix == ".png"]
         tables = [path for path in self.written if path.suffix == ".csv"]
         arrays = [path for path in self.written if path.suffix in (".npy", ".safetensors")]
         lines = [f"{self._shown(self.path)}/"]
-        lines += [f"  {path.relative_to(self.path)}" for path in (*tables, *figures, *arrays[:3])]
+        lines += [f"  {path.relative_to(self.path)}" for path in (*pages, *tables, *figures, *arrays[:3])]
         if len(arrays) > 3:
             lines.append(f"  ... and {len(arrays) - 3} more arrays")
         return "\n".join(lines)

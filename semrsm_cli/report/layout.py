@@ -159,14 +159,19 @@ def _arrange_matching(rows: pd.DataFrame, subject: str) -> tuple[pd.DataFrame, s
 
 
 def in_paper_order(cells: pd.DataFrame, *, number: int) -> pd.DataFrame:
-    """Rows with the models in the order of the paper's table `number`, others after them; kernels, then invariances.
+    """Rows with the models in the order of the paper's table `number`, others by name; kernels, then invariances.
 
     Runs of one model that differ in their settings bear labels, which stand in the place of its name.
     """
-    models = _rank_of([*paper.paper_table(number)["model"], *cells["model"]])
-    kernels = _rank_of([*_KERNELS, *cells["kernel"]])
-    invariances = _rank_of([*_INVARIANCE_ORDER, *cells["invariance"]])
-    by = {"model": models, "label": _rank_of(cells["label"]), "kernel": kernels, "invariance": invariances}
+    models = _rank_of([*paper.paper_table(number)["model"], *sorted(cells["model"], key=str)])
+    kernels = _rank_of([*_KERNELS, *sorted(cells["kernel"], key=str)])
+    invariances = _rank_of([*_INVARIANCE_ORDER, *sorted(cells["invariance"], key=str)])
+    by = {
+        "model": models,
+        "label": _rank_of(sorted(cells["label"], key=str)),
+        "kernel": kernels,
+        "invariance": invariances,
+    }
     ordered = cells.sort_values(list(by), key=lambda column: column.map(by[str(column.name)]), kind="stable")
     return ordered.assign(model=ordered["label"])
 

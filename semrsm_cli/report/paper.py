@@ -16,6 +16,7 @@ __all__ = [
     "paper_table",
     "printed_numbers",
     "table_printed_for",
+    "windowed",
 ]
 
 _TABLES = {
@@ -112,7 +113,12 @@ def printed_numbers() -> pd.DataFrame:
         frame = _read(number, text=value).rename(columns={"database_size": "size", "spatial_extent": "size"})
         if number == 5:
             model = _PRINTED_FOR[number]["model.label"]
-            frame = frame.assign(model=model, method=_method_label(frame), kernel="", invariance="")
+            frame = frame.assign(
+                model=model,
+                method=windowed(frame["algorithm"].replace(METHODS), frame["batch"]),
+                kernel="",
+                invariance="",
+            )
         part = {"table": number, "method": "", "size": size, "statistic": value} | dict(frame)
         decimals = frame[value].str.partition(".")[2].str.len().max()  # the files leave out zeros at the end
         part |= {"printed": frame[value].astype(float), "rounding": 0.5 * 10.0**-decimals}
@@ -120,10 +126,13 @@ def printed_numbers() -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[[*PRINTED_KEYS, "printed", "rounding"]]
 
 
-def _method_label(frame: pd.DataFrame) -> pd.Series:
-    """The method with its window, as ours are called."""
-    methods = frame["algorithm"].replace(METHODS)
-    return methods.where(frame["batch"].isna(), methods + "(" + frame["batch"].astype("Int64").astype(str) + ")")
+def windowed(methods: pd.Series, windows: pd.Series) -> pd.Series:
+    """Methods with their windows where they have one, such as `batch_optimal(512)`."""
+    labels = [
+        str(method) if pd.isna(window) else f"{method}({window:.0f})"
+        for method, window in zip(methods, windows, strict=True)
+    ]
+    return pd.Series(labels, index=methods.index, dtype=str)
 
 
 def join_paper(ours: pd.DataFrame, theirs: pd.DataFrame, *, on: list[str], columns: dict[str, str]) -> pd.DataFrame:

@@ -15,9 +15,8 @@ import pandas as pd
 
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.report.differences import label_runs
-from semrsm_cli.report.progress import log
 
-__all__ = ["TABLES", "Run", "find_runs", "join_runs", "read_runs", "read_table"]
+__all__ = ["TABLES", "Run", "find_runs", "join_runs", "read_table"]
 
 TABLES = {
     "retrieval": ("model", "dataset", "n_database", "metric", "kernel", "invariance"),
@@ -25,6 +24,8 @@ TABLES = {
     "matching": ("model", "dataset", "method", "batch", "n_exact", "layer", "positions"),
     "separation": ("model", "dataset", "layer", "kernel", "invariance"),
     "cka": ("model_a", "layer_a", "model_b", "layer_b", "kernel", "invariance_a", "invariance_b", "estimator"),
+    "rsm": ("array", "kernel", "invariance"),
+    "training": ("architecture", "dataset", "epochs"),
 }
 """The result of each task, and the columns that tell one of its rows from another."""
 _NUMBERS = {
@@ -38,6 +39,8 @@ _NUMBERS = {
     "matching": ("n_pairs", "seconds_mean", "percent_of_optimal", "percent_low", "percent_high", "paper_percent"),
     "separation": ("auc",),
     "cka": ("cka",),
+    "rsm": ("n", "m", "positions", "channels"),
+    "training": ("val_loss", "val_accuracy", "chance"),
 }
 """The columns of numbers that a report reads."""
 _TOLD = ("run", "seed", "settings", "images")  # columns that a run's rows bear before their own
@@ -77,6 +80,7 @@ class Run:
         """
         frame = read_table(self.path / "tables" / f"{name}.csv", TABLES[name] + _NUMBERS[name])
         told: tuple[Any, ...] = (self.path.as_posix(), self.seed, self.identity, self.images)
+        frame = frame.drop(columns=[column for column in _TOLD if column in frame])
         for place, (column, value) in enumerate(zip(_TOLD, told, strict=True)):
             frame.insert(place, column, value)
         return frame
@@ -86,19 +90,7 @@ class Run:
         return max((self.path / "tables" / f"{name}.csv").stat().st_mtime for name in self.tables)
 
 
-def find_runs(places: Sequence[Path]) -> list[Run]:
-    """All finished runs in the folders `places` and below, the newest last; says which others it leaves out, and why.
-
-    Raises:
-        SemrsmError: A place is no folder, or there is no result of a finished run in any.
-    """
-    runs, left_out = read_runs(places)
-    for folder, reason in left_out.items():
-        log(f"{folder} is left out: {reason}")
-    return runs
-
-
-def read_runs(places: Sequence[Path]) -> tuple[list[Run], dict[Path, str]]:
+def find_runs(places: Sequence[Path]) -> tuple[list[Run], dict[Path, str]]:
     """All finished runs in the folders `places` and below, the newest last, and of each other folder what is wrong.
 
     Raises:

@@ -1,14 +1,15 @@
 """Whether our numbers agree with the printed ones, one by one."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from semrsm_cli.report.differences import Settings, value_text
-from semrsm_cli.report.paper import OPEN_CHOICES, PRINTED_KEYS, printed_numbers
+from semrsm_cli.report.paper import OPEN_CHOICES, PRINTED_KEYS, printed_numbers, windowed
 
-__all__ = ["AGREES", "AGREES_WITH_ALL", "DIFFERS", "NOT_RUN", "count_verdicts", "verdicts_table"]
+__all__ = ["AGREES", "AGREES_WITH_ALL", "DIFFERS", "NOT_RUN", "count_verdicts", "judge", "verdicts_table"]
 
 AGREES, DIFFERS, NOT_RUN = "agrees", "differs", "not run"
 AGREES_WITH_ALL = "agrees_with_all"
@@ -34,7 +35,10 @@ def verdicts_table(joined: Mapping[str, pd.DataFrame], settings: Settings) -> pd
     groups = run.groupby([*_KEYS, "settings"], sort=False)
     ours = groups[_CELL].mean().assign(draws=groups["seed"].nunique()).reset_index()
     table = printed_numbers().merge(ours, on=_KEYS, how="left")
-    table["verdict"] = [_verdict(row) for row in table.to_dict("records")]
+    table["verdict"] = [
+        judge(*cell)
+        for cell in zip(*(table[name] for name in ("ours", "low", "high", "printed", "rounding")), strict=True)
+    ]
     table["settings"] = [_open_choices(identity, settings) for identity in table["settings"]]
     return table[[*_KEYS, "printed", *_CELL, "draws", "verdict", "settings"]]
 
@@ -59,19 +63,27 @@ def _cells_of(name: str, rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
             cells = rows[rows["paper_percent"].notna()].rename(
                 columns={"positions": "size", "percent_of_optimal": "ours", "n_pairs": "n"}
             )
-            window = cells["batch"].map(lambda batch: "" if pd.isna(batch) else f"({batch:.0f})")
             cells = cells.rename(columns={"percent_low": "low", "percent_high": "high"})
-            cells = cells.assign(table=5, method=cells["method"] + window, kernel="", invariance="")
+            cells = cells.assign(table=5, method=windowed(cells["method"], cells["batch"]), kernel="", invariance="")
             yield cells.assign(statistic="similarity_percent_of_optimal")
 
 
-def _verdict(row: Mapping[Hashable, Any]) -> str:
-    """What is to be said of a printed number and ours."""
-    if pd.isna(row["ours"]):
+def judge(ours: float, low: float, high: float, printed: float, rounding: float) -> str:
+    """The verdict on a printed number: it agrees within our interval [low, high], or with ours within its rounding.
+
+    Args:
+        ours: Our number; NaN where it was not run.
+        low: Lower end of its interval; NaN for none.
+        high: Upper end.
+        printed: The paper's.
+        rounding: Half a unit of its last digit.
+
+    Returns:
+        `agrees`, `differs` or `not run`.
+    """
+    if np.isnan(ours):
         return NOT_RUN
-    lies_within = bool(row["low"] <= row["printed"] <= row["high"])
-    is_rounded = bool(abs(row["ours"] - row["printed"]) <= row["rounding"] * (1 + 1e-9))
-    return AGREES if lies_within or is_rounded else DIFFERS
+    return AGREES if low <= printed <= high or abs(ours - printed) <= rounding * (1 + 1e-9) else DIFFERS
 
 
 def _open_choices(identity: Any, settings: Settings) -> str:

@@ -1,5 +1,6 @@
-"""`semrsm report`: the tables of many runs in the paper's own layout (Tables 1 to 5, Figures 3, 13 and 14)."""
+"""`semrsm report`: many runs on one page, and in the paper's own tables (1 to 5) and figures (3, 13 and 14)."""
 
+import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,18 +15,22 @@ from semrsm_cli.report.figures.retrieve import Picture
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.layout import arrange_tables, in_paper_order
 from semrsm_cli.report.neighbours import Neighbours, common_queries, rank_queries_by_gain, read_neighbours
+from semrsm_cli.report.page import Results, render_page
 from semrsm_cli.report.progress import log
 from semrsm_cli.report.runs import TABLES, find_runs, join_runs
 from semrsm_cli.report.verdicts import AGREES, AGREES_WITH_ALL, DIFFERS, NOT_RUN, count_verdicts, verdicts_table
 
 __all__ = ["report"]
 
+PAGE = "index.html"
 _SENSITIVE = {"retrieval": "at_1", "correlation": "pearson"}  # the number of each table that open choices move
 
 
 def report(config: ReportConfig, folder: RunFolder) -> pd.DataFrame:
-    """Join all runs, lay their tables out, judge the printed numbers, and draw the models; one row a table."""
-    runs = find_runs([Path(place).expanduser() for place in config.runs])
+    """Join all runs, lay out their tables, judge the printed numbers, draw the models, write a page; a row a table."""
+    runs, left_out = find_runs([Path(place).expanduser() for place in config.runs])
+    for path, reason in left_out.items():
+        log(f"{path} is left out: {reason}")
     tables = {name: join_runs(runs, name) for name in TABLES}
     joined = {name: rows for name, (rows, _) in tables.items()}
     retrievals = _sets_of(joined["retrieval"])
@@ -42,11 +47,13 @@ def report(config: ReportConfig, folder: RunFolder) -> pd.DataFrame:
     for name, (rows, n_older) in tables.items():
         if not rows.empty:
             summary += _write_tables(folder, name, rows, n_older)
-    _write_sensitivity(folder, joined, settings)
-    counts = _write_verdicts(folder, joined, settings)
+    sensitivity = _write_sensitivity(folder, joined, settings)
+    verdicts = verdicts_table(joined, settings)
+    counts = _write_verdicts(folder, verdicts)
     for name, rows in retrievals.items():
         _draw_scores(folder, name, rows)
         _draw_neighbours(folder, name, neighbours[name], config)
+    _write_page(folder, Results(runs, left_out, joined, verdicts, sensitivity, *_written(folder)), config)
     return pd.DataFrame(summary).merge(counts, on="table", how="left").dropna(axis="columns", how="all")
 
 
@@ -61,19 +68,37 @@ def _write_tables(folder: RunFolder, name: str, rows: pd.DataFrame, n_older: int
     return [layout.summary() for layout in layouts] or [{"table": f"joined_{name}", "lines": len(rows)}]
 
 
-def _write_sensitivity(folder: RunFolder, joined: Mapping[str, pd.DataFrame], settings: Settings) -> None:
-    """How much each open choice moves each number, where runs differ in one setting alone."""
+def _write_sensitivity(
+    folder: RunFolder, joined: Mapping[str, pd.DataFrame], settings: Settings
+) -> dict[str, pd.DataFrame]:
+    """How much each open choice moves each number, where runs differ in one setting alone; by table."""
+    found = {}
     for name, value in _SENSITIVE.items():
         rows = joined[name]
         table = pd.DataFrame() if rows.empty else sensitivity_table(rows[rows[value].notna()], settings, value)
         if not table.empty:
             note = f"{value} of the reference, and what one other choice adds to it."
             folder.table(f"sensitivity_{name}", table, note=note)
+            found[name] = table
+    return found
 
 
-def _write_verdicts(folder: RunFolder, joined: Mapping[str, pd.DataFrame], settings: Settings) -> pd.DataFrame:
+def _write_page(folder: RunFolder, results: Results, config: ReportConfig) -> None:
+    """The page that tells it all, in the browser too where that was asked for."""
+    folder.text(PAGE, render_page(results))
+    page = (folder.path / PAGE).resolve()
+    if config.open and not webbrowser.open(page.as_uri()):
+        log(f"no browser could be opened; open {page} in one")
+
+
+def _written(folder: RunFolder) -> tuple[list[str], dict[str, Path]]:
+    """The names of the tables that were written in all formats, and the figures by name."""
+    tables = [path.stem for path in folder.written if path.suffix == ".tex"]
+    return tables, {path.stem: path for path in folder.written if path.suffix == ".png"}
+
+
+def _write_verdicts(folder: RunFolder, verdicts: pd.DataFrame) -> pd.DataFrame:
     """The verdict on every number that the paper prints; how many there are of each kind, a row a table."""
-    verdicts = verdicts_table(joined, settings)
     counts = count_verdicts(verdicts)
     total = counts.drop(columns="table").sum()
     n = total[[AGREES, DIFFERS, NOT_RUN]].sum()
