@@ -36,7 +36,15 @@ _NUMBERS = {
     "correlation": tuple(
         column.format(name) for name in ("pearson", "spearman") for column in ("{}", "{}_low", "{}_high", "paper_{}")
     ),
-    "matching": ("n_pairs", "seconds_mean", "percent_of_optimal", "percent_low", "percent_high", "paper_percent"),
+    "matching": (
+        "n_pairs",
+        "seconds_mean",
+        "percent_of_optimal",
+        "percent_low",
+        "percent_high",
+        "paper_percent",
+        "paper_seconds",
+    ),
     "separation": ("auc",),
     "cka": ("cka",),
     "rsm": ("n", "m", "positions", "channels"),

@@ -165,6 +165,7 @@ def test_matchings_of_other_networks_matrices_and_trainings_have_their_sections(
     bench = pd.DataFrame({"method": ["optimal", "batch_optimal"], "batch": [np.nan, 64.0], "positions": 256})
     bench = bench.assign(model="Net", dataset="photos", layer="x", n_exact=np.nan, n_pairs=9, seconds_mean=0.002)
     bench = bench.assign(percent_of_optimal=[100.0, 98.0], percent_low=97.0, percent_high=100.0, paper_percent=np.nan)
+    bench["paper_seconds"] = np.nan
     write_run(Path("runs/bench"), "matching", bench, label="Net")
     rsm = pd.DataFrame({"array": ["arrays/x.npy"], "kernel": "cosine", "invariance": "none", "n": 3, "m": 3})
     write_run(Path("runs/rsm"), "rsm", rsm.assign(positions=4, channels=5), label="Net")

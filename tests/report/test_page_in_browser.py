@@ -174,7 +174,7 @@ def test_the_page_of_the_whole_paper_tells_its_verdicts(tmp_path: Path, shared_c
     with opened(tmp_path / "report" / "index.html") as page:
         assert page.text_content("#summary .verdict.agrees") == f"{expected['agrees']} agree"
         assert page.text_content("#summary .verdict.differs") == f"{expected['differs']} differ"
-        assert page.eval_on_selector_all("main section", "sections => sections.length") == 5
+        assert page.eval_on_selector_all("main section", "sections => sections.length") == 6
 
 
 @pytest.mark.slow

@@ -192,7 +192,7 @@ def matching_tables(results: Results) -> Iterator[ResultTable]:
             percent = _with_unrun(percent, number, {"model": "model", "method": "method", "size": "size"})
             percent = percent.assign(column="% of the optimum", digits=1)
         time = group.assign(column="ms a pair", here=1e3 * group["seconds_mean"], digits=3, rounding=np.nan)
-        time = time.assign(paper=1e3 * group["paper_seconds"] if "paper_seconds" in group else np.nan)
+        time = time.assign(paper=1e3 * group["paper_seconds"])
         cells = pd.concat([percent, time], ignore_index=True)
         sizes = {size: place for place, size in enumerate(sorted(set(cells["size"])))}
         cells["place"] = cells["size"].map(sizes)
