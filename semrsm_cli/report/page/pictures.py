@@ -28,7 +28,7 @@ _CAPTIONS: dict[str, tuple[str, str]] = {
     ),
     "scores": (
         "How well nearest neighbours show what the query shows",
-        "Each point is a kernel and an invariance, with its 95 % interval; higher is better.",
+        "Scores with their 95 % intervals for each kernel and invariance; higher is better.",
     ),
     "neighbours": (
         "A query and its nearest neighbours",

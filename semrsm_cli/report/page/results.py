@@ -16,6 +16,7 @@ from semrsm_cli.report.runs import TABLES, Run
 __all__ = ["Results", "by_paper", "command_of"]
 
 _KERNELS = ("cosine", "linear", "rbf")
+_DATASETS = ("egoobjects", "cityscapes", "imagenet")
 _INVARIANCES = ("none", "translation", "pooled", "maxsim", "permutation")
 
 
@@ -70,7 +71,7 @@ def by_paper(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     Layers keep the order of their network.
     """
     models = dict.fromkeys([*paper.paper_table(4)["model"], *paper.paper_table(2)["model"]])
-    orders = {"model": models, "model_a": models, "kernel": _KERNELS, "invariance": _INVARIANCES}
+    orders = {"dataset": _DATASETS, "model": models, "model_a": models, "kernel": _KERNELS, "invariance": _INVARIANCES}
     ordered = rows
     for key in reversed([key for key in keys if key in rows and not key.startswith("layer")]):
         place = {value: i for i, value in enumerate(orders.get(key, ()))}

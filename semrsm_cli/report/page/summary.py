@@ -216,4 +216,4 @@ def _range(values: "pd.Series[float]") -> str:
 def _names(labels: "pd.Series[str] | list[str]") -> str:
     """One network by its name, several by their number."""
     names = list(dict.fromkeys(map(str, labels)))
-    return names[0] if len(names) == 1 else f"mean over {len(names)} networks"
+    return names[0] if len(names) == 1 else f"mean over {len(names)} networks, of intervals' ends too"
