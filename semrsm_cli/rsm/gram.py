@@ -94,6 +94,8 @@ def gram(
     invariance allows (Algorithm 1). `maxsim` is no rearrangement: every concept vector takes its best partner, and
     `inner` is the mean of both directions, `(sum_s max_t <x_i,s, y_j,t> + sum_t max_s <x_i,s, y_j,t>) / 2`.
 
+    Nothing is centred here: `rsm` does that, `x - x.mean(axis=0)` is its default.
+
     Products are computed in float32 and summed in float64. The result does not depend on the number of threads, nor on
     whether tiles were taken from a store, nor on where they were computed.
 

@@ -8,9 +8,10 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from semrsm_cli.rsm.centering import Representations
+from semrsm_cli.rsm.centering import Centered, Centering, Representations, compute_center
 from semrsm_cli.rsm.gram import Gram, gram
 from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher
+from semrsm_cli.rsm.plan import check_shapes, squared_norms
 
 __all__ = ["Kernel", "KernelRows", "check_bandwidth", "kernel", "median_sigma_by_rows", "rsm"]
 
@@ -136,6 +137,7 @@ def rsm(
     *,
     kernel: Kernel | str = Kernel.cosine,
     invariance: Invariance | str = Invariance.permutation,
+    centering: Centering | str = Centering.sample,
     matcher: Matcher = DEFAULT_MATCHER,
     sigma: float | None = None,
     sigma_tile: int | None = None,
@@ -143,13 +145,15 @@ def rsm(
     threads: int | None = None,
     memory_gib: float | None = None,
 ) -> NDArray[np.float64]:
-    """Compute the RSM of images x and y, or of x with itself: `kernel(gram(x, y), ...)` (Algorithm 1).
+    """Compute the RSM of images x and y, or of x with itself: `kernel(gram(x - mean, y - mean), ...)` (Algorithm 1).
 
     Args:
         x: Representations [n, s, c] of n images at s positions with c channels.
         y: Representations [m, s, c]; None: x with itself.
         kernel: How inner products become similarities; the matching always goes by the inner product.
         invariance: Which rearrangements of the positions are allowed, or `maxsim`: each vector has its best partner.
+        centering: What is subtracted first, as by `semrsm rsm`: by default the mean over the images x, per position and
+            channel, as the paper's code does (without it what all images share outweighs what tells them apart).
         matcher: How `permutation` is solved.
         sigma: Width of `rbf`; None: the square root of the median squared distance.
         sigma_tile: Take that median within each mini-batch of so many images on a side.
@@ -161,7 +165,7 @@ def rsm(
         The RSM [n, m]: without a unit, but for `linear`, in squared units of the features.
 
     Raises:
-        ValueError: As `gram` and `kernel`.
+        ValueError: As `gram` and `kernel`; or centring leaves nothing, as of a single image.
 
     Example:
         >>> x = np.eye(2)
@@ -169,13 +173,18 @@ def rsm(
         >>> rsm(x)
         array([[1., 1.],
                [1., 1.]])
-        >>> rsm(x, invariance="none")
+        >>> rsm(x, invariance="none", centering="none")
         array([[1., 0.],
                [0., 1.]])
     """
     name = Kernel(kernel)
     if name is Kernel.rbf:  # before the matching, which may take hours
         check_bandwidth(sigma, sigma_tile)
+    check_shapes(x, y)
+    mean = compute_center(x, centering)
+    if mean is not None and not np.isfinite(mean).all():
+        squared_norms(x, "x")  # names the image that is not finite, which the mean would spread over all
+    x, y = Centered(x, mean), None if y is None else Centered(y, mean)
     g = gram(x, y, invariance=invariance, matcher=matcher, grid=grid, threads=threads, memory_gib=memory_gib)
     g = replace(g, bound=g.inner)  # the bounds, which no kernel needs, give their memory back
     return _kernel_of(g, name, sigma=sigma, sigma_tile=sigma_tile)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from semrsm_cli.rsm import Gram, Kernel, KernelRows, gram, kernel, median_sigma_by_rows, rsm
+from semrsm_cli.rsm import Centering, Gram, Kernel, KernelRows, gram, kernel, median_sigma_by_rows, rsm
 from semrsm_cli.rsm import kernels as kernels_module
 
 
@@ -43,7 +43,7 @@ def test_images_that_are_all_the_same(rng: np.random.Generator) -> None:
 
 
 def test_images_of_zeros_have_cosine_zero() -> None:
-    np.testing.assert_array_equal(rsm(np.zeros((2, 3, 4)), kernel="cosine"), 0)
+    np.testing.assert_array_equal(rsm(np.zeros((2, 3, 4)), centering="none"), 0)
 
 
 def test_no_kernel_changes_the_gram(g: Gram) -> None:
@@ -55,8 +55,8 @@ def test_no_kernel_changes_the_gram(g: Gram) -> None:
 
 def test_rsm_is_gram_and_kernel(rng: np.random.Generator) -> None:
     x, y = rng.normal(size=(2, 3, 6, 4))
-    np.testing.assert_array_equal(rsm(x, y), kernel(gram(x, y), "cosine"))
-    found = rsm(x, kernel="rbf", invariance="translation", sigma=2.0, grid=(2, 3))
+    np.testing.assert_array_equal(rsm(x, y, centering="none"), kernel(gram(x, y), "cosine"))
+    found = rsm(x, kernel="rbf", invariance="translation", sigma=2.0, grid=(2, 3), centering="none")
     np.testing.assert_array_equal(found, kernel(gram(x, invariance="translation", grid=(2, 3)), "rbf", sigma=2.0))
 
 
@@ -114,3 +114,23 @@ def test_no_kernel_of_a_gram_on_disk(rng: np.random.Generator) -> None:
     on_disk = Gram(inner=object(), bound=object(), sq_x=np.ones(2), sq_y=np.ones(2), symmetric=True)
     with pytest.raises(ValueError, match="takes a Gram in memory"):
         kernel(on_disk, "cosine")
+
+
+@pytest.mark.parametrize("centering", list(Centering))
+def test_rsm_subtracts_the_mean_over_x_from_both(rng: np.random.Generator, centering: Centering) -> None:
+    x, y = rng.normal(size=(5, 6, 4)) + 3, rng.normal(size=(3, 6, 4)) + 3
+    mean = {"none": 0, "sample": x.mean(axis=0), "channel": x.mean(axis=(0, 1))}[centering.value]
+    np.testing.assert_allclose(
+        rsm(x, y, centering=centering), kernel(gram(x - mean, y - mean), "cosine"), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_rsm_names_the_image_that_is_not_finite_and_refuses_what_centring_leaves_nothing_of(
+    rng: np.random.Generator,
+) -> None:
+    x = rng.normal(size=(4, 6, 3))
+    x[2, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="sample 2 holds NaN"):
+        rsm(x)
+    with pytest.raises(ValueError, match=r"centring leaves nothing of x \[1, 6, 3\].*centering=none"):
+        rsm(x[:1])
