@@ -154,7 +154,8 @@ class Roster:
             self._jobless_since = math.inf
             return
         refused = [self._workers[address] for address in sorted(present & self._workers.keys())]
-        if refused and len(refused) == len(present):
+        is_settled = now - self._unsettled > _UNSETTLED_S  # else one that was lost may be about to come back
+        if refused and len(refused) == len(present) and is_settled:
             raise SemrsmError(f"no worker may work: {refused[0].refusal}, on {refused[0].host}")
         if not present and now - self._asked > _ASK_S:
             self._asked = now

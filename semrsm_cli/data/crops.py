@@ -133,7 +133,7 @@ def batches_of_unrelated(images: Images, *, n_per_batch: int, n_batches: int, se
     if len(members) < n_per_batch:
         raise SemrsmError(
             f"a batch takes {n_per_batch} unrelated images, but {images.name} has only {len(members)}; "
-            "give more images, or ask for smaller batches"
+            f"give more images, or set n_pairs={len(members)}"
         )
     # times that the next image was used, images before it is used again (negative), chance, the group, images given
     waiting = [(0, -len(group), rng.random(), group, 0) for group in members.values()]

@@ -128,7 +128,9 @@ class Images:
         """The images at `indices`, in that order."""
         return replace(self, ids=tuple(self.ids[i] for i in indices), groups=tuple(self.groups[i] for i in indices))
 
-    def draw(self, n: int | None, seed: int, order: ImageOrder = ImageOrder.drawn) -> "Images":
+    def draw(
+        self, n: int | None, seed: int, order: ImageOrder = ImageOrder.drawn, *, setting: str = "n_images"
+    ) -> "Images":
         """Draw n different images, in the random order of the draw or in their own; which they are is the same.
 
         The ids decide both, not how the disk lists the files: a set's own order follows from them.
@@ -137,13 +139,16 @@ class Images:
             n: How many; None takes all.
             seed: Seed of the draw.
             order: In which order they are returned.
+            setting: What says how many, for the message.
 
         Raises:
             SemrsmError: The set holds fewer than n images.
         """
         n = len(self) if n is None else n
         if n > len(self):
-            raise SemrsmError(f"{n} images are asked for, but {self.name} holds {len(self)}; ask for fewer")
+            raise SemrsmError(
+                f"{setting}={n}, but {self.name} holds {len(self)} images; set {setting}={len(self)} or less"
+            )
         chosen = np.random.default_rng(seed).choice(len(self), size=n, replace=False)
         return self.select(order.arrange(chosen.tolist()))
 

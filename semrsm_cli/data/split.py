@@ -52,8 +52,8 @@ def draw_split(
     """
     if queries.ids == database.ids:
         return _draw_from_one(queries, n_queries, n_database, seed, order)
-    sides = ((queries, n_queries), (database, n_database))
-    return RetrievalSplit(*(images.draw(n, seed, order).ids for images, n in sides))
+    sides = ((queries, n_queries, "dataset.n_queries"), (database, n_database, "dataset.n_database"))
+    return RetrievalSplit(*(images.draw(n, seed, order, setting=setting).ids for images, n, setting in sides))
 
 
 def _draw_from_one(
@@ -68,7 +68,7 @@ def _draw_from_one(
         asked = ["some" if n is None else str(n) for n in (n_queries, n_database)]
         raise SemrsmError(
             f"{asked[0]} queries and {asked[1]} database images are asked for, at least one of each and all different, "
-            f"but {images.name} holds {len(images)} images; change n_queries or n_database"
+            f"but {images.name} holds {len(images)} images; set dataset.n_queries and n_database to no more"
         )
     drawn = np.random.default_rng(seed).permutation(len(images)).tolist()
     start = len(images) - least[1] if n_queries is None else n_queries

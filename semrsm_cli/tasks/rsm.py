@@ -13,6 +13,7 @@ from semrsm_cli.pipeline.images import note_images, open_images
 from semrsm_cli.pipeline.networks import load_network, note_network
 from semrsm_cli.pipeline.sources import from_model, read_layer
 from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.report.progress import log
 from semrsm_cli.rsm import Gram, kernel
 
 __all__ = ["rsm"]
@@ -25,6 +26,8 @@ def rsm(config: RsmConfig, folder: RunFolder) -> pd.DataFrame:
         with folder.timed(f"match {compared.name}"):
             g = gram_in_store(compared, config.invariance, config.matching, config.runtime, folder)
             values = kernel(g, config.kernel.name, sigma=config.kernel.sigma, sigma_tile=config.kernel.sigma_tile)
+        if values.shape == (1, 1):
+            log(f"{compared.name} holds one image: its RSM is a single number, of the image with itself")
         folder.array(compared.name, values)
         rows.append(
             {
@@ -37,6 +40,7 @@ def rsm(config: RsmConfig, folder: RunFolder) -> pd.DataFrame:
                 "invariance": str(config.invariance),
                 "matching": matching_name(config.invariance, config.matching),
                 "certified_gap": _certified_gap(g),
+                "centering": str(config.centering),
             }
         )
     table = pd.DataFrame(rows)

@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 
 from semrsm_cli.cluster import ClusterConfig, Session, inspection
-from semrsm_cli.cluster.roster import _Worker
+from semrsm_cli.cluster.roster import Roster, _Worker
 from semrsm_cli.errors import SemrsmError
 from tests.cluster import units
 from tests.cluster.conftest import QUIET
@@ -169,3 +169,14 @@ def test_a_scheduler_that_is_lost_is_named(
     finally:
         lost.close()
         cluster.close()
+
+
+def test_a_run_waits_for_a_lost_worker_where_the_other_was_just_refused() -> None:
+    roster = Roster(Path("/store/run/here"))
+    refused = "tcp://127.0.0.1:2"
+    roster._workers[refused] = _Worker("here", "", 1, refusal="No space left on device")
+    nobody: Any = SimpleNamespace(why_no_worker=lambda: "")
+    roster._unsettled = 100.0
+    roster._require_workers(nobody, {refused}, 101.0)
+    with pytest.raises(SemrsmError, match="no worker may work: No space left on device, on here"):
+        roster._require_workers(nobody, {refused}, 106.0)

@@ -83,7 +83,7 @@ def test_some_of_both_sides_are_drawn(root, tmp_path):
     again = searched(root, split_file=tmp_path / "split.csv")
     assert again.split == found.split
     assert np.array_equal(again.database.counts, found.database.counts)
-    with pytest.raises(SemrsmError, match="4 images are asked for, but cityscapes holds 3"):
+    with pytest.raises(SemrsmError, match=r"dataset.n_database=4, but cityscapes holds 3 images"):
         searched(root, n_database=4)
 
 

@@ -239,7 +239,7 @@ def test_a_draw_does_not_depend_on_how_the_disk_lists_the_files(images, monkeypa
 
 
 def test_draw_of_more_than_there_are_names_both_numbers(images):
-    with pytest.raises(SemrsmError, match="6 images are asked for, but five holds 5"):
+    with pytest.raises(SemrsmError, match="n_images=6, but five holds 5 images; set n_images=5 or less"):
         images.draw(6, seed=0)
 
 

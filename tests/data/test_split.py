@@ -99,7 +99,9 @@ def test_each_side_may_be_drawn_from_images_of_its_own():
     assert of_files == RetrievalSplit(queries.ids, database.ids)
     some = draw_split(queries, database, n_queries=2, n_database=3, seed=5)
     assert some == RetrievalSplit(queries.draw(2, 5).ids, database.draw(3, 5).ids)
-    with pytest.raises(SemrsmError, match="6 images are asked for, but made holds 5"):
+    with pytest.raises(
+        SemrsmError, match=r"dataset.n_database=6, but made holds 5 images; set dataset.n_database=5 or less"
+    ):
         draw_split(queries, database, n_queries=None, n_database=6, seed=0)
 
 

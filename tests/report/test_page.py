@@ -93,7 +93,7 @@ def test_data_for_the_script_cannot_end_it(semrsm: Command, tmp_path: Path) -> N
     write_run(Path("runs/cka"), "cka", frame, label=name)
     html = page_of(semrsm)
     data = [json.loads(text) for text in re.findall(r'application/json">(.*?)</script>', html)]
-    assert data[0]["rows"] == [name, "b"]
+    assert data[0]["row_names"] == [name, "b"]
     assert data[0]["choices"][0]["values"] == [[1.0], [0.5]]
 
 

@@ -138,13 +138,14 @@ def test_heat_maps_name_the_cell_under_the_pointer_and_by_keyboard(small_page: P
         page.keyboard.press("ArrowRight")
         value = data["choices"][0]["values"][0][1]
         assert said.text_content() == (
-            f"{data['row_title']} {data['rows'][0]}, {data['column_title']} {data['columns'][1]}: CKA {value:.3f}"
+            f"{data['row_title']} {data['row_names'][0]}, {data['column_title']} {data['column_names'][1]}: "
+            f"CKA {value:.3f}"
         )
         canvas.scroll_into_view_if_needed()
         box = canvas.bounding_box()
         page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] - 3)
-        assert data["rows"][-1] in said.text_content()
-        assert data["columns"][-1] in said.text_content()
+        assert data["row_names"][-1] in said.text_content()
+        assert data["column_names"][-1] in said.text_content()
         crops = page.query_selector("#separation .heat canvas")
         crops.hover()
         assert len(page.query_selector_all("#separation .heat .pair img")) == 2

@@ -268,3 +268,20 @@ def test_errors_are_one_line(semrsm: Command, x: np.ndarray) -> None:
     Path("named.ids.csv").write_text("row,id\n0,cow\n1,dog\n")
     for arguments, complaint, exit_code in WRONG:
         refuse(semrsm, "cka", *arguments, complaint=complaint, exit_code=exit_code)
+
+
+def test_few_images_are_said_to_mislead(semrsm: Command) -> None:
+    rng = np.random.default_rng(0)
+    np.save("a.npy", rng.normal(size=(12, 4, 30)))
+    np.save("b.npy", rng.normal(size=(12, 4, 30)))
+    arguments = ("cka", "x=a.npy", "y=b.npy", "kernels=[linear]")
+    result = succeed(semrsm(*arguments, "hydra.run.dir=few"))
+    assert table("few")["biased"].min() > 0.5, "of noise with noise"
+    assert table("few")["unbiased"].abs().max() < 0.5
+    assert "biased CKA of 12 images lies up to" in result.stderr
+    assert "estimator=unbiased" in result.stderr
+    assert "biased CKA" not in succeed(semrsm(*arguments, "estimator=unbiased", "hydra.run.dir=unbiased")).stderr
+    many = rng.normal(size=(150, 1, 3))
+    np.save("a.npy", many)
+    np.save("b.npy", many[:, :, ::-1] * [1, 2, 3])
+    assert "biased CKA" not in succeed(semrsm(*arguments, "hydra.run.dir=many")).stderr

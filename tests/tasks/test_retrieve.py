@@ -489,18 +489,6 @@ def test_labels_that_do_not_fit_are_one_line(semrsm: Command, own: Path) -> None
 # Shortlists
 
 
-def test_a_shortlist_of_the_whole_database_changes_nothing_and_is_named(semrsm: Command, few: Path) -> None:
-    succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "shortlist=20", "hydra.run.dir=short"))
-    full, short = (table("neighbours", run) for run in (few, "short"))
-    columns = ["kernel", "invariance", "query", "rank", "neighbour", "score"]
-    pd.testing.assert_frame_equal(full[columns], short[columns])
-    same_sigma = full["kernel"] != "rbf"
-    np.testing.assert_allclose(full.loc[same_sigma, "similarity"], short.loc[same_sigma, "similarity"], rtol=1e-3)
-    rows = table("retrieval", "short").set_index("invariance")["matching"]
-    assert set(rows["permutation"]) == {"optimal, shortlist 20"}
-    assert rows["none"].isna().all()
-
-
 def test_a_shortlist_holds_the_nearest_pooled_vectors_and_limits_the_matching_alone(semrsm: Command) -> None:
     arguments = ("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "n_neighbours=6")
     succeed(semrsm(*arguments, "shortlist=6", "hydra.run.dir=short"))
@@ -528,3 +516,13 @@ def test_wrong_settings_are_one_line_and_exit_2(semrsm: Command) -> None:
         (["resample_by=city"], "'city', expected one of [scene, video, query]"),
     ):
         refuse(semrsm, "retrieve", *SMALL, *settings, complaint=complaint, exit_code=2)
+
+
+def test_a_shortlist_that_leaves_out_nothing_is_said_and_is_none(semrsm: Command, own: Path) -> None:
+    result = succeed(semrsm(*of_folder(own, *NO_PICTURES, "shortlist=6", "hydra.run.dir=long")))
+    assert "shortlist=6 leaves out none of 6 images: all are matched" in result.stderr
+    succeed(semrsm(*of_folder(own, *NO_PICTURES, "hydra.run.dir=none")))
+    for name in ("retrieval", "neighbours"):
+        assert Path(f"long/tables/{name}.csv").read_bytes() == Path(f"none/tables/{name}.csv").read_bytes()
+    succeed(semrsm(*of_folder(own, *NO_PICTURES, "shortlist=5", "hydra.run.dir=short")))
+    assert "optimal, shortlist 5" in Path("short/tables/retrieval.csv").read_text()

@@ -171,3 +171,10 @@ def test_killed_rsm_computes_only_the_missing_tiles(tmp_path: Path, rng: np.rand
     assert sum(again[path] != when for path, when in kept.items()) <= 1  # the one that was not in the list yet
     result = "run/arrays/x.npy"
     assert (killed / result).read_bytes() == (tmp_path / "whole" / result).read_bytes()
+
+
+def test_one_image_is_said_to_be_one(semrsm: Command, x: np.ndarray) -> None:
+    np.save("one.npy", x[:1])
+    result = succeed(semrsm("rsm", "x=one.npy", "centering=none"))
+    assert "one holds one image: its RSM is a single number" in result.stderr
+    np.testing.assert_array_equal(written("one"), [[1]])

@@ -142,10 +142,10 @@ class HeatMap:
     Attributes:
         id: What links point to.
         title: What it shows.
-        choices: The matrices to choose from: `name`, `values` [n, m], `low` and `high`, the colours' ends, and `rows`
-            and `columns` where they have names of their own.
-        rows: Names of the rows.
-        columns: Names of the columns.
+        choices: The matrices to choose from: `name`, `values` [n, m], `low` and `high`, the colours' ends, and
+            `row_names` and `column_names` where they differ from choice to choice.
+        row_names: What each row is called.
+        column_names: What each column is called.
         row_title: What a row is.
         column_title: What a column is.
         value_title: What a value is.
@@ -158,8 +158,8 @@ class HeatMap:
     id: str
     title: str
     choices: Sequence[dict[str, Any]]
-    rows: Sequence[str]
-    columns: Sequence[str]
+    row_names: Sequence[str]
+    column_names: Sequence[str]
     row_title: str
     column_title: str
     value_title: str
@@ -172,7 +172,7 @@ class HeatMap:
     def data(self) -> dict[str, Any]:
         """What the page's script reads."""
         names = (
-            *("choices", "rows", "columns", "row_title", "column_title", "value_title", "pictures"),
+            *("choices", "row_names", "column_names", "row_title", "column_title", "value_title", "pictures"),
             "is_logarithmic",
         )
         return {name: getattr(self, name) for name in names}

@@ -13,6 +13,7 @@ from semrsm_cli.measures.cka import Estimator, cka_matrix, hsic
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store
 from semrsm_cli.pipeline.sources import Layer, Source
 from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.report.progress import log
 from semrsm_cli.rsm import Gram, Invariance, Kernel, kernel
 from semrsm_cli.tasks.cka.batches import mini_batches
 from semrsm_cli.tasks.cka.networks import Pairs, pairs_of_draws
@@ -30,6 +31,8 @@ from semrsm_cli.tasks.cka.tables import (
 )
 
 __all__ = ["cka"]
+
+_BIAS = 0.1  # of CKA, from which on it is said
 
 _Rsms = dict[Kernel, list[np.ndarray]]
 """For each kernel and mini-batch the RSMs [invariances * layers, n, n] of a network."""
@@ -50,9 +53,11 @@ def cka(config: CkaConfig, folder: RunFolder) -> pd.DataFrame:
         for i, (a, b) in enumerate(pairs)
     ]
     estimator = f"{config.estimator}, {len(batches)} x {max(map(len, batches))} images"
-    folder.data("cka", cka_table(compared, estimator))
+    every = cka_table(compared, estimator)
+    _warn_of_few_images(every, config.estimator, max(map(len, batches)))
+    folder.data("cka", every)
     if len(pairs) > 1:
-        folder.data("cka_mean", mean_table(cka_table(compared, estimator)))
+        folder.data("cka_mean", mean_table(every))
     is_within = pairs[0][0] is pairs[0][1]
     summary = consistency_table(compared, estimator) if is_within else closest_table(compared, estimator)
     folder.table("consistency" if is_within else "closest", summary)
@@ -69,6 +74,16 @@ def cka(config: CkaConfig, folder: RunFolder) -> pd.DataFrame:
     draw_figures(folder, compared, config)
     repeated = [str(config.estimator)] + (["lowest", "highest"] if is_within and len(pairs) == 1 else [])
     return summary.drop(columns=repeated)  # what says the same as `cka`
+
+
+def _warn_of_few_images(every: pd.DataFrame, estimator: Estimator, n: int) -> None:
+    """Say by how much the biased CKA of few images misleads: the fewer, the more alike do any two RSMs look."""
+    apart = (every["biased"] - every["unbiased"]).abs()
+    if estimator is Estimator.biased and apart.max() > _BIAS:
+        log(
+            f"biased CKA of {n} images lies up to {apart.max():.2f} from the unbiased one beside it; take more images, "
+            "or estimator=unbiased"
+        )
 
 
 def _what_is_drawn(draws: Sequence[Pairs], n_batches: int) -> str:

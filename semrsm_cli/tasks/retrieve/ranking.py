@@ -17,7 +17,7 @@ from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log
 from semrsm_cli.rsm import Centering, Gram, Invariance, Kernel, Representations, kernel
 
-__all__ = ["Embedded", "Ranking", "rank"]
+__all__ = ["Embedded", "Ranking", "rank", "shortens"]
 
 
 @dataclass(frozen=True)
@@ -113,14 +113,22 @@ def _at_no_distance(inner: Gram, pairs: np.ndarray) -> Gram:
     return replace(inner, inner=np.where(pairs, inner.inner, (inner.sq_x[:, None] + inner.sq_y) / 2))
 
 
+def shortens(shortlist: int | None, images: RetrievalSet) -> bool:
+    """Whether a shortlist leaves out any image of the database."""
+    return shortlist is not None and shortlist < len(images.database)
+
+
 def _shortlist(
     images: RetrievalSet, embedded: Embedded, config: RetrieveConfig, folder: RunFolder
 ) -> np.ndarray | None:
     """For every query the database images [q, d] whose pooled vectors have the largest cosine with its own."""
     if config.shortlist is None:
         return None
+    if not shortens(config.shortlist, images):
+        log(f"shortlist={config.shortlist} leaves out none of {len(images.database)} images: all are matched")
+        return None
     similarity = kernel(_inner_products(Invariance.pooled, embedded, config, folder), Kernel.cosine)
-    chosen = _neighbours_of(similarity, images, min(config.shortlist, len(images.database)))
+    chosen = _neighbours_of(similarity, images, config.shortlist)
     allowed = np.zeros((len(chosen), len(images.database) + 1), bool)
     np.put_along_axis(allowed, chosen, True, axis=1)  # the last column takes the -1 of queries with fewer neighbours
     return allowed[:, :-1]

@@ -23,7 +23,7 @@ from semrsm_cli.report.figures.retrieve import scores_figure
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.rsm import Invariance
 from semrsm_cli.tasks.retrieve.pictures import draw_figures
-from semrsm_cli.tasks.retrieve.ranking import Embedded, Ranking, rank
+from semrsm_cli.tasks.retrieve.ranking import Embedded, Ranking, rank, shortens
 from semrsm_cli.tasks.retrieve.scores import Resampled, score_rows, summarize
 
 __all__ = ["retrieve"]
@@ -90,7 +90,7 @@ def _scores_table(
     rows = []
     for ranking, scores in zip(rankings, score_rows(rankings, resampled), strict=True):
         method = matching_name(ranking.invariance, config.matching)
-        if method and config.shortlist:
+        if method and shortens(config.shortlist, images):
             method += f", shortlist {config.shortlist}"
         rows.append(
             {

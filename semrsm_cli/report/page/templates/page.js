@@ -87,11 +87,11 @@ class HeatMap {
   }
 
   get rows() {
-    return this.choice.rows ?? this.data.rows;
+    return this.choice.row_names ?? this.data.row_names;
   }
 
   get columns() {
-    return this.choice.columns ?? this.data.columns;
+    return this.choice.column_names ?? this.data.column_names;
   }
 
   get size() {
