@@ -1,7 +1,6 @@
 """Hand a task over to Hydra: compose its config, run it or sweep, report bad settings."""
 
 import errno
-import functools
 import os
 import re
 import shlex
@@ -23,7 +22,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
-from semrsm_cli.cluster import engaged
 from semrsm_cli.config.arguments import actions, as_override
 from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.config.renamed import RENAMED
@@ -31,7 +29,6 @@ from semrsm_cli.config.schemas import register_schemas
 from semrsm_cli.config_help import is_structured, settings, settings_help
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.report.folder import RunFolder, file_name, new_folder
-from semrsm_cli.report.tables import to_terminal
 from semrsm_cli.store import cache_folder, digest
 
 __all__ = ["describe_config", "launch"]
@@ -119,15 +116,13 @@ def _hydra_process(argv: list[str]) -> Iterator[None]:
 
 
 def _job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]:
-    """Task `name` as Hydra calls it.
+    """Task `name` as Hydra calls it; its module, and torch with it, loads when the settings hold.
 
     A single run hands an error over through `failures`, since Hydra prints a line of its own for one that it sees;
     in a sweep that line names the bad job.
     """
-    task = getattr(import_module(f"semrsm_cli.tasks.{name}"), name)
     places: list[str] = []
 
-    @functools.wraps(task)
     def run(settings: DictConfig) -> None:
         hydra_config = HydraConfig.get()
         command = [f"semrsm {name}", *hydra_config.overrides.task]
@@ -138,7 +133,7 @@ def _job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]
             _require_sweep(hydra_config)
             folder.settings = OmegaConf.to_yaml(settings)
             with _explain_disk_errors():
-                _run_task(task, settings, folder)
+                _run_task(name, settings, folder)
         except SemrsmError as error:
             if hydra_config.mode != RunMode.RUN:
                 raise
@@ -178,13 +173,17 @@ def _explain_disk_errors() -> Iterator[None]:
         ) from error
 
 
-def _run_task(task: Callable[..., Any], settings: DictConfig, folder: RunFolder) -> None:
+def _run_task(name: str, settings: DictConfig, folder: RunFolder) -> None:
     """Check the settings, run the task, close its folder, and print its table and where everything lies."""
     if missing := _missing_key(settings):
         raise ConfigError(f"{missing} has no default; give {missing}=VALUE")
     _check_settings(settings)
     config = OmegaConf.to_object(settings)
     identity = identifying_settings(config)
+    from semrsm_cli.cluster import engaged
+    from semrsm_cli.report.tables import to_terminal
+
+    task: Callable[..., Any] = getattr(import_module(f"semrsm_cli.tasks.{name}"), name)
     folder.note(settings=identity, settings_hash=digest(identity))
     with engaged(getattr(config, "cluster", None)) as session:
         table = task(config, folder)

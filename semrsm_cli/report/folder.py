@@ -16,15 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import psutil
 
 from semrsm_cli.files import atomic, remove_unfinished
-from semrsm_cli.report.tables import FORMATS
 from semrsm_cli.stages import VERSIONS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
     from PIL.Image import Image
 
 __all__ = ["RunFolder", "file_name", "new_folder"]
@@ -74,12 +73,14 @@ class RunFolder:
         yield
         self.seconds[step] = round(self.seconds.get(step, 0.0) + time.perf_counter() - start, 3)
 
-    def table(self, name: str, frame: pd.DataFrame, *, note: str = "") -> None:
+    def table(self, name: str, frame: "DataFrame", *, note: str = "") -> None:
         """Write tables/NAME.csv with its Markdown and LaTeX twins, which have the note below."""
+        from semrsm_cli.report.tables import FORMATS  # pandas loads only for tables, not where settings are wrong
+
         for suffix in FORMATS:
             self._write_table(name, frame, suffix, note)
 
-    def data(self, name: str, frame: pd.DataFrame) -> None:
+    def data(self, name: str, frame: "DataFrame") -> None:
         """Write tables/NAME.csv alone: the numbers behind a figure, too many to print."""
         self._write_table(name, frame, "csv", "")
 
@@ -142,7 +143,9 @@ class RunFolder:
                 folder.rmdir()
                 folder = folder.parent
 
-    def _write_table(self, name: str, frame: pd.DataFrame, suffix: str, note: str) -> None:
+    def _write_table(self, name: str, frame: "DataFrame", suffix: str, note: str) -> None:
+        from semrsm_cli.report.tables import FORMATS
+
         text = FORMATS[suffix](frame, note)
         self._write("tables", name, f".{suffix}", lambda path: path.write_text(text, encoding="utf-8"))
 

@@ -15,18 +15,22 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 import google_crc32c
+import lazy_loader
 import numpy as np
-import zarr
-from zarr.codecs import BytesCodec, Crc32cCodec
 
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.files import atomic
 
 __all__ = ["CheckedArray"]
+
+if TYPE_CHECKING:
+    import zarr
+else:
+    zarr = lazy_loader.load("zarr")  # help and wrong settings need none
 
 _METADATA, _CHECKSUMS = "zarr.json", "checksums.csv"
 _CRC_BYTES = 4
@@ -221,8 +225,8 @@ def _make(
         shape=shape,
         chunks=chunks,
         dtype=dtype,
-        serializer=BytesCodec(endian="little"),
-        compressors=[Crc32cCodec()],  # features hardly shrink: beside its checksum a chunk is a plain copy
+        serializer=zarr.codecs.BytesCodec(endian="little"),
+        compressors=[zarr.codecs.Crc32cCodec()],  # features hardly shrink: beside its checksum a chunk is a plain copy
         attributes=dict(attributes),
     )
     _note(path, _METADATA, _digest(path / _METADATA))

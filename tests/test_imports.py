@@ -1,0 +1,46 @@
+"""What the command line loads before it needs it: help and wrong settings answer without the heavy libraries."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+_HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "dask", "transformers")
+_LOADED = """
+import json, sys
+from semrsm_cli.cli import main
+try:
+    main()
+except SystemExit as end:
+    code = end.code or 0
+print(json.dumps({"code": code, "loaded": [name for name in HEAVY if name in sys.modules]}))
+"""
+
+
+def _loaded(*arguments: str) -> tuple[int, list[str]]:
+    """The exit code of a command in a process of its own, and which of the heavy libraries it has loaded."""
+    script = f"HEAVY = {_HEAVY!r}\n{_LOADED}"
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+    last = json.loads(done.stdout.splitlines()[-1])
+    return last["code"], last["loaded"]
+
+
+@pytest.mark.parametrize("task", ["retrieve", "cka", "train", "report"])
+def test_help_loads_no_heavy_library(task: str) -> None:
+    """`--help` of a task composes its settings, and no more."""
+    assert _loaded(task, "--help") == (0, [])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("retrieve", "n_querie=3"),  # an unknown setting
+        ("retrieve", "n_neighbours=0"),  # a value out of its limits
+        ("cka", "model=resnet19"),  # an unknown option of a group
+        ("correlate", "x=mine.npy"),  # settings that belong together
+    ],
+)
+def test_wrong_settings_are_refused_before_heavy_libraries_load(arguments: tuple[str, ...]) -> None:
+    """A wrong setting ends with 2 before torch, which takes seconds, is imported."""
+    assert _loaded(*arguments) == (2, [])
