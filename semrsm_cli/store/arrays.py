@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 import google_crc32c
-import lazy_loader
 import numpy as np
 
 from semrsm_cli.errors import SemrsmError
@@ -28,9 +27,7 @@ from semrsm_cli.files import atomic
 __all__ = ["CheckedArray"]
 
 if TYPE_CHECKING:
-    import zarr
-else:
-    zarr = lazy_loader.load("zarr")  # help and wrong settings need none
+    import zarr  # what needs it imports it: help and wrong settings do not
 
 _METADATA, _CHECKSUMS = "zarr.json", "checksums.csv"
 _CRC_BYTES = 4
@@ -80,6 +77,8 @@ class CheckedArray:
         """The array that lies there, or None where there is none, or none that is whole, or one of another shape."""
         if not (path / _METADATA).is_file():
             return None
+        import zarr
+
         try:
             array: Any = zarr.open_array(path, mode="r", zarr_format=3)
             is_whole = cls(array, path)._checksum_of(_METADATA) == _digest(path / _METADATA)
@@ -220,13 +219,16 @@ def _make(
     path: Path, *, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: Any, attributes: Mapping[str, Any]
 ) -> None:
     """Write the metadata of an empty array."""
+    import zarr
+    from zarr.codecs import BytesCodec, Crc32cCodec
+
     zarr.create_array(
         path,
         shape=shape,
         chunks=chunks,
         dtype=dtype,
-        serializer=zarr.codecs.BytesCodec(endian="little"),
-        compressors=[zarr.codecs.Crc32cCodec()],  # features hardly shrink: beside its checksum a chunk is a plain copy
+        serializer=BytesCodec(endian="little"),
+        compressors=[Crc32cCodec()],  # features hardly shrink: beside its checksum a chunk is a plain copy
         attributes=dict(attributes),
     )
     _note(path, _METADATA, _digest(path / _METADATA))
