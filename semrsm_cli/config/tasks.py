@@ -107,6 +107,8 @@ class RsmConfig(ExtractConfig, MatchedConfig):
     `maxsim`: every concept vector with its best partner."""
     grid: list[int] | None = None
     """[height, width] of the positions of x, for invariance=translation on files."""
+    dendrogram: bool = False
+    """Whether images stand in the order of a dendrogram in the figure, alike ones together; arrays keep their order."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -152,7 +152,7 @@ def from_stored_or_files(name: str, locations: Sequence[str]) -> Source:
         require_same_images(parts[0], part)
         (layer,) = part.layers
         if layer.name in layers:
-            raise ConfigError(f"{name}= gives two layers of the name {layer.name}; rename one of the files")
+            raise ConfigError(f"{name} is given two layers of the name {layer.name}; rename one of the files")
         layers[layer.name] = layer
     return Source(name, tuple(layers.values()), parts[0].ids)
 

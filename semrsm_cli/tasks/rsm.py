@@ -1,9 +1,11 @@
 """`semrsm rsm`: the RSM of a model's layers, or of the user's own arrays."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from semrsm_cli.config import RsmConfig
 from semrsm_cli.errors import SemrsmError
@@ -12,6 +14,8 @@ from semrsm_cli.pipeline.grams import Comparison, gram_in_store, matching_name
 from semrsm_cli.pipeline.images import note_images, open_images
 from semrsm_cli.pipeline.networks import load_network, note_network
 from semrsm_cli.pipeline.sources import from_model, read_layer
+from semrsm_cli.report.figures.rsm import dendrogram_order, rsm_figure
+from semrsm_cli.report.figures.style import INVARIANCE_TITLE
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log
 from semrsm_cli.rsm import Gram, kernel
@@ -20,15 +24,17 @@ __all__ = ["rsm"]
 
 
 def rsm(config: RsmConfig, folder: RunFolder) -> pd.DataFrame:
-    """Write one RSM per layer, or one of the given files; one row each."""
+    """Write one RSM per layer, or one of the given files, and its heat map; one row each."""
     rows = []
-    for compared in _of_model(config, folder) if config.x is None else [_of_files(config)]:
+    comparisons, ids = _of_model(config, folder) if config.x is None else ([_of_files(config)], None)
+    for compared in comparisons:
         with folder.timed(f"match {compared.name}"):
             g = gram_in_store(compared, config.invariance, config.matching, config.runtime, folder)
             values = kernel(g, config.kernel.name, sigma=config.kernel.sigma, sigma_tile=config.kernel.sigma_tile)
         if values.shape == (1, 1):
             log(f"{compared.name} holds one image: its RSM is a single number, of the image with itself")
         folder.array(compared.name, values)
+        folder.figure(compared.name, _figure(values, compared, ids, config))
         rows.append(
             {
                 "array": f"arrays/{compared.name}.npy",
@@ -49,15 +55,26 @@ def rsm(config: RsmConfig, folder: RunFolder) -> pd.DataFrame:
     return table
 
 
-def _of_model(config: RsmConfig, folder: RunFolder) -> list[Comparison]:
-    """The images with each other, at every layer of the model."""
+def _figure(values: np.ndarray, compared: Comparison, ids: Sequence[str] | None, config: RsmConfig) -> Figure:
+    """The heat map of an RSM."""
+    what = "" if config.x is not None else f"{config.model.label}, "
+    order = dendrogram_order(values) if config.dendrogram and compared.y is None else None
+    names = None if ids is None else (ids, ids)
+    title = f"{what}{compared.name}, {INVARIANCE_TITLE[str(config.invariance)]}"
+    return rsm_figure(
+        values, title=title, kernel=str(config.kernel.name), is_within=compared.y is None, names=names, order=order
+    )
+
+
+def _of_model(config: RsmConfig, folder: RunFolder) -> tuple[list[Comparison], Sequence[str]]:
+    """The images with each other, at every layer of the model; and what they are called."""
     images = open_images(config.dataset, config.n_images, config.seed)
     network = load_network(config.model, config.runtime)
     note_images(folder, images)
     note_network(folder, config.model, network)
     note_share_seen(folder, network, images)
     source = from_model(network, images, config.model, config.runtime, folder)
-    return [Comparison.within(layer, config.centering) for layer in source.layers]
+    return [Comparison.within(layer, config.centering) for layer in source.layers], images.ids
 
 
 def _of_files(config: RsmConfig) -> Comparison:

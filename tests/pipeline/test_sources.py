@@ -69,7 +69,7 @@ def test_layers_of_files_and_keys_belong_to_one_network(x: np.ndarray) -> None:
     assert [layer.name for layer in source.layers] == ["a", "early", "late", "blocks.3"]
     assert (source.name, source.n_images, source.logits) == ("x", 2, None)
     assert from_stored_or_files("x", [keep(x, "blocks.3")]).ids == ("cow", "dog")
-    with pytest.raises(ConfigError, match="x= gives two layers of the name a; rename one of the files"):
+    with pytest.raises(ConfigError, match="x is given two layers of the name a; rename one of the files"):
         from_stored_or_files("x", ["a.npy", "a.npy"])
     with pytest.raises(SemrsmError, match="image 1 is dog in"):
         from_stored_or_files("x", [keep(x, "blocks.3"), keep(x, "blocks.4", ("cow", "cat"))])

@@ -1,8 +1,9 @@
-"""Three figures that carry a result, compared as pictures (`pytest --mpl`); without the flag they are only drawn.
+"""Figures that carry a result, compared as pictures (`pytest --mpl`); without the flag they are only drawn.
 
 `pytest tests/report/test_figures.py --mpl-generate-path=tests/report/baseline` draws the pictures anew.
 """
 
+import itertools
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
@@ -17,6 +18,7 @@ from semrsm_cli.report.figures.cka import Consistency, cka_figure, consistency_f
 from semrsm_cli.report.figures.correlate import intervals_figure
 from semrsm_cli.report.figures.report import models_neighbours_figure, models_scores_figure
 from semrsm_cli.report.figures.retrieve import Picture, neighbours_figure, scores_figure
+from semrsm_cli.report.figures.rsm import dendrogram_order, rsm_figure
 from semrsm_cli.report.figures.style import short_layer, verbatim
 from semrsm_cli.report.figures.train import learning_curve_figure
 from semrsm_cli.report.figures.translate import translation_figure
@@ -150,3 +152,65 @@ def test_verbatim_texts_are_drawn_as_they_are() -> None:
     for text in ("cup", "$5", r"$\foo$", r"a\$b", "$a$ and $"):
         label = Figure().text(0, 0, verbatim(text))
         assert label._preprocess_math(label.get_text()) == (text, False)  # type: ignore[attr-defined]
+
+
+@picture
+def test_rsm() -> Figure:
+    return rsm_figure(similarities(12), title="Net, layer4, semantic", kernel="cosine", is_within=True, names=named(12))
+
+
+@picture
+def test_rsm_of_many_images_with_long_names_in_the_order_of_a_dendrogram() -> Figure:
+    values = similarities(40)
+    shuffled = np.random.default_rng(1).permutation(40)
+    values = values[np.ix_(shuffled, shuffled)]
+    names = [f"a_folder_with_a_long_name/and_an_image_with_a_long_name_{i:04}.jpg" for i in range(40)]
+    order = dendrogram_order(values)
+    return rsm_figure(values, title="Net " * 30, kernel="rbf", is_within=True, names=(names, names), order=order)
+
+
+def similarities(n: int) -> np.ndarray:
+    """Groups of four images that are alike."""
+    groups = np.arange(n) // 4
+    return np.where(groups[:, None] == groups, 0.75, 0.25 - 0.2 * np.abs(groups[:, None] - groups) / n) + 0.25 * np.eye(
+        n
+    )
+
+
+def named(n: int) -> tuple[list[str], list[str]]:
+    return ([f"image {i}" for i in range(n)],) * 2
+
+
+def test_a_dendrogram_puts_alike_images_together_whatever_their_order_and_scale() -> None:
+    values = similarities(16)
+    shuffled = np.random.default_rng(0).permutation(16)
+    mixed = values[np.ix_(shuffled, shuffled)]
+    for scaled in (mixed, 1000 * mixed - 7):
+        order = dendrogram_order(scaled)
+        assert sorted(order) == list(range(16))
+        groups = shuffled[order] // 4
+        assert len(np.flatnonzero(np.diff(groups))) == 3, "each group in one piece"
+    assert dendrogram_order(np.eye(2)) == [0, 1]
+
+
+def test_colours_of_cka_span_more_than_rounding() -> None:
+    flat = np.full((3, 3), 0.995) + 1e-4 * np.eye(3)
+    figure = cka_figure(flat, flat + 1e-5, ["a", "b", "c"], ["a", "b", "c"], label_a="A", label_b="A", kernel="rbf")
+    limits = [image.get_clim() for axes in figure.axes for image in axes.get_images()]
+    assert all(high - low >= 0.04 for low, high in limits)
+
+
+@pytest.mark.parametrize("n", [1, 40])
+def test_cka_of_one_and_of_many_layers_with_long_names_does_not_overlap(n: int) -> None:
+    layers = [f"encoder.a_module_with_a_very_long_name.blocks.{i}.attention.output" for i in range(n)]
+    values = np.linspace(0, 1, n * n).reshape(n, n)
+    label = "a_network_with_a_name_of_sixty_characters_which_is_rather_long"
+    figure = cka_figure(values, values / 2, layers, layers, label_a=label, label_b=label, kernel="linear")
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for axes in figure.axes for text in axes.get_xticklabels() if text.get_text()]
+    for axes in figure.axes[:3]:
+        rows = [text.get_window_extent() for text in axes.get_xticklabels()]
+        assert all(a.x1 <= b.x0 + 1 for a, b in itertools.pairwise(rows))
+    assert boxes
+    whole = figure.bbox
+    assert all(box.x0 >= whole.x0 - 1 and box.x1 <= whole.x1 + 1 for box in boxes)

@@ -239,7 +239,7 @@ def test_stored_representations_by_their_keys(semrsm: Command) -> None:
 
 
 WRONG = [
-    (["x=a.npy", "y=short.npy"], "x and y must hold the same images, got 12 and 11", 1),
+    (["x=a.npy", "y=short.npy"], "a and short must hold the same images, got 12 and 11", 1),
     (["x=a.npy", "y=named.npy"], "named.ids.csv names 2 images, but named in named.npy holds 12", 1),
     (["x=left.npy", "y=right.npy"], "image 1 is dog in x, but cat in y", 1),
     (["x=a.npy", "y=constant.npy"], "y constant: centring leaves nothing of x [12, 6, 4]", 1),
@@ -247,7 +247,7 @@ WRONG = [
     (["x=a.npy", "estimator=unbiased", "batch_images=3"], "unbiased HSIC needs at least 4 images", 1),
     (["x=nothing.npy"], "there is no nothing.npy", 1),
     (["x=" + "0" * 32], "the store holds no representation 000", 1),
-    (["x=[a.npy,a.npy]"], "x= gives two layers of the name a", 2),
+    (["x=[a.npy,a.npy]"], "a is given two layers of the name a", 2),
     (["y=a.npy"], "y= was given without x=", 2),
     (["x=a.npy", "model_names=a"], "x= takes the place of models; leave out model_names", 2),
     (["between_networks=true"], "between_networks=true compares networks with each other, but there is one", 2),

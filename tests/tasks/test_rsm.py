@@ -178,3 +178,17 @@ def test_one_image_is_said_to_be_one(semrsm: Command, x: np.ndarray) -> None:
     result = succeed(semrsm("rsm", "x=one.npy", "centering=none"))
     assert "one holds one image: its RSM is a single number" in result.stderr
     np.testing.assert_array_equal(written("one"), [[1]])
+
+
+def test_the_heat_map_may_stand_in_the_order_of_a_dendrogram_and_the_array_does_not(
+    semrsm: Command, x: np.ndarray
+) -> None:
+    np.save("x.npy", x)
+    succeed(semrsm("rsm", "x=x.npy", "hydra.run.dir=own"))
+    succeed(semrsm("rsm", "x=x.npy", "dendrogram=true", "hydra.run.dir=ordered"))
+    np.testing.assert_array_equal(np.load("own/arrays/x.npy"), np.load("ordered/arrays/x.npy"))
+    pictures = [Path(run, "figures", "x.png").read_bytes() for run in ("own", "ordered")]
+    assert pictures[0] != pictures[1]
+    np.save("y.npy", x[:2])
+    succeed(semrsm("rsm", "x=x.npy", "y=y.npy", "dendrogram=true", "hydra.run.dir=between"))
+    assert Path("between/figures/x_y.png").stat().st_size > 5000

@@ -13,7 +13,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from semrsm_cli.report.figures.style import DIVERGING, INVARIANCE_TITLE, PAGE_WIDTH, SEQUENTIAL, paper_style, verbatim
+from semrsm_cli.report.figures.style import (
+    DIVERGING,
+    INVARIANCE_TITLE,
+    PAGE_WIDTH,
+    SEQUENTIAL,
+    paper_style,
+    shorten,
+    verbatim,
+)
 
 __all__ = [
     "Consistency",
@@ -23,6 +31,10 @@ __all__ = [
 
 _MAX_NUMBERED = 8  # layers a side up to which every cell shows its number
 _MAX_LABELLED = 20  # layers a side up to which every one is named
+_LEAST_SPAN = 0.1  # of the colours of CKA
+_LEAST_DIFFERENCE = 0.02  # to which those of differences reach on both sides
+_LONGEST_NAME = 40
+_LONGEST_LAYER = 24
 _KERNEL_NAME = {"linear": "linear", "rbf": "RBF", "cosine": "cosine"}
 _KERNEL_COLOR = {"linear": "#0072B2", "rbf": "#D55E00", "cosine": "#009E73"}
 _KEY_COLOR = "#555555"  # of what the legend tells of all kernels
@@ -67,9 +79,9 @@ def cka_figure(
         label_b: Name of network b.
         kernel: Name of the kernel.
     """
-    low, high = min(spatial.min(), semantic.min()), max(spatial.max(), semantic.max())
+    low, high = _scale(spatial, semantic)
     difference = semantic - spatial
-    largest = max(float(np.abs(difference).max()), 1e-3)
+    largest = max(float(np.abs(difference).max()), _LEAST_DIFFERENCE)
     with paper_style():
         figure = Figure(figsize=(PAGE_WIDTH, PAGE_WIDTH * 0.44), layout="compressed")
         left, middle, right = figure.subplots(1, 3, sharex=True, sharey=True)
@@ -78,9 +90,9 @@ def cka_figure(
             axes.set_title(INVARIANCE_TITLE[name])
         change = _draw_heat_map(right, difference, layers_a, layers_b, cmap=DIVERGING, vmin=-largest, vmax=largest)
         right.set_title("difference, semantic \N{MINUS SIGN} spatio-semantic")
-        left.set_ylabel(verbatim(label_a))
+        left.set_ylabel(verbatim(shorten(label_a, _LONGEST_NAME)))
         for axes in (left, middle, right):
-            axes.set_xlabel(verbatim(label_b))
+            axes.set_xlabel(verbatim(shorten(label_b, _LONGEST_NAME)))
         _add_colorbar(figure, picture, [left, middle], f"CKA, {_KERNEL_NAME[kernel]} kernel")
         _add_colorbar(figure, change, [right], "difference of CKA")
     return figure
@@ -99,18 +111,27 @@ def consistency_figure(
         estimator: How the HSIC of `values` was estimated.
     """
     means = {kernel: of_kernel.values.mean(axis=0) for kernel, of_kernel in values.items()}
-    low, high = min(mean.min() for mean in means.values()), max(mean.max() for mean in means.values())
+    low, high = _scale(*means.values())
     with paper_style():
         figure = Figure(figsize=(PAGE_WIDTH * (0.35 * len(means) + 0.52), PAGE_WIDTH * 0.42), layout="compressed")
         grid: Any = figure.subplots(1, len(means) + 1)
         for axes, (kernel, mean) in zip(grid, means.items(), strict=False):
             picture = _draw_heat_map(axes, mean, layers, layers, cmap=SEQUENTIAL, vmin=low, vmax=high)
-            axes.set(title=f"{verbatim(label)}, {_KERNEL_NAME[kernel]} kernel", xlabel="spatio-semantic RSM")
+            axes.set(
+                title=f"{verbatim(shorten(label, _LONGEST_NAME))}, {_KERNEL_NAME[kernel]} kernel",
+                xlabel="spatio-semantic RSM",
+            )
         grid[0].set_ylabel("semantic RSM")
         _add_colorbar(figure, picture, list(grid[:-1]), f"CKA, {estimator} estimator")
         _draw_diagonals(grid[-1], values, layers, positions)
         _add_diagonals_legend(figure, values, estimator)
     return figure
+
+
+def _scale(*values: np.ndarray) -> tuple[float, float]:
+    """The ends of the colours: those of the values, at least `_LEAST_SPAN` apart, or rounding would look like much."""
+    low, high = min(float(part.min()) for part in values), max(float(part.max()) for part in values)
+    return min(low, high - _LEAST_SPAN), high
 
 
 def _draw_diagonals(
@@ -215,5 +236,5 @@ def _layer_labels(layers: Sequence[str]) -> list[str]:
         end = shared + 1
         while end < len(name) and sum(other[:end] == name[:end] for other in parts) > 1:
             end += 1
-        labels.append(verbatim(".".join(name[shared:end])))
+        labels.append(verbatim(shorten(".".join(name[shared:end]), _LONGEST_LAYER)))
     return labels

@@ -1,10 +1,11 @@
 """One style for all figures: sizes of a paper's page, colours that everyone can tell apart."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 
 __all__ = [
@@ -14,8 +15,10 @@ __all__ = [
     "PAGE_WIDTH",
     "SEQUENTIAL",
     "bare",
+    "color_limits",
     "paper_style",
     "short_layer",
+    "shorten",
     "verbatim",
 ]
 
@@ -78,6 +81,24 @@ def verbatim(text: str) -> str:
     Works where `parse_math` does not reach: labels of ticks are made when a figure is saved.
     """
     return text.replace("$", r"\$")
+
+
+def shorten(text: str, most: int) -> str:
+    """A text with its middle left out where it has more than `most` characters: ends tell files and layers apart."""
+    if len(text) <= most:
+        return text
+    kept = most - 1
+    return f"{text[: kept // 2]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - (kept - kept // 2) :]}"
+
+
+def color_limits(matrices: Sequence[np.ndarray], *, without_diagonal: bool) -> tuple[float, float]:
+    """The ends of a colour scale, without the diagonals where images stand with themselves, which are much higher."""
+    values = [
+        matrix[~np.eye(len(matrix), dtype=bool)] if without_diagonal and len(matrix) > 1 else matrix.ravel()
+        for matrix in matrices
+    ]
+    every = np.concatenate(values)
+    return float(every.min()), float(every.max())
 
 
 def short_layer(layer: str) -> str:

@@ -17,6 +17,7 @@ from semrsm_cli.report.figures.style import (
     PAGE_WIDTH,
     SEQUENTIAL,
     bare,
+    color_limits,
     paper_style,
     short_layer,
 )
@@ -84,9 +85,9 @@ def _draw_rsms(
     """A row of RSMs per invariance; bounded kernels share one colour scale, the linear one has its own per layer."""
     grid = figure.subplots(len(invariances), len(rsms), squeeze=False)
     first = {layer: [of_layer[invariance][0] for invariance in invariances] for layer, of_layer in rsms.items()}
-    common = _color_limits([matrix for matrices in first.values() for matrix in matrices])
+    common = color_limits([matrix for matrices in first.values() for matrix in matrices], without_diagonal=True)
     for column, (layer, matrices) in enumerate(first.items()):
-        low, high = common if kernel in _BOUNDED else _color_limits(matrices)
+        low, high = common if kernel in _BOUNDED else color_limits(matrices, without_diagonal=True)
         for axes, matrix in zip(grid[:, column], matrices, strict=True):
             picture = axes.imshow(matrix, cmap=SEQUENTIAL, vmin=low, vmax=high, interpolation="nearest")
             bare(axes)
@@ -102,12 +103,6 @@ def _draw_rsms(
         colorbar = figure.colorbar(picture, ax=grid, location="bottom", extend="max", shrink=0.5, aspect=40, pad=0.03)
         colorbar.set_label(f"similarity ({kernel}; an image with itself has 1)", labelpad=1)
         colorbar.outline.set_visible(False)
-
-
-def _color_limits(matrices: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Colour limits from the entries off the diagonal; those on it are much higher."""
-    off = np.concatenate([matrix[~np.eye(len(matrix), dtype=bool)] for matrix in matrices])
-    return float(off.min()), float(off.max())
 
 
 def _draw_distributions(

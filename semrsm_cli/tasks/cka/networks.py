@@ -30,12 +30,19 @@ def pairs_of_draws(config: CkaConfig, folder: RunFolder) -> list[Pairs]:
 
 def _of_files(config: CkaConfig) -> Pairs:
     """The user's files: `x` with itself, or with `y`."""
-    x = from_stored_or_files("x", config.x)
+    x = from_stored_or_files(_name_of_files(config.x, "x"), config.x)
     if not config.y:
         return [(x, x)]
-    y = from_stored_or_files("y", config.y)
+    y = from_stored_or_files(_name_of_files(config.y, "y"), config.y)
     require_same_images(x, y)
+    x, y = _number_equal_names([x, y])
     return [(x, y)]
+
+
+def _name_of_files(locations: Sequence[str], setting: str) -> str:
+    """What the files of one network are called: as the file is where there is one, else by their setting."""
+    names = {Path(location.split("#")[0]).stem for location in locations if "." in location}
+    return names.pop() if len(names) == 1 else setting
 
 
 def _of_models(config: CkaConfig, folder: RunFolder) -> list[Pairs]:
