@@ -8,9 +8,10 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from semrsm_cli.rsm.centering import Representations
+from semrsm_cli.rsm.centering import Centered, Centering, Representations, compute_center
 from semrsm_cli.rsm.gram import Gram, gram
 from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher
+from semrsm_cli.rsm.plan import check_shapes, squared_norms
 
 __all__ = ["Kernel", "KernelRows", "check_bandwidth", "kernel", "median_sigma_by_rows", "rsm"]
 
@@ -127,6 +128,19 @@ def kernel(
     return distances
 
 
+def _centered(
+    x: Representations, y: Representations | None, how: Centering
+) -> tuple[Representations, Representations | None]:
+    """Subtract the mean of x from both; an image that is not finite, and would make all so, is named."""
+    check_shapes(x, y)
+    center = compute_center(x, how)
+    if center is None:
+        return x, y
+    if not np.isfinite(center).all():
+        squared_norms(x, "x")
+    return Centered(x, center), None if y is None else Centered(y, center)
+
+
 _kernel_of = kernel  # `rsm` has an argument of that name
 
 
@@ -137,13 +151,17 @@ def rsm(
     kernel: Kernel | str = Kernel.cosine,
     invariance: Invariance | str = Invariance.permutation,
     matcher: Matcher = DEFAULT_MATCHER,
+    centering: Centering | str = Centering.sample,
     sigma: float | None = None,
     sigma_tile: int | None = None,
     grid: tuple[int, int] | None = None,
     threads: int | None = None,
     memory_gib: float | None = None,
 ) -> NDArray[np.float64]:
-    """Compute the RSM of images x and y, or of x with itself: `kernel(gram(x, y), ...)` (Algorithm 1).
+    """Compute the RSM of images x and y, or of x with itself: `kernel(gram(x, y), ...)` after centring (Algorithm 1).
+
+    The numbers are those of `semrsm rsm x=...` with the same settings. As there, the mean of x is subtracted first, as
+    in the paper: what all images share would make every two of them alike. `gram` subtracts nothing.
 
     Args:
         x: Representations [n, s, c] of n images at s positions with c channels.
@@ -151,6 +169,8 @@ def rsm(
         kernel: How inner products become similarities; the matching always goes by the inner product.
         invariance: Which rearrangements of the positions are allowed, or `maxsim`: each vector has its best partner.
         matcher: How `permutation` is solved.
+        centering: Subtract the mean over the images of x at each position (`sample`), also from y; over images and
+            positions (`channel`); or `none`.
         sigma: Width of `rbf`; None: the square root of the median squared distance.
         sigma_tile: Take that median within each mini-batch of so many images on a side.
         grid: Height and width of the positions, which `translation` needs.
@@ -161,21 +181,25 @@ def rsm(
         The RSM [n, m]: without a unit, but for `linear`, in squared units of the features.
 
     Raises:
-        ValueError: As `gram` and `kernel`.
+        ValueError: As `gram` and `kernel`, or centring leaves nothing of x, as of a single image.
 
     Example:
         >>> x = np.eye(2)
         >>> x = np.stack([x, x[::-1]])  # the second image has the concepts of the first one at other positions
-        >>> rsm(x)
+        >>> rsm(x, centering="none")
         array([[1., 1.],
                [1., 1.]])
-        >>> rsm(x, invariance="none")
+        >>> rsm(x, invariance="none", centering="none")
         array([[1., 0.],
                [0., 1.]])
+        >>> rsm(x, invariance="none")
+        array([[ 1., -1.],
+               [-1.,  1.]])
     """
     name = Kernel(kernel)
     if name is Kernel.rbf:  # before the matching, which may take hours
         check_bandwidth(sigma, sigma_tile)
+    x, y = _centered(x, y, Centering(centering))
     g = gram(x, y, invariance=invariance, matcher=matcher, grid=grid, threads=threads, memory_gib=memory_gib)
     g = replace(g, bound=g.inner)  # the bounds, which no kernel needs, give their memory back
     return _kernel_of(g, name, sigma=sigma, sigma_tile=sigma_tile)

@@ -220,13 +220,15 @@ def _make(
     path: Path, *, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: Any, attributes: Mapping[str, Any]
 ) -> None:
     """Write the metadata of an empty array."""
+    from zarr.codecs import BytesCodec, Crc32cCodec
+
     zarr.create_array(
         path,
         shape=shape,
         chunks=chunks,
         dtype=dtype,
-        serializer=zarr.codecs.BytesCodec(endian="little"),
-        compressors=[zarr.codecs.Crc32cCodec()],  # features hardly shrink: beside its checksum a chunk is a plain copy
+        serializer=BytesCodec(endian="little"),
+        compressors=[Crc32cCodec()],  # features hardly shrink: beside its checksum a chunk is a plain copy
         attributes=dict(attributes),
     )
     _note(path, _METADATA, _digest(path / _METADATA))

@@ -43,7 +43,7 @@ def test_images_that_are_all_the_same(rng: np.random.Generator) -> None:
 
 
 def test_images_of_zeros_have_cosine_zero() -> None:
-    np.testing.assert_array_equal(rsm(np.zeros((2, 3, 4)), kernel="cosine"), 0)
+    np.testing.assert_array_equal(rsm(np.zeros((2, 3, 4)), kernel="cosine", centering="none"), 0)
 
 
 def test_no_kernel_changes_the_gram(g: Gram) -> None:
@@ -55,8 +55,8 @@ def test_no_kernel_changes_the_gram(g: Gram) -> None:
 
 def test_rsm_is_gram_and_kernel(rng: np.random.Generator) -> None:
     x, y = rng.normal(size=(2, 3, 6, 4))
-    np.testing.assert_array_equal(rsm(x, y), kernel(gram(x, y), "cosine"))
-    found = rsm(x, kernel="rbf", invariance="translation", sigma=2.0, grid=(2, 3))
+    np.testing.assert_array_equal(rsm(x, y, centering="none"), kernel(gram(x, y), "cosine"))
+    found = rsm(x, kernel="rbf", invariance="translation", sigma=2.0, grid=(2, 3), centering="none")
     np.testing.assert_array_equal(found, kernel(gram(x, invariance="translation", grid=(2, 3)), "rbf", sigma=2.0))
 
 
@@ -114,3 +114,24 @@ def test_no_kernel_of_a_gram_on_disk(rng: np.random.Generator) -> None:
     on_disk = Gram(inner=object(), bound=object(), sq_x=np.ones(2), sq_y=np.ones(2), symmetric=True)
     with pytest.raises(ValueError, match="takes a Gram in memory"):
         kernel(on_disk, "cosine")
+
+
+def test_the_mean_of_x_is_subtracted_from_x_and_y(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(2, 4, 6, 3)) + 5
+    mean = x.mean(axis=0)
+    np.testing.assert_allclose(rsm(x), kernel(gram(x - mean), "cosine"), atol=1e-6)
+    np.testing.assert_allclose(rsm(x, y), kernel(gram(x - mean, y - mean), "cosine"), atol=1e-6)
+    by_channel = x - x.mean(axis=(0, 1))
+    np.testing.assert_allclose(rsm(x, centering="channel"), kernel(gram(by_channel), "cosine"), atol=1e-6)
+
+
+def test_an_image_that_is_not_finite_is_named_though_centring_spreads_it(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(4, 6, 3))
+    x[2, 1, 0] = np.nan
+    with pytest.raises(ValueError, match=r"\b2\b"):
+        rsm(x)
+
+
+def test_a_single_image_is_refused_where_centring_leaves_nothing_of_it() -> None:
+    with pytest.raises(ValueError, match="centring leaves nothing of x"):
+        rsm(np.ones((1, 2, 3)))

@@ -74,7 +74,10 @@ def test_own_arrays_with_other_positions_and_channels(semrsm: Command, x: np.nda
     rows = table("run")
     assert sorted(set(rows["layer_a"])) == ["early", "late"]
     for invariance in ("none", "permutation"):
-        rsms = [semrsm_library.rsm(part, kernel="linear", invariance=invariance) for part in (x, x[:, :2], y)]
+        rsms = [
+            semrsm_library.rsm(part, kernel="linear", invariance=invariance, centering="none")
+            for part in (x, x[:, :2], y)
+        ]
         expected = [[semrsm_library.cka(rsm, rsms[2])] for rsm in rsms[:2]]
         np.testing.assert_allclose(matrix(rows, "linear", invariance, invariance), expected, rtol=1e-4)
     assert set(table("run", "closest")["layer_b"]) == {"b"}
@@ -89,7 +92,10 @@ def test_mini_batches_are_summed_before_the_ratio(semrsm: Command, x: np.ndarray
     succeed(semrsm("cka", *arguments, "hydra.run.dir=run"))
     centered = [part - part.mean(axis=0) for part in (x, x[:, :3] ** 2)]
     rsms = [
-        [semrsm_library.rsm(part[start : start + 6], kernel="linear", invariance="none") for part in centered]
+        [
+            semrsm_library.rsm(part[start : start + 6], kernel="linear", invariance="none", centering="none")
+            for part in centered
+        ]
         for start in (0, 6)
     ]
     rows = table("run")
@@ -111,7 +117,10 @@ def test_mini_batches_hold_random_images_that_both_networks_share(semrsm: Comman
     row = table("run").query("invariance_a == 'none'").iloc[0]
     halves = np.split(np.random.default_rng([3, 0]).permutation(12), 2)
     rsms = [
-        [semrsm_library.rsm(part[half], kernel="linear", invariance="none") for part in (x, x[:, :3] ** 2)]
+        [
+            semrsm_library.rsm(part[half], kernel="linear", invariance="none", centering="none")
+            for part in (x, x[:, :3] ** 2)
+        ]
         for half in halves
     ]
     for unbiased, name in enumerate(("biased", "unbiased")):

@@ -142,9 +142,11 @@ def test_own_arrays_give_what_the_library_gives(semrsm: Command, arrays: tuple[n
     centred = x - x.mean(axis=0)
     for row in table("run").itertuples():
         if row.invariance == "pooled":
-            similarity = semrsm_cli.rsm(centred.mean(axis=1, keepdims=True), kernel=row.kernel, invariance="none")
+            similarity = semrsm_cli.rsm(
+                centred.mean(axis=1, keepdims=True), kernel=row.kernel, invariance="none", centering="none"
+            )
         else:
-            similarity = semrsm_cli.rsm(centred, kernel=row.kernel, invariance=row.invariance)
+            similarity = semrsm_cli.rsm(centred, kernel=row.kernel, invariance=row.invariance, centering="none")
         expected = stats.pearsonr(above(similarity), divergence).statistic
         assert row.pearson == pytest.approx(expected, abs=1e-5), (row.kernel, row.invariance)
         written = np.load(f"run/arrays/{row.kernel}_{row.invariance}.npy")
@@ -184,7 +186,9 @@ def test_sigma_of_tiles_is_the_kernels_in_the_order_told(
         rows = table(order, "images")["image"].to_numpy()
         assert sorted(rows) == list(range(30))
         assert (list(rows) == sorted(rows)) == (order == "files")
-        expected = semrsm_cli.rsm((x - x.mean(axis=0))[rows], kernel="rbf", invariance="none", sigma_tile=7)
+        expected = semrsm_cli.rsm(
+            (x - x.mean(axis=0))[rows], kernel="rbf", invariance="none", sigma_tile=7, centering="none"
+        )
         np.testing.assert_allclose(above(np.load(f"{order}/arrays/rbf_none.npy")), above(expected), rtol=1e-4)
         probabilities = softmax(logits[rows])
         divergence = above(jensen_shannon(probabilities, probabilities))

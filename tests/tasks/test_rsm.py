@@ -25,7 +25,7 @@ def written(name: str) -> np.ndarray:
 
 def test_own_array_gives_what_the_library_gives(semrsm: Command, x: np.ndarray) -> None:
     np.save("mine.npy", x)
-    succeed(semrsm("rsm", "x=mine.npy", "centering=none"))
+    succeed(semrsm("rsm", "x=mine.npy"))
     np.testing.assert_allclose(written("mine"), semrsm_library.rsm(x, kernel="cosine"), atol=1e-6)
     np.testing.assert_allclose(written("mine").diagonal(), 1, atol=1e-6)
 
@@ -65,7 +65,9 @@ def test_tiles_of_another_grid_are_not_taken(semrsm: Command, x: np.ndarray) -> 
     for height, width in ((2, 3), (3, 2)):
         arguments = ("x=x.npy", "invariance=translation", "kernel=linear", "centering=none")
         succeed(semrsm("rsm", *arguments, f"grid=[{height},{width}]", f"hydra.run.dir=grid_{height}_{width}"))
-        expected = semrsm_library.rsm(x, kernel="linear", invariance="translation", grid=(height, width))
+        expected = semrsm_library.rsm(
+            x, kernel="linear", invariance="translation", grid=(height, width), centering="none"
+        )
         np.testing.assert_allclose(np.load(f"grid_{height}_{width}/arrays/x.npy"), expected, rtol=1e-5)
 
 
