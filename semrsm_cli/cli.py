@@ -49,14 +49,24 @@ _ConfigDir = Annotated[str | None, typer.Option("--config-dir", help="Folder wit
 
 
 class _TaskCommand(TyperCommand):
-    """A subcommand whose --help also lists the config groups and the default config."""
+    """A subcommand whose --help also lists the config groups, and the settings of those that are chosen beside it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep the command line, which --help ends before it is read."""
+        ctx.meta["semrsm.args"] = [*args]
+        return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write Typer's help, then the settings."""
         from semrsm_cli.launch import describe_config
 
+        try:
+            text = describe_config(str(self.name), ctx.meta.get("semrsm.args", []))
+        except SemrsmError as error:
+            typer.echo(f"semrsm {self.name}: {error}", err=True)
+            raise typer.Exit(error.exit_code) from None
         super().format_help(ctx, formatter)
-        typer.echo(describe_config(str(self.name)))
+        typer.echo(text)
 
 
 app = typer.Typer(name="semrsm", no_args_is_help=True, pretty_exceptions_enable=False)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationToMissingValueError
 
 __all__ = ["field_docstrings", "is_structured", "settings", "settings_help"]
 
@@ -38,10 +39,13 @@ def settings(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, str, s
     meanings = field_docstrings(OmegaConf.get_type(config) or object)
     nested = []
     for name in map(str, config):
-        if not OmegaConf.is_missing(config, name) and is_structured(config, name):
-            nested.append(name)
-            continue
-        default = "???" if OmegaConf.is_missing(config, name) else _show(config[name])
+        try:
+            if not OmegaConf.is_missing(config, name) and is_structured(config, name):
+                nested.append(name)
+                continue
+            default = "???" if OmegaConf.is_missing(config, name) else _show(config[name])
+        except InterpolationToMissingValueError as error:  # says first: ... Missing mandatory value: model.name
+            default = f"(follows from {str(error).splitlines()[0].rpartition(' ')[2]})"
         yield f"{prefix}{name}", default, meanings.get(name, "").replace("`", "")
     for name in nested:
         yield from settings(config[name], f"{prefix}{name}.")

@@ -1,14 +1,16 @@
 """Hand a task over to Hydra: compose its config, run it or sweep, report bad settings."""
 
 import errno
+import json
 import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -19,7 +21,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import CompactHydraException, HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from semrsm_cli.config.arguments import actions, as_override
@@ -213,15 +215,39 @@ def _check_settings(settings: DictConfig, prefix: str = "") -> None:
         raise ConfigError(f"{prefix}{error}") from error
 
 
-def describe_config(name: str) -> str:
-    """List the config groups with their options, then the default config of task `name`."""
+def describe_config(name: str, argv: Sequence[str] = ()) -> str:
+    """List the config groups with their options, then the settings of task `name` with what `argv` chooses.
+
+    Raises:
+        ConfigError: What is chosen does not exist.
+    """
     register_schemas()
+    _register_resolvers()
+    overrides = [as_override(name, argument) for argument in argv if "=" in argument and not argument.startswith("-")]
+    folders = _config_folders(argv)
+    overrides += [f"hydra.searchpath={json.dumps([f'file://{path}' for path in folders])}"]
     with hydra.initialize_config_dir(_conf_folder(), version_base=_HYDRA_VERSION_BASE):
+        try:
+            config = hydra.compose(name, overrides, return_hydra_config=True)
+        except OverrideParseException as error:
+            raise ConfigError(_suggest_quotes(error, is_sweep=False)) from error
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(_one_line(error)) from error
         loader = GlobalHydra.instance().config_loader()
-        chosen = hydra.compose(name, return_hydra_config=True).hydra.runtime.choices
-        groups = [group for group in loader.list_groups("") if group in chosen]
+        groups = [group for group in loader.list_groups("") if group in config.hydra.runtime.choices]
         options = {group: _group_options(loader.get_group_options(group), group, name) for group in groups}
-        return settings_help({group: names for group, names in options.items() if names}, hydra.compose(name))
+    for group, names in options.items():
+        names += sorted({path.stem for folder in folders for path in folder.glob(f"{group}/*.yaml")} - {*names})
+    with open_dict(config):
+        del config["hydra"]
+    return settings_help({group: names for group, names in options.items() if names}, config)
+
+
+def _config_folders(argv: Sequence[str]) -> list[Path]:
+    """The folder that follows `--config-dir`, or stands behind its equals sign."""
+    values = [value for flag, value in pairwise(argv) if flag == "--config-dir"]
+    values += [argument.partition("=")[2] for argument in argv if argument.startswith("--config-dir=")]
+    return [Path(value).absolute() for value in values]
 
 
 def _group_options(names: list[str], group: str, task: str) -> list[str]:

@@ -78,6 +78,24 @@ def test_help_explains_what_a_group_adds(semrsm: Command) -> None:
         assert name in output, name
 
 
+def test_help_is_of_what_is_chosen(semrsm: Command) -> None:
+    output = succeed(semrsm("retrieve", "dataset=folder", "model=timm", "--help")).output
+    assert "dataset.root=" in output
+    assert "model.source=timm" in output
+    assert "model.label=(follows from model.name)" in " ".join(output.split())
+    assert "dataset.n_videos" not in output  # of the default, the scenes
+    wrong = semrsm("retrieve", "dataset=folders", "--help")
+    assert (wrong.exit_code, "no config 'dataset/folders', choose from" in wrong.output) == (2, True)
+
+
+def test_help_lists_presets_of_ones_own(semrsm: Command) -> None:
+    Path("own/model").mkdir(parents=True)
+    Path("own/model/mine.yaml").write_text("defaults: [timm]\nname: resnet10t\n")
+    output = succeed(semrsm("retrieve", "--config-dir", "own", "model=mine", "--help")).output
+    assert "vit_l32, mine" in " ".join(output.split())
+    assert "model.name=resnet10t" in output
+
+
 def test_cfg_prints_the_composed_config(semrsm: Command) -> None:
     config = yaml.safe_load(succeed(semrsm("translate", "kernel=linear", "--cfg", "job", "seed=3")).stdout)
     assert (config["kernel"]["name"], config["seed"]) == ("linear", 3)

@@ -34,6 +34,7 @@ _MAX_LABELLED = 20  # layers a side up to which every one is named
 _LEAST_SPAN = 0.1  # of the colours of CKA
 _LEAST_DIFFERENCE = 0.02  # to which those of differences reach on both sides
 _LONGEST_NAME = 40
+_LONGEST_TITLE = 28
 _LONGEST_LAYER = 24
 _KERNEL_NAME = {"linear": "linear", "rbf": "RBF", "cosine": "cosine"}
 _KERNEL_COLOR = {"linear": "#0072B2", "rbf": "#D55E00", "cosine": "#009E73"}
@@ -118,7 +119,7 @@ def consistency_figure(
         for axes, (kernel, mean) in zip(grid, means.items(), strict=False):
             picture = _draw_heat_map(axes, mean, layers, layers, cmap=SEQUENTIAL, vmin=low, vmax=high)
             axes.set(
-                title=f"{verbatim(shorten(label, _LONGEST_NAME))}, {_KERNEL_NAME[kernel]} kernel",
+                title=f"{verbatim(shorten(label, _LONGEST_TITLE))}\n{_KERNEL_NAME[kernel]} kernel",
                 xlabel="spatio-semantic RSM",
             )
         grid[0].set_ylabel("semantic RSM")
@@ -224,9 +225,11 @@ def _layer_labels(layers: Sequence[str]) -> list[str]:
     `stem.norm`, `layer1.0.sum`, `layer1.1.sum` become `stem`, `layer1.0`, `layer1.1`.
     """
     parts = [layer.split(".") for layer in layers]
+    if len(parts) == 1:
+        return [verbatim(shorten(layers[0], _LONGEST_LAYER))]
     shared = 0
     while (
-        len(parts) > 1 and len({tuple(name[: shared + 1]) for name in parts}) == 1 and shared + 1 < min(map(len, parts))
+        len({tuple(name[: shared + 1]) for name in parts}) == 1 and shared + 1 < min(map(len, parts))
     ):
         shared += 1
     if any(name[shared].isdigit() for name in parts):

@@ -14,6 +14,7 @@ __all__ = ["dendrogram_order", "rsm_figure"]
 _MOST = 1000  # images on a side that a page can show
 _MOST_NAMED = 40
 _LONGEST_NAME = 32
+_LONGEST_TITLE = 60
 _LEAST_SPAN = 0.05  # of the colours, of bounded kernels
 _LABEL = {"cosine": "cosine similarity", "rbf": "RBF kernel", "linear": "inner product"}
 
@@ -52,7 +53,7 @@ def rsm_figure(
         )
         if shown.shape[0] == shown.shape[1]:
             axes.set_aspect("equal")
-        axes.set_title(verbatim(shorten(title, 80)))
+        axes.set_title(verbatim(shorten(title, _LONGEST_TITLE)))
         axes.spines[:].set_visible(False)
         _name_images(axes, rows, columns, names)
         if order is not None and len(rows) > _MOST_NAMED:
