@@ -228,9 +228,7 @@ def _layer_labels(layers: Sequence[str]) -> list[str]:
     if len(parts) == 1:
         return [verbatim(shorten(layers[0], _LONGEST_LAYER))]
     shared = 0
-    while (
-        len({tuple(name[: shared + 1]) for name in parts}) == 1 and shared + 1 < min(map(len, parts))
-    ):
+    while len({tuple(name[: shared + 1]) for name in parts}) == 1 and shared + 1 < min(map(len, parts)):
         shared += 1
     if any(name[shared].isdigit() for name in parts):
         shared = max(0, shared - 1)  # numbers alone say nothing
