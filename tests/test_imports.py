@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 _HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "dask", "transformers")
@@ -44,3 +46,11 @@ def test_help_loads_no_heavy_library(task: str) -> None:
 def test_wrong_settings_are_refused_before_heavy_libraries_load(arguments: tuple[str, ...]) -> None:
     """A wrong setting ends with 2 before torch, which takes seconds, is imported."""
     assert _loaded(*arguments) == (2, [])
+
+
+def test_own_arrays_are_compared_without_torch(tmp_path: Path) -> None:
+    """An RSM of a small array takes no network, and does not wait for what networks need."""
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(4, 3, 2)))
+    code, loaded = _loaded("rsm", f"x={tmp_path / 'x.npy'}", f"hydra.run.dir={tmp_path / 'run'}")
+    assert code == 0
+    assert {"torch", "torchvision", "transformers"} & {*loaded} == set()

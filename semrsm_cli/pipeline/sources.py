@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -15,9 +15,11 @@ from semrsm_cli.data.arrays import pin_array, read_array
 from semrsm_cli.data.layers import read_layers
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.models import Framing, Network
-from semrsm_cli.pipeline.represent import Prepare, represent
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.rsm import Representations
+
+if TYPE_CHECKING:
+    from semrsm_cli.pipeline.represent import Prepare
 
 __all__ = ["Layer", "Source", "from_model", "from_stored_or_files", "read_layer", "read_rows", "require_same_images"]
 
@@ -108,7 +110,7 @@ def from_model(
     runtime: RuntimeConfig,
     folder: RunFolder,
     *,
-    prepare: Prepare | None = None,
+    prepare: "Prepare | None" = None,
 ) -> Source:
     """The layers that the settings name, extracted where the store lacks them.
 
@@ -116,6 +118,8 @@ def from_model(
         ConfigError: A framing was asked for, but the images are squares that no framing changes.
         SemrsmError: As `represent`.
     """
+    from semrsm_cli.pipeline.represent import represent  # brings torch, which own arrays need not wait for
+
     if prepare is not None and model.framing is not Framing.own:
         raise ConfigError(
             f"model.framing={model.framing} changes nothing where size= or a crop makes a square of every image; leave "

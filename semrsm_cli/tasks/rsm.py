@@ -5,14 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from semrsm_cli.config import RsmConfig
 from semrsm_cli.errors import SemrsmError
-from semrsm_cli.pipeline.frames import note_share_seen
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store, matching_name
-from semrsm_cli.pipeline.images import note_images, open_images
-from semrsm_cli.pipeline.networks import load_network, note_network
 from semrsm_cli.pipeline.sources import from_model, read_layer
 from semrsm_cli.report.figures.rsm import dendrogram_order, rsm_figure
 from semrsm_cli.report.figures.style import INVARIANCE_TITLE
@@ -34,7 +30,7 @@ def rsm(config: RsmConfig, folder: RunFolder) -> pd.DataFrame:
         if values.shape == (1, 1):
             log(f"{compared.name} holds one image: its RSM is a single number, of the image with itself")
         folder.array(compared.name, values)
-        folder.figure(compared.name, _figure(values, compared, ids, config))
+        _draw(folder, values, compared, ids, config)
         rows.append(
             {
                 "array": f"arrays/{compared.name}.npy",
@@ -55,19 +51,28 @@ def rsm(config: RsmConfig, folder: RunFolder) -> pd.DataFrame:
     return table
 
 
-def _figure(values: np.ndarray, compared: Comparison, ids: Sequence[str] | None, config: RsmConfig) -> Figure:
-    """The heat map of an RSM."""
+def _draw(
+    folder: RunFolder, values: np.ndarray, compared: Comparison, ids: Sequence[str] | None, config: RsmConfig
+) -> None:
+    """Write the heat map of an RSM."""
     what = "" if config.x is not None else f"{config.model.label}, "
-    order = dendrogram_order(values) if config.dendrogram and compared.y is None else None
-    names = None if ids is None else (ids, ids)
-    title = f"{what}{compared.name}, {INVARIANCE_TITLE[str(config.invariance)]}"
-    return rsm_figure(
-        values, title=title, kernel=str(config.kernel.name), is_within=compared.y is None, names=names, order=order
+    figure = rsm_figure(
+        values,
+        title=f"{what}{compared.name}, {INVARIANCE_TITLE[str(config.invariance)]}",
+        kernel=str(config.kernel.name),
+        is_within=compared.y is None,
+        names=None if ids is None else (ids, ids),
+        order=dendrogram_order(values) if config.dendrogram and compared.y is None else None,
     )
+    folder.figure(compared.name, figure)
 
 
 def _of_model(config: RsmConfig, folder: RunFolder) -> tuple[list[Comparison], Sequence[str]]:
     """The images with each other, at every layer of the model; and what they are called."""
+    from semrsm_cli.pipeline.frames import note_share_seen  # brings torch, which own arrays need not wait for
+    from semrsm_cli.pipeline.images import note_images, open_images
+    from semrsm_cli.pipeline.networks import load_network, note_network
+
     images = open_images(config.dataset, config.n_images, config.seed)
     network = load_network(config.model, config.runtime)
     note_images(folder, images)
