@@ -1,7 +1,9 @@
 """A table as CSV, Markdown, LaTeX, and as lines for a terminal."""
 
+import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 
 import pandas as pd
@@ -10,6 +12,7 @@ __all__ = ["FORMATS", "to_csv", "to_latex", "to_markdown", "to_terminal"]
 
 _DIGITS = 3
 _NARROWEST = 80
+_UNBROKEN = 100_000
 _LATEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -41,11 +44,12 @@ def to_latex(frame: pd.DataFrame, note: str = "") -> str:
 def to_terminal(frame: pd.DataFrame) -> str:
     """The table as aligned lines; columns that hold one value only become a line above it.
 
-    A table of one row has such columns only: it stays a table where the width allows.
+    A table of one row has such columns only: it stays a table where the width allows. Lines are as wide as the
+    terminal; in a pipe or a file they are not broken.
     """
     frame = _flatten(frame)
     shown = _format_cells(frame)
-    width = max(shutil.get_terminal_size((_NARROWEST, 24)).columns, _NARROWEST)
+    width = _width()
     if len(frame) == 1 and max(map(len, shown.to_string(index=False).splitlines())) <= width:
         constant = []
     else:
@@ -56,6 +60,13 @@ def to_terminal(frame: pd.DataFrame) -> str:
     if len(body.columns):
         lines += body.to_string(index=False, line_width=width).splitlines()
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _width() -> int:
+    """Characters on a line: those of the terminal, or of COLUMNS; all where a program reads on."""
+    if "COLUMNS" not in os.environ and not sys.stdout.isatty():
+        return _UNBROKEN
+    return max(shutil.get_terminal_size((_NARROWEST, 24)).columns, _NARROWEST)
 
 
 def _wrap(words: list[str], width: int) -> list[str]:
