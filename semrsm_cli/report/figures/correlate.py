@@ -19,6 +19,7 @@ __all__ = ["Density", "density_figure", "depth_figure", "intervals_figure"]
 _KERNEL_TITLE = {"cosine": "cosine similarity", "linear": "inner product", "rbf": "RBF kernel"}
 _STATISTIC_TITLE = {"pearson": "Pearson's $r$", "spearman": r"Spearman's $\rho$"}
 _DIVERGENCE = "Jensen-Shannon divergence of predictions (nats)"
+_THOUSANDS = 2000  # from which on ticks are written with k
 _LOG_2 = float(np.log(2))
 _N_BINS = (72, 54)  # of similarity and of divergence
 _DRAWN_QUANTILES = (0.0005, 0.9995)  # quantiles of the similarity between which pairs are drawn
@@ -108,9 +109,10 @@ def _draw_density(axes: Axes, density: Density, norm: LogNorm) -> Any:
     )
     outline = [patheffects.withStroke(linewidth=2.8, foreground="white")]
     axes.plot(*_mean_divergence(density), color=COLOR["permutation"], linewidth=1.4, path_effects=outline)
-    if density.kernel == "linear":  # its scale is the features'
+    if np.abs(density.similarity_edges).max() >= _THOUSANDS:  # of `linear`, whose scale is the features'
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set(ylim=(0, _LOG_2))
+    highest = density.divergence_edges[1:][density.counts.any(axis=0)].max()
+    axes.set(ylim=(0, min(_LOG_2, 1.05 * highest)))
     return picture
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "verbatim",
 ]
 
+_SHORT: Final = 12  # characters of a name that has room as it is
 PAGE_WIDTH: Final = 9.0  # inches; 5.5 at NeurIPS, where fonts then stand at 6 pt
 SEQUENTIAL: Final = "viridis"
 DIVERGING: Final = "RdBu_r"
@@ -102,10 +103,13 @@ def color_limits(matrices: Sequence[np.ndarray], *, without_diagonal: bool) -> t
 
 
 def short_layer(layer: str) -> str:
-    """The end of a module name that tells layers apart: `encoder.layers.encoder_layer_3` becomes `layer 3`.
+    """A module's name, or the end that tells layers apart: `encoder.layers.encoder_layer_3` becomes `layer 3`.
 
     The sum within a block and the normalisation of a stem (`layer1.0.sum`, `stem.norm`) are called as these.
     """
+    whole = layer.removesuffix(".sum").removesuffix(".norm")
+    if len(whole) <= _SHORT:
+        return verbatim(whole)
     parts = [part for part in layer.replace("_", ".").split(".") if part]
     if len(parts) > 1 and parts[-1] in ("sum", "norm"):
         parts.pop()

@@ -24,7 +24,7 @@ from semrsm_cli.report.figures.style import (
 
 __all__ = ["translation_figure"]
 
-_N_RSMS = 5
+_N_RSMS = 8  # layers whose RSMs are drawn, evenly from the first to the last
 _N_CROPS = 4
 _BOUNDED = ("rbf", "cosine")
 _Crops = tuple[Image.Image, Image.Image]
