@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["best_of", "count_f1", "neighbour_scores", "neighbours", "presence_iou"]
+__all__ = ["best_of", "count_f1", "neighbour_scores", "neighbours", "overlap", "presence_iou"]
 
 _FloatArray = NDArray[np.float64]
 
@@ -173,3 +173,28 @@ def _largest(values: NDArray[np.floating], k: int) -> NDArray[np.intp]:
     if values.size > k:
         candidates = np.flatnonzero(values >= np.partition(values, -k)[-k])
     return candidates[np.argsort(-values[candidates], kind="stable")[:k]]
+
+
+def overlap(a: ArrayLike, b: ArrayLike) -> _FloatArray:
+    """The share of neighbours that two rankings have in common, whatever their order: |A and B| / max(|A|, |B|).
+
+    Args:
+        a: Indices of each query's neighbours [q, k], each once; -1 for none.
+        b: The same by the other ranking.
+
+    Returns:
+        Within [0, 1], [q]; 1 where neither has any.
+
+    Raises:
+        ValueError: If they are not of the same queries.
+
+    Example:
+        >>> overlap([[3, 1], [0, -1]], [[1, 2], [0, -1]])
+        array([0.5, 1. ])
+    """
+    left, right = np.asarray(a), np.asarray(b)
+    if left.ndim != 2 or right.ndim != 2 or len(left) != len(right):
+        raise ValueError(f"a and b must be neighbours [q, k] of the same queries, got {left.shape} and {right.shape}")
+    shared = ((left[:, :, None] == right[:, None, :]) & (left[:, :, None] >= 0)).sum(axis=(1, 2))
+    most = np.maximum((left >= 0).sum(axis=1), (right >= 0).sum(axis=1))
+    return np.where(most > 0, shared / np.maximum(most, 1), 1.0)

@@ -17,7 +17,7 @@ from PIL import Image
 from semrsm_cli.report.figures.cka import Consistency, cka_figure, consistency_figure
 from semrsm_cli.report.figures.correlate import intervals_figure
 from semrsm_cli.report.figures.report import models_neighbours_figure, models_scores_figure
-from semrsm_cli.report.figures.retrieve import Picture, neighbours_figure, scores_figure
+from semrsm_cli.report.figures.retrieve import Picture, agreement_figure, neighbours_figure, scores_figure
 from semrsm_cli.report.figures.rsm import dendrogram_order, rsm_figure
 from semrsm_cli.report.figures.style import short_layer, verbatim
 from semrsm_cli.report.figures.train import learning_curve_figure
@@ -214,3 +214,30 @@ def test_cka_of_one_and_of_many_layers_with_long_names_does_not_overlap(n: int) 
     assert boxes
     whole = figure.bbox
     assert all(box.x0 >= whole.x0 - 1 and box.x1 <= whole.x1 + 1 for box in boxes)
+
+
+def test_what_differs_from_the_query_is_bold_and_comes_first() -> None:
+    query = Picture(gradient(0, 255), {"cup": 1, "fork": 2, "book": 1}, None)
+    answers = [
+        Picture(gradient(9, 9), {"cup": 1, "fork": 1, "pen": 3}, 0.5),
+        Picture(gradient(9, 9).resize((16, 40)), {}, None, -0.25),
+    ]
+    figure = neighbours_figure(query, {"none": answers}, title="Net")
+    figure.draw_without_rendering()
+    first, second = figure.subfigs[1].axes
+    (bold,) = first.texts
+    assert (bold.get_fontweight(), bold.get_text()) == ("bold", "fork, 3 pen\nno book")
+    assert first.get_xlabel().split("\n") == ["score 0.50", "", "", "cup"]
+    assert second.get_xlabel().startswith("similarity \N{MINUS SIGN}0.250")
+    query_axes = figure.subfigs[0].axes[0]
+    assert not query_axes.texts
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_agreement_has_a_bar_for_each_kernel_and_pair(n: int) -> None:
+    kernels, pairs = ["cosine", "linear", "rbf"][:n], [("none", "permutation"), ("none", "pooled")]
+    rows = [(kernel, a, b, 5, 0.5, 0.25) for kernel in kernels for a, b in pairs]
+    columns = ["kernel", "invariance_a", "invariance_b", "n_neighbours", "same_first", "overlap"]
+    figure = agreement_figure(pd.DataFrame(rows, columns=columns), title="Net on photos")
+    assert len(figure.axes[0].patches) == n * 2
+    assert {bar.get_width() for bar in figure.axes[0].patches} == {0.25}

@@ -440,7 +440,24 @@ def test_own_images_without_labels_have_neighbours_and_pictures_but_no_score(sem
     assert neighbours.groupby(["kernel", "invariance", "query"])["neighbour"].nunique().eq(5).all()
     assert neighbours["score"].isna().all()
     figures = {path.name for path in (folder() / "figures").glob("*.png")}
-    assert figures == {"neighbours_1.png", "neighbours_2.png", "matched_1.png", "matched_2.png"}
+    assert figures == {"agreement.png", "neighbours_1.png", "neighbours_2.png", "matched_1.png", "matched_2.png"}
+
+
+def test_agreement_is_what_the_neighbours_say(semrsm: Command, own: Path) -> None:
+    result = succeed(semrsm(*of_folder(own, *NO_PICTURES, "n_neighbours=3")))
+    neighbours, found = table("neighbours"), table("agreement")
+    assert "invariance_a" in result.stdout, "instead of a table of empty scores"
+    for row in found.to_dict("records"):
+        sets = [
+            neighbours[(neighbours["kernel"] == row["kernel"]) & (neighbours["invariance"] == row[side])]
+            .groupby("query")["neighbour"]
+            .agg(list)
+            for side in ("invariance_a", "invariance_b")
+        ]
+        shared = [len({*a} & {*b}) / 3 for a, b in zip(*sets, strict=True)]
+        assert row["overlap"] == pytest.approx(np.mean(shared))
+        assert row["same_first"] == pytest.approx(np.mean([a[0] == b[0] for a, b in zip(*sets, strict=True)]))
+    assert len(found) == 3 * 3
 
 
 def test_all_against_all_is_as_if_both_sides_were_drawn_alike(semrsm: Command, own: Path) -> None:

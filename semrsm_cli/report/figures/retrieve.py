@@ -19,6 +19,7 @@ __all__ = [
     "MatchedPicture",
     "Picture",
     "add_legend",
+    "agreement_figure",
     "draw_bars",
     "draw_picture",
     "matched_figure",
@@ -30,16 +31,19 @@ _N_OBJECTS = 4
 _N_LINES = 12
 _NARROW = 0.18  # bars, five of a kernel side by side, whose numbers would touch
 _PAPER_LABEL = "in the paper"
+_LINE = 7.2  # points, of text below a picture
+_KERNEL_COLORS = ("#0072B2", "#E69F00", "#009E73")
 _COLUMN, _TEXT = 1.5, 0.6  # inches: width of a picture, height of what stands below it
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image, the objects that it shows with their counts, and its score as an answer."""
+    """An image, the objects that it shows with their counts, its score as an answer, and its similarity."""
 
     image: Image.Image
     objects: Mapping[str, int]
     score: float | None
+    similarity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -126,39 +130,96 @@ def neighbours_figure(query: Picture, rows: Mapping[str, Sequence[Picture]], *, 
     """A query, and for each invariance a row of its nearest neighbours with objects and score (Figures 4, 8 to 12)."""
     k = max(len(row) for row in rows.values())
     with paper_style():
-        tallest = max(p.image.height / p.image.width for row in rows.values() for p in row)
-        size = (_COLUMN * (k + 1.3), len(rows) * (_COLUMN * tallest + _TEXT))
+        heights = [_COLUMN * max(p.image.height / p.image.width for p in row) + _TEXT for row in rows.values() if row]
+        size = (_COLUMN * (k + 1.3), max(sum(heights), _COLUMN * query.image.height / query.image.width + 2 * _TEXT))
         figure = Figure(figsize=size, layout="constrained")
         parts: Any = figure.subfigures(1, 2, width_ratios=[1.25, k], wspace=0.02)
         left, right = parts
         axes = left.subplots()
         draw_picture(axes, query, frame="#333333")
         axes.set_title(f"query\n{verbatim(title)}")
-        grid: Any = right.subplots(len(rows), k, squeeze=False)
+        grid: Any = right.subplots(len(rows), k, squeeze=False, height_ratios=heights)
         for places, (invariance, row) in zip(grid, rows.items(), strict=True):
             for rank, place in enumerate(places):
                 if rank < len(row):
-                    draw_picture(place, row[rank], frame=COLOR[invariance])
+                    draw_picture(place, row[rank], frame=COLOR[invariance], query=query)
                 else:
                     place.set_axis_off()
             places[0].set_ylabel(INVARIANCE_TITLE[invariance])
     return figure
 
 
-def draw_picture(axes: Axes, picture: Picture, *, frame: str) -> None:
-    """A picture in a coloured frame, its objects and score below."""
+def draw_picture(axes: Axes, picture: Picture, *, frame: str, query: Picture | None = None) -> None:
+    """A picture in a coloured frame, below it its score, or else its similarity, and its objects.
+
+    Of an answer to `query` the objects come first, in bold, of which it shows another number than the query.
+    """
     axes.imshow(np.asarray(picture.image))
     bare(axes)
     axes.spines[:].set(visible=True, color=frame, linewidth=1.6)
-    score = [] if picture.score is None else [f"score {picture.score:.2f}"]
-    axes.set_xlabel("\n".join([*score, _describe_objects(picture.objects)]).strip(), fontsize=6, labelpad=2)
+    lines = [] if picture.score is None else [f"score {picture.score:.2f}"]
+    if picture.score is None and picture.similarity is not None:
+        lines = [f"similarity {picture.similarity:.3f}".replace("-", "\N{MINUS SIGN}")]
+    different = {} if query is None else _different_objects(picture.objects, query.objects)
+    bold = _describe_objects(different).splitlines()
+    if bold:
+        axes.annotate(
+            "\n".join(bold),
+            (0.5, 0),
+            xytext=(0, -1.5 - _LINE * len(lines)),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=6,
+            fontweight="bold",
+        )
+    shared = _describe_objects({name: n for name, n in picture.objects.items() if name not in different})
+    below = [*lines, *[""] * len(bold), *shared.splitlines()]
+    axes.set_xlabel("\n".join(below).rstrip(), fontsize=6, labelpad=2)
+
+
+def _different_objects(objects: Mapping[str, int], of_query: Mapping[str, int]) -> dict[str, int]:
+    """The objects of which there are more or fewer than in the query, with their number, which may be 0."""
+    names = dict.fromkeys([*objects, *of_query])
+    return {name: objects.get(name, 0) for name in names if objects.get(name, 0) != of_query.get(name, 0)}
 
 
 def _describe_objects(objects: Mapping[str, int]) -> str:
-    """The objects in words, two a line: `2 cup, chair` and how many kinds are left out."""
-    words = [name if count == 1 else f"{count} {name}" for name, count in objects.items()]
+    """The objects in words, two a line: `2 cup, chair, no fork` and how many kinds are left out."""
+    words = [{0: f"no {name}", 1: name}.get(count, f"{count} {name}") for name, count in objects.items()]
     shown = words[:_N_OBJECTS] + ([f"+{len(words) - _N_OBJECTS} more"] if len(words) > _N_OBJECTS else [])
     return verbatim("\n".join(", ".join(shown[i : i + 2]) for i in range(0, len(shown), 2)))
+
+
+def agreement_figure(table: pd.DataFrame, *, title: str) -> Figure:
+    """The share of neighbours that two invariances have in common, and of queries with the same first neighbour.
+
+    Args:
+        table: `agreement.csv`.
+        title: What was compared.
+    """
+    kernels = list(dict.fromkeys(table["kernel"]))
+    pairs = list(dict.fromkeys(zip(table["invariance_a"], table["invariance_b"], strict=True)))
+    k = int(table["n_neighbours"].iloc[0])
+    height = 0.9 + 0.22 * len(pairs) * len(kernels)
+    with paper_style():
+        figure = Figure(figsize=(PAGE_WIDTH * 0.7, max(1.8, height)), layout="constrained")
+        axes = figure.subplots()
+        width = 0.8 / len(kernels)
+        for i, kernel in enumerate(kernels):
+            rows = table[table["kernel"] == kernel].set_index(["invariance_a", "invariance_b"]).loc[pairs]
+            places = np.arange(len(pairs)) + (i - (len(kernels) - 1) / 2) * width
+            bars = axes.barh(places, rows["overlap"], width * 0.9, color=_KERNEL_COLORS[i % 3], label=str(kernel))
+            axes.bar_label(bars, fmt="%.2f", padding=6, fontsize=6)
+            axes.plot(rows["same_first"], places, "D", color="black", markersize=3, markeredgecolor="white")
+        axes.plot([], [], "D", color="black", markersize=3, label="same first neighbour")
+        labels = [f"{INVARIANCE_TITLE[a]}\nand {INVARIANCE_TITLE[b]}" for a, b in pairs]
+        axes.set_yticks(range(len(pairs)), labels)
+        axes.invert_yaxis()
+        axes.set(xlim=(0, 1.1), xlabel=f"share of the {k} neighbours that both found", title=verbatim(title))
+        figure.legend(loc="outside right center")
+    return figure
 
 
 def matched_figure(matched: MatchedPicture) -> Figure:

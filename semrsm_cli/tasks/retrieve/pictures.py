@@ -89,16 +89,16 @@ def _changed_queries(drawn: dict[Invariance, Ranking], n: int) -> list[int]:
     return [int(query) for query in np.argsort(~changed, kind="stable")[:n]]
 
 
-def _picture(side: LabelledImages, index: int, score: float | None) -> Picture:
-    """An image with its objects and its score."""
-    return Picture(side.images[index], side.objects(index), score)
+def _picture(side: LabelledImages, index: int, score: float | None, similarity: float | None = None) -> Picture:
+    """An image with its objects, its score and its similarity."""
+    return Picture(side.images[index], side.objects(index), score, similarity)
 
 
 def _pictures_of(ranking: Ranking, query: int, images: RetrievalSet) -> list[Picture]:
     """The neighbours of a query, with what they show and their scores."""
     scores = np.full(len(ranking.neighbours[query]), None) if ranking.scores is None else ranking.scores[query]
-    pairs = zip(ranking.neighbours[query], scores, strict=True)
-    return [_picture(images.database, neighbour, score) for neighbour, score in pairs if neighbour >= 0]
+    found = zip(ranking.neighbours[query], scores, ranking.similarities[query], strict=True)
+    return [_picture(images.database, neighbour, *numbers) for neighbour, *numbers in found if neighbour >= 0]
 
 
 def _matched_picture(

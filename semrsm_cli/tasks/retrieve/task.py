@@ -19,9 +19,10 @@ from semrsm_cli.pipeline.images import count_turned, open_retrieval_set
 from semrsm_cli.pipeline.networks import load_network, note_network
 from semrsm_cli.pipeline.sources import from_model
 from semrsm_cli.report import paper
-from semrsm_cli.report.figures.retrieve import scores_figure
+from semrsm_cli.report.figures.retrieve import agreement_figure, scores_figure
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.rsm import Invariance
+from semrsm_cli.tasks.retrieve.agreement import agreement_table
 from semrsm_cli.tasks.retrieve.pictures import draw_figures
 from semrsm_cli.tasks.retrieve.ranking import Embedded, Ranking, rank, shortens
 from semrsm_cli.tasks.retrieve.scores import Resampled, score_rows, summarize
@@ -54,9 +55,16 @@ def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
         resample_by=str(resampled.unit),
         dataset_settings=asdict(config.dataset),
     )
+    agreement = agreement_table(rankings)
+    folder.table("agreement", agreement, note="Shares of queries, and of their neighbours; 1: both found the same.")
     if images.metric is not None:  # Figure 3
         folder.figure("scores", scores_figure(table, metric=str(images.metric), resampled=str(resampled)))
+    elif len(agreement):
+        folder.figure("agreement", agreement_figure(agreement, title=f"{config.model.label} on {images.name}"))
     draw_figures(folder, rankings, images, embedded, config)
+    if images.metric is None and len(agreement):
+        sizes = {"n_queries": len(images.queries), "n_database": len(images.database)}
+        return agreement.assign(model=config.model.label, dataset=images.name, **sizes)
     return summarize(table, resampled)
 
 
