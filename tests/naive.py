@@ -180,6 +180,16 @@ def gram(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.array([[optimum(a @ b.T) for b in exact_y] for a in exact_x])
 
 
+def gram_with_locality(x: np.ndarray, y: np.ndarray, grid: tuple[int, int], locality: float) -> np.ndarray:
+    """Matched inner products less what displacements cost, pair of positions by pair of positions."""
+    unit = (y.astype(np.float64) ** 2).sum(axis=2).mean()
+    where = [divmod(position, grid[1]) for position in range(x.shape[1])]
+    squared = [[(a - c) ** 2 + (b - d) ** 2 for c, d in where] for a, b in where]
+    cost = locality * unit * np.array(squared) / (grid[0] ** 2 + grid[1] ** 2)
+    exact_x, exact_y = x.astype(np.float64), y.astype(np.float64)
+    return np.array([[optimum(a @ b.T - cost) for b in exact_y] for a in exact_x])
+
+
 def best_shift(x: np.ndarray, y: np.ndarray, grid: tuple[int, int]) -> float:
     """The largest inner product over all circular shifts of y's grid."""
     a, b = x.reshape(*grid, -1), y.reshape(*grid, -1)

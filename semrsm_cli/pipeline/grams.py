@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from semrsm_cli import cluster
 from semrsm_cli.config import RuntimeConfig
 from semrsm_cli.errors import ConfigError, SemrsmError
+from semrsm_cli.pipeline.rearrangements import Rearrangement, require_places
 from semrsm_cli.pipeline.sources import Layer, read_rows
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import duration, log, size, tracked
@@ -25,6 +27,7 @@ from semrsm_cli.rsm import (
     estimate_cost,
     gram,
 )
+from semrsm_cli.rsm.locality import resolve_unit
 from semrsm_cli.rsm.plan import squared_norms
 from semrsm_cli.stages import versions_of
 from semrsm_cli.store import TileFolder, digest, locked
@@ -37,9 +40,13 @@ _SECONDS_TO_LOG = 5
 
 @dataclass(frozen=True, eq=False)
 class Comparison(Layer):
-    """Centred images `x`, compared with themselves or with `y`; `key` stands for all that their values depend on."""
+    """Centred images `x`, compared with themselves or with `y`; `key` stands for all that their values depend on.
+
+    `unit_of` tells what the cost of displacement is measured in: one number for all parts of a comparison.
+    """
 
     y: Representations | None = None
+    unit_of: "MeanSquare | None" = None
 
     @classmethod
     def within(cls, layer: Layer, centering: Centering, *, name: str | None = None) -> Self:
@@ -47,14 +54,15 @@ class Comparison(Layer):
         name = name or layer.name
         x = Centered(layer.x, _center(layer, centering, name))
         key = digest({"representation": layer.key, "centering": str(centering)})
-        return cls(name, x, key, layer.grid)
+        return cls(name, x, key, layer.grid, layer.patches, unit_of=MeanSquare(x))
 
     @classmethod
     def between(cls, x: Layer, y: Layer, centering: Centering, *, center_of: Layer, name: str) -> Self:
         """The images of two layers, less the mean over one of them."""
         center = _center(center_of, centering, name)
         key = digest({"x": x.key, "y": y.key, "center": center_of.key, "centering": str(centering)})
-        return cls(name, Centered(x.x, center), key, x.grid, y=Centered(y.x, center))
+        other = Centered(y.x, center)
+        return cls(name, Centered(x.x, center), key, x.grid, x.patches, y=other, unit_of=MeanSquare(other))
 
     @property
     def n_pairs(self) -> int:
@@ -67,6 +75,18 @@ class Comparison(Layer):
         if np.array_equal(rows, np.arange(self.x.shape[0])):
             return self
         return replace(self, x=read_rows(self.x, rows), y=None, key=digest([self.key, rows.tolist()]))
+
+
+class MeanSquare:
+    """The mean squared norm of the concept vectors of images [n, s, c], which are read when it is first asked for."""
+
+    def __init__(self, x: Representations) -> None:
+        self.x = x
+
+    @cached_property
+    def value(self) -> float:
+        """Of all images, in squared units of the features; 1 where all are 0, and nothing is worth a displacement."""
+        return resolve_unit(None, squared_norms(self.x, "x"), self.x.shape[1]) or 1.0
 
 
 def _center(layer: Layer, centering: Centering, name: str) -> np.ndarray | None:
@@ -87,6 +107,7 @@ def gram_in_store(
     runtime: RuntimeConfig,
     folder: RunFolder,
     *,
+    locality: float = 0.0,
     pairs: np.ndarray | None = None,
     in_memory: bool = True,
     advance: Callable[[int], None] | None = None,
@@ -99,12 +120,13 @@ def gram_in_store(
         matcher: How positions are matched.
         runtime: Threads and memory.
         folder: Where a forecast is noted.
+        locality: What it costs to move a position, for `permutation`.
         pairs: Which pairs [n, m] to compute; None: all.
         in_memory: Whether the result is held in memory, or read from the store by rows.
         advance: Called with the pairs just finished, where this is a part of a step that has a bar and a forecast.
 
     Raises:
-        ConfigError: `translation` was asked for, but the positions have no grid.
+        ConfigError: `translation` or locality was asked for, but the positions have no grid.
         SemrsmError: The images are empty, not finite, or do not fit together.
     """
     if invariance is Invariance.translation and compared.grid is None:
@@ -115,13 +137,16 @@ def gram_in_store(
     options: dict[str, Any] = {
         "invariance": invariance,
         "matcher": matcher,
-        "grid": compared.grid,
+        "grid": require_places(compared) if locality else compared.grid,
+        "locality": locality,
         "threads": runtime.threads,
         "memory_gib": runtime.memory_gib,
     }
-    step = f"{invariance} {compared.name}"
-    tiles = _tiles(compared, invariance, matcher, runtime, pairs)
+    step = f"{Rearrangement(invariance, locality)} {compared.name}"
+    tiles = _tiles(compared, invariance, matcher, runtime, pairs, locality)
     try:
+        if locality and compared.unit_of is not None:
+            options["unit"] = compared.unit_of.value
         session = cluster.current()
         bar: AbstractContextManager[Callable[[int], None] | None] = nullcontext(advance)
         if advance is None:
@@ -148,6 +173,7 @@ def _tiles(
     matcher: Matcher,
     runtime: RuntimeConfig,
     pairs: np.ndarray | None,
+    locality: float,
 ) -> TileFolder:
     """Where the store keeps the tiles of these images, matched in this way."""
     key: dict[str, Any] = {
@@ -158,7 +184,12 @@ def _tiles(
         "memory_gib": runtime.memory_gib,
         "stages": versions_of("matching"),
     }
-    about = {"invariance": str(invariance), "compared": compared.name}
+    if locality:
+        key |= {
+            "locality": locality,
+            "grid": list(compared.places or ()),
+        }  # what it is measured in follows from the key
+    about = {"invariance": str(Rearrangement(invariance, locality)), "compared": compared.name}
     return TileFolder(key if pairs is None else key | {"pairs": digest(np.packbits(pairs).tolist())}, about=about)
 
 

@@ -1,13 +1,14 @@
 """What an RSM will cost, told before it is begun."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semrsm_cli.rsm.centering import Pooled, Representations
+from semrsm_cli.rsm.locality import resolve_unit
 from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher, PairMatcher
 from semrsm_cli.rsm.plan import Plan, check_pairs, check_shapes, load_float32
 from semrsm_cli.rsm.threads import single_threaded_blas
@@ -42,6 +43,8 @@ def estimate_cost(
     invariance: Invariance | str = Invariance.permutation,
     matcher: Matcher = DEFAULT_MATCHER,
     grid: tuple[int, int] | None = None,
+    locality: float = 0.0,
+    unit: float | None = None,
     threads: int | None = None,
     memory_gib: float | None = None,
     pairs: NDArray[np.bool_] | None = None,
@@ -53,7 +56,9 @@ def estimate_cost(
         y: Representations [m, s, c]; None: x with itself.
         invariance: Which rearrangements are allowed, or `maxsim`.
         matcher: How `permutation` is solved.
-        grid: Height and width of the positions, which `translation` needs.
+        grid: Height and width of the positions, which `translation` and `locality` need.
+        locality: What it costs to move a position.
+        unit: What that is measured in; None: the mean squared norm of the concept vectors of the images that are timed.
         threads: Threads; None: one per core that this process may use.
         memory_gib: Memory that all threads together may take beside x and y; None: half of what is free.
         pairs: Which pairs [n, m] of x and y to compute; None: all.
@@ -69,7 +74,7 @@ def estimate_cost(
         55
     """
     check_shapes(x, y)
-    pair_matcher = PairMatcher(Invariance(invariance), matcher, grid)
+    pair_matcher = PairMatcher(Invariance(invariance), matcher, grid, locality)
     if pair_matcher.invariance is Invariance.pooled:
         x, y = Pooled(x), None if y is None else Pooled(y)
     plan = Plan.of(x, y, pair_matcher, threads, memory_gib)
@@ -81,6 +86,9 @@ def estimate_cost(
     count = min(plan.piece_size, plan.n, plan.m, block)
     left = load_float32(x, 0, count)
     right = load_float32(x, plan.n - count, count) if y is None else load_float32(y, 0, count)
+    if pair_matcher.needs_unit:
+        squares = np.einsum("nsc,nsc->n", right, right, dtype=np.float64)
+        pair_matcher = replace(pair_matcher, unit=resolve_unit(unit, squares, s))
     with single_threaded_blas():
         seconds = _seconds_per_pair(pair_matcher, left, right)
     matrix = 8 * plan.n * plan.m

@@ -1,13 +1,14 @@
 """Matched inner products of all pairs of images, tile by tile."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semrsm_cli.rsm.centering import Centered, Pooled, Representations
+from semrsm_cli.rsm.locality import resolve_unit
 from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher, PairMatcher
 from semrsm_cli.rsm.plan import Matrix, Plan, Tile, TileStore, check_pairs, check_shapes, load_float32, squared_norms
 from semrsm_cli.rsm.threads import run, single_threaded_blas
@@ -80,6 +81,8 @@ def gram(
     invariance: Invariance | str = Invariance.permutation,
     matcher: Matcher = DEFAULT_MATCHER,
     grid: tuple[int, int] | None = None,
+    locality: float = 0.0,
+    unit: float | None = None,
     threads: int | None = None,
     memory_gib: float | None = None,
     pairs: NDArray[np.bool_] | None = None,
@@ -94,6 +97,9 @@ def gram(
     invariance allows (Algorithm 1). `maxsim` is no rearrangement: every concept vector takes its best partner, and
     `inner` is the mean of both directions, `(sum_s max_t <x_i,s, y_j,t> + sum_t max_s <x_i,s, y_j,t>) / 2`.
 
+    With `locality` a matched pair of positions costs `locality * unit * |p_i - p_j|^2`, where p are their places in
+    diagonals of the map, and P maximises what is left: 0 is `permutation`, and large values end in `none`.
+
     Nothing is centred here: `rsm` does that, `x - x.mean(axis=0)` is its default.
 
     Products are computed in float32 and summed in float64. The result does not depend on the number of threads, nor on
@@ -104,7 +110,10 @@ def gram(
         y: Representations [m, s, c]; None: x with itself, of which only one half is computed, and no diagonal.
         invariance: Which rearrangements are allowed, or `maxsim`.
         matcher: How `permutation` is solved.
-        grid: Height and width of the positions, which `translation` needs.
+        grid: Height and width of the positions, which `translation` and `locality` need.
+        locality: What it costs to move a position, for `permutation`.
+        unit: What that is measured in: the mean squared norm of a concept vector. None: that of all images of y, or of
+            x with itself, so that it does not depend on which pairs are computed.
         threads: Threads; None: one per core that this process may use.
         memory_gib: Memory that all threads together may take beside x and y; None: half of what is free.
         pairs: Which pairs [n, m] of x and y to compute; None: all. The others have 0.
@@ -130,7 +139,7 @@ def gram(
         raise ValueError(f"{'engine' if in_memory else 'in_memory=False'} needs tiles, a store that holds the result")
     check_shapes(x, y)
     given_x, given_y = x, y
-    pair_matcher = PairMatcher(Invariance(invariance), matcher, grid)
+    pair_matcher = PairMatcher(Invariance(invariance), matcher, grid, locality)
     if pair_matcher.invariance is Invariance.pooled:  # read once: a tile needs its images again and again
         x = Pooled(x)[0 : x.shape[0]]
         y = None if y is None else Pooled(y)[0 : y.shape[0]]
@@ -144,6 +153,8 @@ def gram(
         result = Gram(tiles.inner, tiles.bound, sq_x, sq_y, y is None)
     else:
         result = Gram(*_reserve(plan.n, plan.m), sq_x, sq_y, y is None)
+    if pair_matcher.needs_unit:
+        pair_matcher = replace(pair_matcher, unit=resolve_unit(unit, sq_y, (x if y is None else y).shape[1]))
     work = TileWork(x, y, pair_matcher, plan.piece_size, pairs)
     for tile, inner, bound in _finished_tiles(work, plan, tiles, engine, progress):
         if in_memory:

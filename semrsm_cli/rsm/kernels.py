@@ -142,6 +142,8 @@ def rsm(
     sigma: float | None = None,
     sigma_tile: int | None = None,
     grid: tuple[int, int] | None = None,
+    locality: float = 0.0,
+    unit: float | None = None,
     threads: int | None = None,
     memory_gib: float | None = None,
 ) -> NDArray[np.float64]:
@@ -157,7 +159,10 @@ def rsm(
         matcher: How `permutation` is solved.
         sigma: Width of `rbf`; None: the square root of the median squared distance.
         sigma_tile: Take that median within each mini-batch of so many images on a side.
-        grid: Height and width of the positions, which `translation` needs.
+        grid: Height and width of the positions, which `translation` and `locality` need.
+        locality: What it costs to move a position, for `permutation`: 0 is free, large values end in `none`; see
+            `gram`.
+        unit: What that is measured in; None: the mean squared norm of the concept vectors of y, or of x with itself.
         threads: Threads; None: one per core that this process may use.
         memory_gib: Memory that all threads together may take beside x and y; None: half of what is free.
 
@@ -185,7 +190,17 @@ def rsm(
     if mean is not None and not np.isfinite(mean).all():
         squared_norms(x, "x")  # names the image that is not finite, which the mean would spread over all
     x, y = Centered(x, mean), None if y is None else Centered(y, mean)
-    g = gram(x, y, invariance=invariance, matcher=matcher, grid=grid, threads=threads, memory_gib=memory_gib)
+    g = gram(
+        x,
+        y,
+        invariance=invariance,
+        matcher=matcher,
+        grid=grid,
+        locality=locality,
+        unit=unit,
+        threads=threads,
+        memory_gib=memory_gib,
+    )
     g = replace(g, bound=g.inner)  # the bounds, which no kernel needs, give their memory back
     return _kernel_of(g, name, sigma=sigma, sigma_tile=sigma_tile)
 

@@ -1,8 +1,9 @@
 """How the images of a pair are compared: the inner products of [r, s, c] and [q, s, c] after rearrangement."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,9 +13,10 @@ from semrsm_cli.matching.affinities import MAX_MATRIX_BYTES, PRODUCT_BYTES, Affi
 from semrsm_cli.matching.approximate import positionwise_inner
 from semrsm_cli.matching.maxsim import max_similarities, working_bytes
 from semrsm_cli.matching.optimal import PARTS_OF_VECTORS
+from semrsm_cli.rsm.locality import CHANNELS, MAX_LOCALITY_FLOAT32, append_places, check_locality
 from semrsm_cli.rsm.translation import best_shifts
 
-__all__ = ["DEFAULT_MATCHER", "Invariance", "Matcher", "PairMatcher"]
+__all__ = ["DEFAULT_MATCHER", "Invariance", "Matcher", "PairMatcher", "check_method"]
 
 _Images = NDArray[np.float32]
 _Values = NDArray[np.float64]
@@ -82,21 +84,42 @@ class Matcher:
 
 
 DEFAULT_MATCHER = Matcher()
+_APPROXIMATE = frozenset({Method.batch_optimal, Method.topk_greedy, Method.greedy, Method.diagonal})
 _ROW_BY_ROW = frozenset({Method.optimal, Method.topk_greedy, Method.greedy})  # build no affinity that is too large
+
+
+def check_method(method: Method | str) -> None:
+    """Raise ValueError where a method does not look at all affinities, and so not at what displacements cost."""
+    if method in _APPROXIMATE:
+        raise ValueError(f"locality needs a matching that weighs every pair of positions, got {method}; use optimal")
 
 
 @dataclass(frozen=True, slots=True)
 class PairMatcher:
-    """What is computed for the pairs of a tile, under an invariance; `grid` is what `translation` needs."""
+    """What is computed for the pairs of a tile, under an invariance.
+
+    `grid` is what `translation` and `locality` need; `unit` is the mean squared norm of a concept vector, of which the
+    cost of displacement is a multiple.
+    """
 
     invariance: Invariance
     matcher: Matcher = DEFAULT_MATCHER
     grid: tuple[int, int] | None = None
+    locality: float = 0.0
+    unit: float = 1.0
 
     def check(self, s: int) -> None:
-        """Raise ValueError where the grid does not fit s positions."""
-        if self.invariance is Invariance.translation and (self.grid is None or math.prod(self.grid) != s):
-            raise ValueError(f"translation needs the grid (height, width) of the {s} positions, got grid={self.grid}")
+        """Raise ValueError where the grid does not fit s positions, or locality the rest."""
+        check_locality(self.locality)
+        if self.locality and self.invariance is not Invariance.permutation:
+            raise ValueError(f"locality={self.locality} goes with permutation, got invariance={self.invariance}")
+        if self.locality:
+            check_method(self.matcher.method)
+        needs = "locality" if self.locality else "translation"
+        if (self.locality or self.invariance is Invariance.translation) and (
+            self.grid is None or math.prod(self.grid) != s
+        ):
+            raise ValueError(f"{needs} needs the grid (height, width) of the {s} positions, got grid={self.grid}")
 
     def matrix_size(self, s: int) -> int:
         """Positions on a side of the affinities that are looked at; 0 where none are."""
@@ -113,6 +136,7 @@ class PairMatcher:
 
     def memory(self, tile_size: int, s: int, c: int) -> int:
         """Bytes that one thread takes for a tile of tile_size x tile_size images of s positions and c channels."""
+        c += CHANNELS if self.locality else 0
         images = 2 * 2 * tile_size * s * c * 4  # both sides, and their sorted or transformed copies
         if self.invariance is Invariance.translation:
             return images + 2 * 2 * 4 * s * tile_size**2  # of every pair, the spectrum and the correlation
@@ -121,7 +145,8 @@ class PairMatcher:
         product = 4 * self.matrix_size(s) ** 2 * min(tile_size, self.block(s)) ** 2
         remembered = 4 * s * (c + 3 * PARTS_OF_VECTORS)
         computed = self.matcher.method in _ROW_BY_ROW and product > MAX_MATRIX_BYTES
-        return images + (remembered if computed else product + remembered) + 4 * 8 * tile_size**2
+        width = 2 if self.locality > MAX_LOCALITY_FLOAT32 else 1  # of float64
+        return width * (images + (remembered if computed else product + remembered)) + 4 * 8 * tile_size**2
 
     def products(self, left: _Images, right: _Images, mask: NDArray[np.bool_]) -> tuple[_Values, _Values]:
         """Inner products and upper bounds [r, q] of the pairs in the mask, of left [r, s, c] and right [q, s, c]."""
@@ -136,8 +161,35 @@ class PairMatcher:
             inner = positionwise_inner(left, right)
             return inner, inner.copy()
         matcher = self.matcher
-        affinities = Affinities(left, right)
-        return match_tile(affinities, mask, matcher.method, matcher.tolerance, matcher.batch, matcher.n_exact)
+        affinities, tolerance = Affinities(left, right), matcher.tolerance
+        if self.locality:
+            affinities, tolerance = self._localized(left, right), self._tolerance
+        return match_tile(affinities, mask, matcher.method, tolerance, matcher.batch, matcher.n_exact)
+
+    def match(self, x: NDArray[Any], y: NDArray[Any]) -> Matching:
+        """Match the positions of two images x and y [s, c], as `products` does under `permutation`."""
+        pair, tolerance = Affinities(x[None], y[None]), self.matcher.tolerance
+        if self.locality:
+            pair, tolerance = self._localized(x[None], y[None]), self._tolerance
+        x, y = pair.left[0], pair.right[0]
+        return replace(self.matcher, tolerance=tolerance).match(None if pair.exceed_memory else x @ y.T, x, y)
+
+    def _localized(self, left: NDArray[Any], right: NDArray[Any]) -> Affinities:
+        """The affinities of a tile less the cost of displacement, in float64 where that is large."""
+        assert self.grid is not None  # see `check`
+        if self.locality > MAX_LOCALITY_FLOAT32:
+            left, right = left.astype(np.float64), right.astype(np.float64)
+        return Affinities(*append_places(left, right, (self.grid, self.grid), self.locality * self.unit))
+
+    @property
+    def _tolerance(self) -> float:
+        """The tolerance that keeps a gap small against inner products where affinities, with their cost, are large."""
+        return self.matcher.tolerance / max(1.0, self.locality / MAX_LOCALITY_FLOAT32)
+
+    @property
+    def needs_unit(self) -> bool:
+        """Whether `unit` is used, which then has to be that of the images."""
+        return self.locality > 0
 
     @property
     def has_own_norms(self) -> bool:

@@ -1,5 +1,6 @@
 """`semrsm rsm`: the RSM of a model's layers, or of the user's own arrays."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,12 +10,14 @@ import pandas as pd
 from semrsm_cli.config import RsmConfig
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store, matching_name
+from semrsm_cli.pipeline.rearrangements import Rearrangement, movement_columns, rearrangements
 from semrsm_cli.pipeline.sources import from_model, read_layer
+from semrsm_cli.report.figures.locality import locality_figure
 from semrsm_cli.report.figures.rsm import dendrogram_order, rsm_figure
 from semrsm_cli.report.figures.style import INVARIANCE_TITLE
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log
-from semrsm_cli.rsm import Gram, kernel
+from semrsm_cli.rsm import Gram, Invariance, kernel
 
 __all__ = ["rsm"]
 
@@ -23,17 +26,17 @@ def rsm(config: RsmConfig, folder: RunFolder) -> pd.DataFrame:
     """Write one RSM per layer, or one of the given files, and its heat map; one row each."""
     rows = []
     comparisons, ids = _of_model(config, folder) if config.x is None else ([_of_files(config)], None)
-    for compared in comparisons:
-        with folder.timed(f"match {compared.name}"):
-            g = gram_in_store(compared, config.invariance, config.matching, config.runtime, folder)
-            values = kernel(g, config.kernel.name, sigma=config.kernel.sigma, sigma_tile=config.kernel.sigma_tile)
+    wanted = [Rearrangement(config.invariance, locality) for locality in dict.fromkeys(config.locality or [0.0])]
+    for compared, moved in itertools.product(comparisons, wanted):
+        g, values = _rsm_of(compared, moved, config, folder)
         if values.shape == (1, 1):
             log(f"{compared.name} holds one image: its RSM is a single number, of the image with itself")
-        folder.array(compared.name, values)
-        _draw(folder, values, compared, ids, config)
+        name = f"{compared.name}_locality_{moved.locality:g}" if moved.locality else compared.name
+        folder.array(name, values)
+        _draw(folder, values, compared, moved, ids, config, name=name)
         rows.append(
             {
-                "array": f"arrays/{compared.name}.npy",
+                "array": f"arrays/{name}.npy",
                 "n": values.shape[0],
                 "m": values.shape[1],
                 "positions": compared.x.shape[1],
@@ -43,28 +46,66 @@ def rsm(config: RsmConfig, folder: RunFolder) -> pd.DataFrame:
                 "matching": matching_name(config.invariance, config.matching),
                 "certified_gap": _certified_gap(g),
                 "centering": str(config.centering),
+                **movement_columns(compared, moved, config.matching),
             }
         )
     table = pd.DataFrame(rows)
     folder.table("rsm", table)
     folder.note(centering=str(config.centering), sigma=config.kernel.sigma or "median", seed=config.seed)
-    return table
+    if any(config.locality):
+        _draw_curve(folder, comparisons, config)
+        return table
+    return table.drop(columns=["locality", "displacement"])
+
+
+def _rsm_of(
+    compared: Comparison, moved: Rearrangement, config: RsmConfig, folder: RunFolder
+) -> tuple[Gram, np.ndarray]:
+    """Inner products and RSM of one comparison."""
+    with folder.timed(f"match {compared.name}"):
+        g = gram_in_store(compared, moved.invariance, config.matching, config.runtime, folder, locality=moved.locality)
+        return g, kernel(g, config.kernel.name, sigma=config.kernel.sigma, sigma_tile=config.kernel.sigma_tile)
+
+
+def _draw_curve(folder: RunFolder, comparisons: Sequence[Comparison], config: RsmConfig) -> None:
+    """Write the mean similarity of different images over locality, with the paper's two methods as its ends."""
+    rows = []
+    for compared in comparisons:
+        for moved in rearrangements([Invariance.permutation, Invariance.none], config.locality):
+            values = _rsm_of(compared, moved, config, folder)[1]
+            others = values if compared.y is not None else values[~np.eye(len(values), dtype=bool)]
+            if others.size:
+                row = {"layer": compared.name, "invariance": str(moved.invariance), "similarity": others.mean()}
+                rows.append(row | movement_columns(compared, moved, config.matching))
+    if rows:
+        table = pd.DataFrame(rows)
+        folder.data("locality", table)
+        label = f"mean similarity of two images\n({config.kernel.name} kernel)"
+        folder.figure("locality", locality_figure(table, value="similarity", label=label, series="layer"))
 
 
 def _draw(
-    folder: RunFolder, values: np.ndarray, compared: Comparison, ids: Sequence[str] | None, config: RsmConfig
+    folder: RunFolder,
+    values: np.ndarray,
+    compared: Comparison,
+    moved: Rearrangement,
+    ids: Sequence[str] | None,
+    config: RsmConfig,
+    *,
+    name: str,
 ) -> None:
     """Write the heat map of an RSM."""
     what = "" if config.x is not None else f"{config.model.label}, "
+    cost = f", locality {moved.locality:g}" if moved.locality else ""
     figure = rsm_figure(
         values,
-        title=f"{what}{compared.name}, {INVARIANCE_TITLE[str(config.invariance)]}",
+        title=f"{what}{compared.name}, {INVARIANCE_TITLE[str(config.invariance)]}{cost}",
         kernel=str(config.kernel.name),
         is_within=compared.y is None,
         names=None if ids is None else (ids, ids),
         order=dendrogram_order(values) if config.dendrogram and compared.y is None else None,
     )
-    folder.figure(compared.name, figure)
+    folder.figure(name, figure)
 
 
 def _of_model(config: RsmConfig, folder: RunFolder) -> tuple[list[Comparison], Sequence[str]]:

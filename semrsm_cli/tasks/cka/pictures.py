@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from semrsm_cli.config import CkaConfig
 from semrsm_cli.measures.cka import Estimator
 from semrsm_cli.report.figures.cka import Consistency, cka_figure, consistency_figure
+from semrsm_cli.report.figures.locality import locality_figure
 from semrsm_cli.report.folder import RunFolder
-from semrsm_cli.tasks.cka.tables import BETWEEN_NETWORKS, WITHIN_NETWORK, Compared
+from semrsm_cli.tasks.cka.tables import PLAIN, SEMANTIC, Compared
 
-__all__ = ["draw_figures"]
+__all__ = ["draw_figures", "draw_locality"]
 
 
 def draw_figures(folder: RunFolder, compared: Sequence[Compared], config: CkaConfig) -> None:
@@ -21,7 +23,9 @@ def draw_figures(folder: RunFolder, compared: Sequence[Compared], config: CkaCon
     consistency = {}
     for name in config.kernels:
         of_kernel = [one for one in compared if one.kernel is name]
-        spatial, semantic = (np.mean([one.mean(pair) for one in of_kernel], axis=0) for pair in BETWEEN_NETWORKS)
+        spatial, semantic = (
+            np.mean([one.mean((moved, moved)) for one in of_kernel], axis=0) for moved in (PLAIN, SEMANTIC)
+        )
         figure = cka_figure(spatial, semantic, layers_a, layers_b, label_a=label_a, label_b=label_b, kernel=str(name))
         folder.figure(f"cka_{name}", figure)
         if first.a is first.b:
@@ -32,6 +36,21 @@ def draw_figures(folder: RunFolder, compared: Sequence[Compared], config: CkaCon
             "consistency",
             consistency_figure(consistency, layers_a, positions, label=label_a, estimator=str(config.estimator)),
         )
+
+
+def draw_locality(folder: RunFolder, summary: pd.DataFrame, config: CkaConfig) -> None:
+    """For each kernel the CKA of every layer over locality: with its spatio-semantic RSM, or with the closest layer."""
+    is_within = "layer" in summary
+    series = "layer" if is_within else "layer_a"
+    for name in config.kernels:
+        rows = summary[summary["kernel"] == str(name)]
+        if is_within:  # an RSM with itself
+            first = rows[rows["locality"] == 0]
+            end = first.assign(invariance="none", cka=1.0, locality=np.nan, displacement=0.0)
+            rows = pd.concat([rows.assign(invariance="permutation"), end], ignore_index=True)
+        label = "CKA with the\nspatio-semantic RSM" if is_within else "CKA with the closest layer"
+        figure = locality_figure(rows, value="cka", label=label, series=series, title=f"{name} kernel")
+        folder.figure(f"locality_{name}", figure)
 
 
 def _labels(compared: Sequence[Compared], config: CkaConfig) -> tuple[str, str]:
@@ -47,7 +66,7 @@ def _labels(compared: Sequence[Compared], config: CkaConfig) -> tuple[str, str]:
 
 def _consistency(of_kernel: Sequence[Compared]) -> Consistency:
     """Semantic with spatio-semantic RSMs: of each network, and over draws the spread of the networks' mean."""
-    pair, chosen = WITHIN_NETWORK[-1], of_kernel[0].estimator
+    pair, chosen = (SEMANTIC, PLAIN), of_kernel[0].estimator
     diagonals = {
         estimator: np.mean([one.draws[pair][estimator] for one in of_kernel], axis=0).diagonal(axis1=1, axis2=2)
         for estimator in Estimator

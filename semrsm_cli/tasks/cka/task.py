@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -11,23 +12,24 @@ from semrsm_cli.data import ImageOrder
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.measures.cka import Estimator, cka_matrix, hsic
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store
+from semrsm_cli.pipeline.rearrangements import Rearrangement, movement_columns, rearrangements
 from semrsm_cli.pipeline.sources import Layer, Source
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log
-from semrsm_cli.rsm import Gram, Invariance, Kernel, kernel
+from semrsm_cli.rsm import Gram, Kernel, kernel
 from semrsm_cli.tasks.cka.batches import mini_batches
 from semrsm_cli.tasks.cka.networks import Pairs, pairs_of_draws
-from semrsm_cli.tasks.cka.pictures import draw_figures
+from semrsm_cli.tasks.cka.pictures import draw_figures, draw_locality
 from semrsm_cli.tasks.cka.tables import (
-    BETWEEN_NETWORKS,
     INVARIANCES,
-    WITHIN_NETWORK,
     Compared,
+    Movement,
     Values,
     cka_table,
     closest_table,
     consistency_table,
     mean_table,
+    wanted_pairs,
 )
 
 __all__ = ["cka"]
@@ -59,7 +61,8 @@ def cka(config: CkaConfig, folder: RunFolder) -> pd.DataFrame:
     if len(pairs) > 1:
         folder.data("cka_mean", mean_table(every))
     is_within = pairs[0][0] is pairs[0][1]
-    summary = consistency_table(compared, estimator) if is_within else closest_table(compared, estimator)
+    summarize = consistency_table if is_within else closest_table
+    summary = summarize(compared, estimator, config.locality, _movement(config))
     folder.table("consistency" if is_within else "closest", summary)
     folder.note(
         estimator=estimator,
@@ -72,8 +75,23 @@ def cka(config: CkaConfig, folder: RunFolder) -> pd.DataFrame:
         image_ids_compared=all(network.ids is not None for pair in pairs for network in pair),
     )
     draw_figures(folder, compared, config)
+    if any(config.locality):
+        draw_locality(folder, summary, config)
+    else:
+        summary = summary.drop(columns=["locality", "displacement"])
     repeated = [str(config.estimator)] + (["lowest", "highest"] if is_within and len(pairs) == 1 else [])
     return summary.drop(columns=repeated)  # what says the same as `cka`
+
+
+def _movement(config: CkaConfig) -> Movement:
+    """How far positions of a layer move, which is the same for all kernels."""
+
+    @cache
+    def of_layer(network: Source, i: int, moved: Rearrangement) -> dict[str, float]:
+        compared = Comparison.within(network.layers[i], config.centering)
+        return movement_columns(compared, moved, config.matching)
+
+    return of_layer
 
 
 def _warn_of_few_images(every: pd.DataFrame, estimator: Estimator, n: int) -> None:
@@ -98,7 +116,7 @@ def _values_of_draw(pairs: Pairs, draw: int, config: CkaConfig, folder: RunFolde
     batches = mini_batches(*pairs[0], config, draw)
     networks = dict.fromkeys(itertools.chain(*pairs))
     rsms = {network: _network_rsms(network, batches, config, folder) for network in networks}
-    return {name: [_compare(a, b, name, rsms, config.estimator) for a, b in pairs] for name in config.kernels}
+    return {name: [_compare(a, b, name, rsms, config) for a, b in pairs] for name in config.kernels}
 
 
 def _network_rsms(network: Source, batches: Sequence[np.ndarray], config: CkaConfig, folder: RunFolder) -> _Rsms:
@@ -111,20 +129,20 @@ def _network_rsms(network: Source, batches: Sequence[np.ndarray], config: CkaCon
         rsms[name] = [
             np.stack(
                 [
-                    kernel(of_layer[i][invariance], name, sigma=config.sigma, sigma_tile=config.sigma_tile)
-                    for invariance in INVARIANCES
+                    kernel(of_layer[i][moved], name, sigma=config.sigma, sigma_tile=config.sigma_tile)
+                    for moved in rearrangements(INVARIANCES, config.locality)
                     for of_layer in grams
                 ]
             )
             for i in range(len(batches))
         ]
-        _require_varying(network, rsms[name], config.estimator)
+        _require_varying(network, rsms[name], config)
     return rsms
 
 
 def _layer_grams(
     layer: Layer, batches: Sequence[np.ndarray], config: CkaConfig, folder: RunFolder, *, name: str
-) -> list[dict[Invariance, Gram]]:
+) -> list[dict[Rearrangement, Gram]]:
     """Matched inner products within every mini-batch of one layer, less its mean over all images."""
     compared = Comparison.within(layer, config.centering, name=name)
     grams = []
@@ -132,33 +150,39 @@ def _layer_grams(
         part = compared.part(batch)
         grams.append(
             {
-                invariance: gram_in_store(part, invariance, config.matching, config.runtime, folder)
-                for invariance in INVARIANCES
+                moved: gram_in_store(
+                    part, moved.invariance, config.matching, config.runtime, folder, locality=moved.locality
+                )
+                for moved in rearrangements(INVARIANCES, config.locality)
             }
         )
     return grams
 
 
-def _require_varying(network: Source, rsms: Sequence[np.ndarray], estimator: Estimator) -> None:
+def _require_varying(network: Source, rsms: Sequence[np.ndarray], config: CkaConfig) -> None:
     """Raise SemrsmError where an RSM is constant in all mini-batches: its HSIC is 0, and CKA undefined."""
-    for i, layer in enumerate([*network.layers, *network.layers]):
-        if not any(hsic(batch[i], batch[i], unbiased=estimator is Estimator.unbiased) for batch in rsms):
+    unbiased = config.estimator is Estimator.unbiased
+    for i, (_, layer) in enumerate(itertools.product(rearrangements(INVARIANCES, config.locality), network.layers)):
+        if not any(hsic(batch[i], batch[i], unbiased=unbiased) for batch in rsms):
             raise SemrsmError(
                 f"the RSM of layer {layer.name} of {network.name} is constant, so that its CKA is not defined; "
                 "leave the layer out, or give other images"
             )
 
 
-def _compare(a: Source, b: Source, name: Kernel, rsms: dict[Source, _Rsms], chosen: Estimator) -> Values:
+def _compare(a: Source, b: Source, name: Kernel, rsms: dict[Source, _Rsms], config: CkaConfig) -> Values:
     """CKA of two networks' layers, or of one's with each other, from the RSMs of one kernel."""
     batches = list(zip(rsms[a][name], rsms[b][name], strict=True))
-    wanted = WITHIN_NETWORK if a is b else BETWEEN_NETWORKS
-    of_estimator = {estimator: _estimate(batches, estimator, is_chosen=estimator is chosen) for estimator in Estimator}
+    of_estimator = {
+        estimator: _estimate(batches, estimator, is_chosen=estimator is config.estimator) for estimator in Estimator
+    }
+    order = rearrangements(INVARIANCES, config.locality)
     return {
         (left, right): {
-            estimator: values[_rows(left, a), _rows(right, b)] for estimator, values in of_estimator.items()
+            estimator: values[_rows(order.index(left), a), _rows(order.index(right), b)]
+            for estimator, values in of_estimator.items()
         }
-        for left, right in wanted
+        for left, right in wanted_pairs(config.locality, within=a is b)
     }
 
 
@@ -172,7 +196,7 @@ def _estimate(batches: list[tuple[np.ndarray, np.ndarray]], estimator: Estimator
         return np.full((len(batches[0][0]), len(batches[0][1])), np.nan)
 
 
-def _rows(invariance: Invariance, network: Source) -> slice:
-    """Where an invariance's layers stand among the RSMs of a network."""
-    first = INVARIANCES.index(invariance) * len(network.layers)
+def _rows(place: int, network: Source) -> slice:
+    """Where the layers of the rearrangement at some place stand among the RSMs of a network."""
+    first = place * len(network.layers)
     return slice(first, first + len(network.layers))

@@ -12,6 +12,7 @@ from semrsm_cli.errors import SemrsmError
 from semrsm_cli.measures.retrieval import count_f1, neighbour_scores, neighbours, presence_iou
 from semrsm_cli.models import Network
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store
+from semrsm_cli.pipeline.rearrangements import Rearrangement, rearrangements
 from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log
@@ -53,27 +54,30 @@ class Ranking:
     """The k neighbours [q, k] of every query under one kernel and invariance, their similarities and scores."""
 
     kernel: Kernel
-    invariance: Invariance
+    moved: Rearrangement
     neighbours: np.ndarray
     similarities: np.ndarray
     scores: np.ndarray | None
+
+    @property
+    def invariance(self) -> Invariance:
+        """The invariance; `permutation` also where positions pay for their displacement."""
+        return self.moved.invariance
 
 
 def rank(images: RetrievalSet, embedded: Embedded, config: RetrieveConfig, folder: RunFolder) -> Iterator[Ranking]:
     """The neighbours under every invariance and kernel; all kernels come from one matching."""
     scores = _score_all(images)
-    for invariance in _possible(config, embedded):
-        pairs = _shortlist(images, embedded, config, folder) if invariance is Invariance.permutation else None
-        g = _inner_products(invariance, embedded, config, folder, pairs)
+    for moved in rearrangements(_possible(config, embedded), config.locality):
+        pairs = _shortlist(images, embedded, config, folder) if moved.invariance is Invariance.permutation else None
+        g = _inner_products(moved, embedded, config, folder, pairs)
         for name in config.kernels:
             similarity = kernel(g, name, sigma=config.sigma, sigma_tile=config.sigma_tile)
             if pairs is not None:
                 similarity = np.where(pairs, similarity, -np.inf)
             nearest = _neighbours_of(similarity, images, config.n_neighbours)
             values = neighbour_scores(similarity, nearest)
-            yield Ranking(
-                name, invariance, nearest, values, None if scores is None else neighbour_scores(scores, nearest)
-            )
+            yield Ranking(name, moved, nearest, values, None if scores is None else neighbour_scores(scores, nearest))
 
 
 def _possible(config: RetrieveConfig, embedded: Embedded) -> Sequence[Invariance]:
@@ -94,7 +98,7 @@ def _neighbours_of(similarity: np.ndarray, images: RetrievalSet, k: int) -> np.n
 
 
 def _inner_products(
-    invariance: Invariance,
+    moved: Rearrangement,
     embedded: Embedded,
     config: RetrieveConfig,
     folder: RunFolder,
@@ -104,7 +108,9 @@ def _inner_products(
     compared = embedded.compared
     if pairs is not None and compared.y is None:
         compared = replace(compared, y=compared.x)
-    g = gram_in_store(compared, invariance, config.matching, config.runtime, folder, pairs=pairs)
+    g = gram_in_store(
+        compared, moved.invariance, config.matching, config.runtime, folder, locality=moved.locality, pairs=pairs
+    )
     return g if pairs is None else _at_no_distance(g, pairs)
 
 
@@ -127,7 +133,7 @@ def _shortlist(
     if not shortens(config.shortlist, images):
         log(f"shortlist={config.shortlist} leaves out none of {len(images.database)} images: all are matched")
         return None
-    similarity = kernel(_inner_products(Invariance.pooled, embedded, config, folder), Kernel.cosine)
+    similarity = kernel(_inner_products(Rearrangement(Invariance.pooled), embedded, config, folder), Kernel.cosine)
     chosen = _neighbours_of(similarity, images, config.shortlist)
     allowed = np.zeros((len(chosen), len(images.database) + 1), bool)
     np.put_along_axis(allowed, chosen, True, axis=1)  # the last column takes the -1 of queries with fewer neighbours

@@ -80,7 +80,10 @@ def summarize(table: pd.DataFrame, resampled: Resampled) -> pd.DataFrame:
     shown = table[["model", "dataset", "n_queries", "n_database", "metric"]].copy()
     shown["matching"] = max(table["matching"])
     shown["resampled"] = str(resampled) if table["at_1"].notna().any() else ""
-    shown[["kernel", "invariance", "at_1"]] = table[["kernel", "invariance", "at_1"]]
+    shown[["kernel", "invariance"]] = table[["kernel", "invariance"]]
+    if (table["locality"] > 0).any():
+        shown["locality"] = table["locality"]
+    shown["at_1"] = table["at_1"]
     shown["at_1_95%"] = _as_text(table["ci_low"], table["ci_high"])
     shown["best_of_5"] = table["best_of_5"]
     shown["vs_none"] = table["difference"]
