@@ -42,11 +42,13 @@ _SECONDS_TO_LOG = 5
 class Comparison(Layer):
     """Centred images `x`, compared with themselves or with `y`; `key` stands for all that their values depend on.
 
-    `unit_of` tells what the cost of displacement is measured in: one number for all parts of a comparison.
+    `unit_of` tells what the cost of displacement and the floor are measured in: one number for all parts of a
+    comparison. `places_y` is the grid of `y`.
     """
 
     y: Representations | None = None
     unit_of: "MeanSquare | None" = None
+    places_y: tuple[int, int] | None = None
 
     @classmethod
     def within(cls, layer: Layer, centering: Centering, *, name: str | None = None) -> Self:
@@ -58,11 +60,14 @@ class Comparison(Layer):
 
     @classmethod
     def between(cls, x: Layer, y: Layer, centering: Centering, *, center_of: Layer, name: str) -> Self:
-        """The images of two layers, less the mean over one of them."""
-        center = _center(center_of, centering, name)
+        """The images of two layers, less the mean over one of them, or over each where their positions differ."""
+        center = center_x = _center(center_of, centering, name)
+        if centering is Centering.sample and x.x.shape[1] != y.x.shape[1]:
+            center_x, center = (_center(side, centering, name) for side in (x, y))
         key = digest({"x": x.key, "y": y.key, "center": center_of.key, "centering": str(centering)})
         other = Centered(y.x, center)
-        return cls(name, Centered(x.x, center), key, x.grid, x.patches, y=other, unit_of=MeanSquare(other))
+        unit_of = MeanSquare(other)
+        return cls(name, Centered(x.x, center_x), key, x.grid, x.patches, y=other, unit_of=unit_of, places_y=y.places)
 
     @property
     def n_pairs(self) -> int:
@@ -138,6 +143,7 @@ def gram_in_store(
         "invariance": invariance,
         "matcher": matcher,
         "grid": require_places(compared) if locality else compared.grid,
+        "grid_y": compared.places_y if locality else None,
         "locality": locality,
         "threads": runtime.threads,
         "memory_gib": runtime.memory_gib,
@@ -145,7 +151,8 @@ def gram_in_store(
     step = f"{Rearrangement(invariance, locality)} {compared.name}"
     tiles = _tiles(compared, invariance, matcher, runtime, pairs, locality)
     try:
-        if locality and compared.unit_of is not None:
+        has_unit = locality or (invariance is Invariance.permutation and matcher.floor is not None)
+        if has_unit and compared.unit_of is not None:
             options["unit"] = compared.unit_of.value
         session = cluster.current()
         bar: AbstractContextManager[Callable[[int], None] | None] = nullcontext(advance)
@@ -179,18 +186,21 @@ def _tiles(
     key: dict[str, Any] = {
         "compared": compared.key,
         "invariance": str(invariance),
-        "matcher": asdict(matcher) if invariance is Invariance.permutation else None,
+        "matcher": _settings_of(matcher) if invariance is Invariance.permutation else None,
         "grid": list(compared.grid or ()) if invariance is Invariance.translation else None,
         "memory_gib": runtime.memory_gib,
         "stages": versions_of("matching"),
     }
     if locality:
-        key |= {
-            "locality": locality,
-            "grid": list(compared.places or ()),
-        }  # what it is measured in follows from the key
+        # what it is measured in follows from the images, whose key is there already
+        key |= {"locality": locality, "grid": [compared.places, compared.places_y]}
     about = {"invariance": str(Rearrangement(invariance, locality)), "compared": compared.name}
     return TileFolder(key if pairs is None else key | {"pairs": digest(np.packbits(pairs).tolist())}, about=about)
+
+
+def _settings_of(matcher: Matcher) -> dict[str, Any]:
+    """What tells a matcher apart; a setting that is left out does not, so that tiles from before it was there stay."""
+    return {name: value for name, value in asdict(matcher).items() if value is not None}
 
 
 def matching_name(invariance: Invariance, matcher: Matcher) -> str:

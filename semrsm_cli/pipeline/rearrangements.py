@@ -11,9 +11,14 @@ from semrsm_cli.rsm import Invariance, Matcher
 from semrsm_cli.rsm.movement import sample_movement
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from semrsm_cli.pipeline.grams import Comparison
 
-__all__ = ["Rearrangement", "movement_columns", "rearrangements", "require_places"]
+__all__ = ["MOVEMENT", "Rearrangement", "informative", "movement_columns", "rearrangements", "require_places"]
+
+MOVEMENT = ("locality", "displacement", "matched_share")
+"""The last columns of tables."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +59,32 @@ def require_places(compared: "Comparison") -> tuple[int, int]:
 
 
 def movement_columns(compared: "Comparison", moved: Rearrangement, matcher: Matcher) -> dict[str, float]:
-    """The last columns of a table: locality, and the mean displacement of matched positions in diagonals of the map.
+    """The last columns of a table: locality, mean displacement of matched positions in diagonals, and their share.
 
     Of a sample of the pairs of images; NaN where positions are not matched, or lie on no grid that is known.
     """
-    columns = {"locality": np.nan, "displacement": np.nan}
+    columns = dict.fromkeys(MOVEMENT, np.nan)
     if moved.invariance is Invariance.none:
         return columns | {"displacement": 0.0}
     if moved.invariance is not Invariance.permutation:
         return columns
-    unit = compared.unit_of.value if moved.locality and compared.unit_of is not None else None
+    unit = None
+    if compared.unit_of is not None and (moved.locality or matcher.floor is not None):
+        unit = compared.unit_of.value
     found = sample_movement(
-        compared.x, compared.y, matcher=matcher, grid=compared.places, locality=moved.locality, unit=unit
+        compared.x,
+        compared.y,
+        matcher=matcher,
+        grid=compared.places,
+        grid_y=compared.places_y,
+        locality=moved.locality,
+        unit=unit,
     )
-    return {"locality": moved.locality, "displacement": found.displacement}
+    return dict(zip(MOVEMENT, (moved.locality, found.displacement, found.matched_share), strict=True))
+
+
+def informative(table: "pd.DataFrame") -> "pd.DataFrame":
+    """The table without those of its last columns that tell nothing where no locality, or no floor, was asked for."""
+    silent = [] if (table["locality"] > 0).any() else list(MOVEMENT[:2])
+    silent += [] if (table["matched_share"] < 1).any() else [MOVEMENT[2]]
+    return table.drop(columns=silent)

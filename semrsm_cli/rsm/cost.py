@@ -43,6 +43,7 @@ def estimate_cost(
     invariance: Invariance | str = Invariance.permutation,
     matcher: Matcher = DEFAULT_MATCHER,
     grid: tuple[int, int] | None = None,
+    grid_y: tuple[int, int] | None = None,
     locality: float = 0.0,
     unit: float | None = None,
     threads: int | None = None,
@@ -57,6 +58,7 @@ def estimate_cost(
         invariance: Which rearrangements are allowed, or `maxsim`.
         matcher: How `permutation` is solved.
         grid: Height and width of the positions, which `translation` and `locality` need.
+        grid_y: The same of y, where it is another.
         locality: What it costs to move a position.
         unit: What that is measured in; None: the mean squared norm of the concept vectors of the images that are timed.
         threads: Threads; None: one per core that this process may use.
@@ -73,8 +75,8 @@ def estimate_cost(
         >>> estimate_cost(np.ones((10, 4, 3))).pairs
         55
     """
-    check_shapes(x, y)
-    pair_matcher = PairMatcher(Invariance(invariance), matcher, grid, locality)
+    check_shapes(x, y, unequal_sizes=True)
+    pair_matcher = PairMatcher(Invariance(invariance), matcher, grid, locality, grid_y=grid_y)
     if pair_matcher.invariance is Invariance.pooled:
         x, y = Pooled(x), None if y is None else Pooled(y)
     plan = Plan.of(x, y, pair_matcher, threads, memory_gib)
@@ -88,7 +90,7 @@ def estimate_cost(
     right = load_float32(x, plan.n - count, count) if y is None else load_float32(y, 0, count)
     if pair_matcher.needs_unit:
         squares = np.einsum("nsc,nsc->n", right, right, dtype=np.float64)
-        pair_matcher = replace(pair_matcher, unit=resolve_unit(unit, squares, s))
+        pair_matcher = replace(pair_matcher, unit=resolve_unit(unit, squares, right.shape[1]))
     with single_threaded_blas():
         seconds = _seconds_per_pair(pair_matcher, left, right)
     matrix = 8 * plan.n * plan.m

@@ -23,7 +23,9 @@ class Movement:
     """What became of the positions of some pairs of images when they were matched."""
 
     displacement: float
-    """Mean distance of matched positions in diagonals of the map; NaN where they lie on no grid."""
+    """Mean distance of matched positions in diagonals of the map; NaN where they lie on no grid, or none is matched."""
+    matched_share: float
+    """Mean share of the smaller image's positions that have a partner: 1 without a floor."""
     n_pairs: int
     """Pairs of images that were looked at."""
 
@@ -34,6 +36,7 @@ def sample_movement(
     *,
     matcher: Matcher = DEFAULT_MATCHER,
     grid: tuple[int, int] | None = None,
+    grid_y: tuple[int, int] | None = None,
     locality: float = 0.0,
     unit: float | None = None,
 ) -> Movement:
@@ -41,9 +44,10 @@ def sample_movement(
 
     Args:
         x: Representations [n, s, c].
-        y: Representations [m, s, c]; None: x with itself, of which each pair is taken once.
+        y: Representations [m, s', c]; None: x with itself, of which each pair is taken once.
         matcher: How positions are matched.
         grid: Height and width of the positions.
+        grid_y: The same of y, where it is another.
         locality: What it costs to move a position.
         unit: What that is measured in; None: as `gram`, but from the images that are looked at.
 
@@ -55,20 +59,25 @@ def sample_movement(
         >>> sample_movement(np.stack([x, x[::-1]]), grid=(1, 2)).displacement  # both swap: 1 / sqrt(1 + 4)
         0.447...
     """
-    most = max(2, min(_MOST_IMAGES, math.isqrt(_POSITION_PAIRS // x.shape[1] ** 2)))
+    size = max(side.shape[1] for side in (x, y) if side is not None)
+    most = max(2, min(_MOST_IMAGES, math.isqrt(_POSITION_PAIRS // size**2)))
     left = _some(x, most)
     right = left if y is None else _some(y, most)
-    pair_matcher = PairMatcher(Invariance.permutation, matcher, grid, locality)
+    pair_matcher = PairMatcher(Invariance.permutation, matcher, grid, locality, grid_y=grid_y)
     if pair_matcher.needs_unit:
         squares = np.einsum("nsc,nsc->n", right, right, dtype=np.float64)
         pair_matcher = replace(pair_matcher, unit=resolve_unit(unit, squares, right.shape[1]))
-    distances = []
+    distances, shares = [], []
     with single_threaded_blas():
         for i, j in np.ndindex(len(left), len(right)):
             if y is not None or i < j:
                 matched = pair_matcher.match(left[i], right[j]).col_of_row
-                distances.append(_mean_distance(matched, grid))
-    return Movement(float(np.mean(distances)) if distances else np.nan, len(distances))
+                shares.append(np.count_nonzero(matched >= 0) / min(left.shape[1], right.shape[1]))
+                distances.append(_distances(matched, *pair_matcher.grids))
+    moved = np.concatenate(distances) if distances else np.empty(0)
+    return Movement(
+        float(moved.mean()) if moved.size else np.nan, float(np.mean(shares)) if shares else np.nan, len(shares)
+    )
 
 
 def _some(x: Representations, most: int) -> NDArray[np.float32]:
@@ -77,9 +86,11 @@ def _some(x: Representations, most: int) -> NDArray[np.float32]:
     return np.concatenate([load_float32(x, int(row), 1) for row in rows])
 
 
-def _mean_distance(col_of_row: NDArray[np.int64], grid: tuple[int, int] | None) -> float:
-    """How far positions [s] lie from their partners, in diagonals."""
-    if grid is None:
-        return np.nan
-    where = places(grid)
-    return float(np.linalg.norm(where - where[col_of_row], axis=1).mean())
+def _distances(
+    col_of_row: NDArray[np.int64], grid: tuple[int, int] | None, grid_y: tuple[int, int] | None
+) -> NDArray[np.float64]:
+    """How far matched positions lie from their partners, in diagonals; nothing where they lie on no grid."""
+    if grid is None or grid_y is None:
+        return np.empty(0)
+    rows = np.flatnonzero(col_of_row >= 0)
+    return np.asarray(np.linalg.norm(places(grid)[rows] - places(grid_y)[col_of_row[rows]], axis=1))

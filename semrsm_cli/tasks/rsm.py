@@ -9,8 +9,9 @@ import pandas as pd
 
 from semrsm_cli.config import RsmConfig
 from semrsm_cli.errors import SemrsmError
+from semrsm_cli.matching import Method
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store, matching_name
-from semrsm_cli.pipeline.rearrangements import Rearrangement, movement_columns, rearrangements
+from semrsm_cli.pipeline.rearrangements import Rearrangement, informative, movement_columns, rearrangements
 from semrsm_cli.pipeline.sources import from_model, read_layer
 from semrsm_cli.report.figures.locality import locality_figure
 from semrsm_cli.report.figures.rsm import dendrogram_order, rsm_figure
@@ -54,8 +55,7 @@ def rsm(config: RsmConfig, folder: RunFolder) -> pd.DataFrame:
     folder.note(centering=str(config.centering), sigma=config.kernel.sigma or "median", seed=config.seed)
     if any(config.locality):
         _draw_curve(folder, comparisons, config)
-        return table
-    return table.drop(columns=["locality", "displacement"])
+    return informative(table)
 
 
 def _rsm_of(
@@ -131,10 +131,13 @@ def _of_files(config: RsmConfig) -> Comparison:
     if config.y is None:
         return Comparison.within(x, config.centering)
     y = read_layer(config.y)
-    if x.x.shape[1:] != y.x.shape[1:]:
+    unequal = config.invariance is Invariance.pooled or (
+        config.invariance is Invariance.permutation and config.matching.method == Method.optimal
+    )
+    if x.x.shape[2] != y.x.shape[2] or (x.x.shape[1] != y.x.shape[1] and not unequal):
         raise SemrsmError(
-            f"x and y must have the same positions and channels, got {list(x.x.shape[1:])} in {config.x} "
-            f"and {list(y.x.shape[1:])} in {config.y}"
+            f"x and y must have the same {'' if unequal else 'positions and '}channels, got {list(x.x.shape[1:])} in "
+            f"{config.x} and {list(y.x.shape[1:])} in {config.y}"
         )
     return Comparison.between(x, y, config.centering, center_of=x, name=f"{x.name}_{y.name}")
 

@@ -11,7 +11,7 @@ from semrsm_cli.measures.separation import overlapping_pairs, separation, unrela
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store
 from semrsm_cli.pipeline.images import note_images, open_images
 from semrsm_cli.pipeline.networks import cut_to_size, load_network, note_network
-from semrsm_cli.pipeline.rearrangements import Rearrangement, movement_columns, rearrangements
+from semrsm_cli.pipeline.rearrangements import Rearrangement, informative, movement_columns, rearrangements
 from semrsm_cli.pipeline.sources import Layer, from_model
 from semrsm_cli.report.figures.locality import locality_figure
 from semrsm_cli.report.figures.translate import translation_figure
@@ -69,8 +69,7 @@ def translate(config: TranslateConfig, folder: RunFolder) -> pd.DataFrame:
         label = "area under the ROC curve between\noverlapping and unrelated crops"
         title = f"{config.model.label}, {config.kernel.name} kernel"
         folder.figure("locality", locality_figure(table, value="auc", label=label, series="layer", title=title))
-        return table
-    return table.drop(columns=["locality", "displacement"])
+    return informative(table)
 
 
 def _until_repeated(batches: list[list[int]]) -> list[list[int]]:

@@ -12,7 +12,7 @@ from semrsm_cli.data import ImageOrder
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.measures.cka import Estimator, cka_matrix, hsic
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store
-from semrsm_cli.pipeline.rearrangements import Rearrangement, movement_columns, rearrangements
+from semrsm_cli.pipeline.rearrangements import Rearrangement, informative, movement_columns, rearrangements
 from semrsm_cli.pipeline.sources import Layer, Source
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log
@@ -77,10 +77,8 @@ def cka(config: CkaConfig, folder: RunFolder) -> pd.DataFrame:
     draw_figures(folder, compared, config)
     if any(config.locality):
         draw_locality(folder, summary, config)
-    else:
-        summary = summary.drop(columns=["locality", "displacement"])
     repeated = [str(config.estimator)] + (["lowest", "highest"] if is_within and len(pairs) == 1 else [])
-    return summary.drop(columns=repeated)  # what says the same as `cka`
+    return informative(summary).drop(columns=repeated)  # what says the same as `cka`
 
 
 def _movement(config: CkaConfig) -> Movement:

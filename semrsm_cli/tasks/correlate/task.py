@@ -13,7 +13,13 @@ from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.measures.agreement import softmax
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store, matching_name
-from semrsm_cli.pipeline.rearrangements import Rearrangement, movement_columns, rearrangements
+from semrsm_cli.pipeline.rearrangements import (
+    MOVEMENT,
+    Rearrangement,
+    informative,
+    movement_columns,
+    rearrangements,
+)
 from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report import paper
 from semrsm_cli.report.figures.correlate import Density, density_figure, depth_figure, intervals_figure
@@ -215,9 +221,8 @@ def _write(
 
 
 def _movement_last(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with locality and displacement as its last columns."""
-    last = ["locality", "displacement"]
-    return table[[*table.columns.drop(last), *last]]
+    """The table with what tells how positions moved as its last columns."""
+    return table[[*table.columns.drop(list(MOVEMENT)), *MOVEMENT]]
 
 
 def _join_paper(table: pd.DataFrame, settings: Mapping[str, Any], positions: int) -> pd.DataFrame:
@@ -245,8 +250,8 @@ def _note_on(table: pd.DataFrame, resampled: str) -> str:
 
 def _summarize(table: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame:
     """The table for a terminal: intervals as text, and Holm's p-value of the difference of `permutation` and `none`."""
-    locality = ["locality"] if (table["locality"] > 0).any() else []
-    shown = table[["model", "dataset", "n_samples", "n_groups", "kernel", "invariance", *locality]].copy()
+    told = informative(table[list(MOVEMENT)]).columns
+    shown = table[["model", "dataset", "n_samples", "n_groups", "kernel", "invariance", *told]].copy()
     for statistic in STATISTICS:
         shown[statistic] = table[statistic]
         ends = zip(table[f"{statistic}_low"], table[f"{statistic}_high"], strict=True)

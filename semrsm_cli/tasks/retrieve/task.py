@@ -17,7 +17,7 @@ from semrsm_cli.pipeline.frames import log_unseen, note_share_seen
 from semrsm_cli.pipeline.grams import matching_name
 from semrsm_cli.pipeline.images import count_turned, open_retrieval_set
 from semrsm_cli.pipeline.networks import load_network, note_network
-from semrsm_cli.pipeline.rearrangements import movement_columns
+from semrsm_cli.pipeline.rearrangements import MOVEMENT, movement_columns
 from semrsm_cli.pipeline.sources import from_model
 from semrsm_cli.report import paper
 from semrsm_cli.report.figures.locality import locality_figure
@@ -32,7 +32,6 @@ from semrsm_cli.tasks.retrieve.scores import Resampled, score_rows, summarize
 
 __all__ = ["retrieve"]
 
-_MOVEMENT = ["locality", "displacement"]
 _PAPER_COLUMN = {2: "f1_at_1", 3: "iou_at_1"}  # of the paper's tables
 
 
@@ -47,8 +46,8 @@ def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
     table = _join_paper(table, identifying_settings(config), embedded.queries.shape[1])
     table = _with_movement(table, rankings, embedded, config)
     last = ["difference", "difference_low", "difference_high"]
-    table = table[[*table.columns.drop([*last, *_MOVEMENT]), *last]].assign(
-        n_groups=resampled.n_groups, **table[_MOVEMENT]
+    table = table[[*table.columns.drop([*last, *MOVEMENT]), *last]].assign(
+        n_groups=resampled.n_groups, **table[list(MOVEMENT)]
     )
     folder.table("retrieval", table, note=resampled.note())
     every, rankings = rankings, [ranking for ranking in rankings if not ranking.moved.locality]
@@ -87,7 +86,7 @@ def _with_movement(
         moved: movement_columns(embedded.compared, moved, config.matching)
         for moved in dict.fromkeys(ranking.moved for ranking in rankings)
     }
-    movement = pd.DataFrame([columns[ranking.moved] for ranking in rankings], columns=_MOVEMENT)
+    movement = pd.DataFrame([columns[ranking.moved] for ranking in rankings], columns=list(MOVEMENT))
     return table.assign(**movement, paper=table["paper"].where(~(movement["locality"] > 0)))
 
 
