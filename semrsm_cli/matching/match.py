@@ -121,8 +121,8 @@ def match(
         The permutation, its value and an upper bound.
 
     Raises:
-        ValueError: If the affinity is not finite, x and y are missing or do not fit, a setting is off, or a method other
-            than `optimal` is given an affinity that is not square, or a floor.
+        ValueError: If the affinity is not finite, x and y are missing or do not fit, a setting is off, or another
+            method than `optimal` is given an affinity that is not square, or a floor.
         SemrsmError: If a rival's package is not installed.
 
     Example:
