@@ -2,8 +2,8 @@
 
     python benchmarks/partial.py MAPS
 
-MAPS is a folder with `<layer>_512_9.npy`, as benchmarks/conftest.py extracts them. Times are of the processor, the least
-of several rounds; what counts is their ratio to the plain matching of the same pair.
+MAPS is a folder with `<layer>_512_9.npy`, as benchmarks/conftest.py extracts them. Times are those of the processor,
+the least of several rounds; what counts is the ratio to the plain matching of the same pair.
 """
 
 import math
