@@ -10,6 +10,7 @@ from semrsm_cli.rsm import Gram, Matcher, gram, kernel, rsm
 if TYPE_CHECKING:
     from semrsm_cli.measures.agreement import jensen_shannon
     from semrsm_cli.measures.cka import cka, hsic
+    from semrsm_cli.measures.nulls import cka_test
     from semrsm_cli.measures.retrieval import count_f1, presence_iou
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Matcher",
     "Matching",
     "cka",
+    "cka_test",
     "count_f1",
     "gram",
     "hsic",
@@ -34,6 +36,7 @@ __getattr__, _, _ = lazy_loader.attach(
     submod_attrs={
         "measures.agreement": ["jensen_shannon"],
         "measures.cka": ["cka", "hsic"],
+        "measures.nulls": ["cka_test"],
         "measures.retrieval": ["count_f1", "presence_iou"],
     },
 )
