@@ -27,6 +27,8 @@ bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "unsrt"
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["narrow.css"]
 html_title = "semrsm"
 html_theme_options = {"source_edit_link": ""}
 html_copy_source = False

@@ -62,19 +62,25 @@ def presets(group: str) -> list[str]:
 
 
 def _definitions(schema: type, prefix: str) -> Iterator[str]:
-    """Each setting with its values, its default and what it means; groups are told where they are described."""
+    """Each setting with its values, its default and what it means; then the groups, with links to their settings."""
     meanings, hints = field_docstrings(schema), typing.get_type_hints(schema)
-    for field in dataclasses.fields(schema):
+    for field in sorted(dataclasses.fields(schema), key=lambda field: _is_group(hints[field.name])):
         if prefix == "dataset" and field.name in _NOT_SET:
             continue
         name = f"{prefix}.{field.name}" if prefix else field.name
         facts = [_default(field), _values(hints[field.name])]
-        if any(map(dataclasses.is_dataclass, _parts(hints[field.name]))):
-            facts = ["a group of settings, see [below](#groups)"]
+        if _is_group(hints[field.name]):
+            group = field.name.removesuffix("_b")
+            facts = [f"settings of the group [{group}](#{group})"]
         yield f"`{name}`"
         yield f": {meanings[field.name]}"
         yield f"  *{'; '.join(filter(None, facts))}*" if any(facts) else ""
         yield ""
+
+
+def _is_group(hint: Any) -> bool:
+    """Whether a setting has settings of its own."""
+    return any(map(dataclasses.is_dataclass, _parts(hint)))
 
 
 def _default(field: "dataclasses.Field[Any]") -> str:
