@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from semrsm_cli.config.arguments import actions, as_override
-from semrsm_cli.config.code import code_settings
+from semrsm_cli.config.code import require_typed_code
 from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.config.renamed import RENAMED
 from semrsm_cli.config.schemas import register_schemas
@@ -135,7 +135,7 @@ def _job(name: str, failures: list[SemrsmError], typed: set[str]) -> Callable[[D
         folder = RunFolder(Path(places[-1], f"job_{n}" if n > 1 else ""), command=command)
         try:
             _require_sweep(hydra_config)
-            _require_typed_code(settings, typed)
+            require_typed_code(settings, typed)
             folder.settings = OmegaConf.to_yaml(settings)
             with _explain_disk_errors():
                 _run_task(name, settings, folder)
@@ -158,18 +158,6 @@ def _require_sweep(hydra_config: Any) -> None:
             sweep, options = f"experiment={choices.experiment} is a sweep over", params[group].split(",")
             remedy = f"add --multirun, or choose one with {group}={options[0]}"
             raise ConfigError(f"{sweep} {len(options)} {group}s; {remedy}")
-
-
-def _require_typed_code(settings: DictConfig, typed: set[str]) -> None:
-    """Raise ConfigError where code would be run that a file names: only the command line may name it.
-
-    A preset or an experiment that was passed on could else run anything that is installed.
-    """
-    for key in code_settings(settings):
-        if key not in typed:
-            raise ConfigError(
-                f"{key} names Python code that is run, which no file may do; write {key}=... on the command line too"
-            )
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The settings of every task, typed and checked, with their defaults."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from omegaconf import MISSING
 
@@ -17,6 +18,7 @@ from semrsm_cli.config.comparison import (
 from semrsm_cli.config.model import ModelConfig
 from semrsm_cli.config.runtime import RuntimeConfig
 from semrsm_cli.data import Dataset, ResampleBy
+from semrsm_cli.data.save_layers import SAVED_AS
 from semrsm_cli.matching import Method
 from semrsm_cli.measures.cka import Estimator
 from semrsm_cli.models.recipe import Recipe
@@ -80,8 +82,8 @@ class _ClusterTaskConfig(_NetworkConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtractConfig(_ClusterTaskConfig):
-    """Settings of `semrsm extract`."""
+class _ImagesConfig(_ClusterTaskConfig):
+    """What the tasks share that draw images of a set."""
 
     n_images: int | None = None
     """Draw so many images; by default all."""
@@ -92,21 +94,36 @@ class ExtractConfig(_ClusterTaskConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RsmConfig(ExtractConfig, MatchedConfig):
+class ExtractConfig(_ImagesConfig):
+    """Settings of `semrsm extract`."""
+
+    save: str | None = None
+    """Also write the layers, with ids and grids, to this .npz or .safetensors file or Zarr folder; `x=` takes them."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.save is None or Path(self.save).suffix in SAVED_AS,
+            f"save must end in .npz, .safetensors or .zarr, or be a folder without a suffix, got {self.save}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RsmConfig(_ImagesConfig, MatchedConfig):
     """Settings of `semrsm rsm`."""
 
     x: str | None = None
     """File or stored key of representations [n, s, c] to use instead of a model and images: .npy, .npz, .safetensors
-    or Zarr."""
+    or Zarr. All its layers are taken; FILE#NAME takes one."""
     y: str | None = None
-    """A second one; the RSM then compares the images of x with those of y."""
+    """A second one; the RSM then compares the images of x with those of y, layer by layer where there are several."""
     kernel: KernelConfig = MISSING
     """Kernel of the RSM."""
     invariance: Invariance = Invariance.permutation
     """`none` (spatio-semantic), `translation`, `permutation` (semantic), `pooled`: one mean vector per image, or
     `maxsim`: every concept vector with its best partner."""
     grid: list[int] | None = None
-    """[height, width] of the positions of x, for invariance=translation on files."""
+    """[height, width] of the positions of x, for invariance=translation on files that do not say it."""
     dendrogram: bool = False
     """Whether images stand in the order of a dendrogram in the figure, alike ones together; arrays keep their order."""
 
@@ -210,7 +227,7 @@ class RetrieveConfig(_ClusterTaskConfig, MatchedConfig, KernelsConfig, Invarianc
 
 
 @dataclass(frozen=True, kw_only=True)
-class CorrelateConfig(ExtractConfig, MatchedConfig, KernelsConfig, InvariancesConfig, OrderConfig):
+class CorrelateConfig(_ImagesConfig, MatchedConfig, KernelsConfig, InvariancesConfig, OrderConfig):
     """Settings of `semrsm correlate`; resamples are of the images, and of whole groups where these are related."""
 
     x: str | None = None
@@ -231,7 +248,7 @@ class CorrelateConfig(ExtractConfig, MatchedConfig, KernelsConfig, InvariancesCo
 
 
 @dataclass(frozen=True, kw_only=True)
-class CkaConfig(ExtractConfig, MatchedConfig, KernelsConfig, OrderConfig):
+class CkaConfig(_ImagesConfig, MatchedConfig, KernelsConfig, OrderConfig):
     """Settings of `semrsm cka`; sigma is taken from each RSM."""
 
     model_names: list[str] = field(default_factory=list)
