@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from omegaconf import DictConfig, OmegaConf
 
 from semrsm_cli.config.model import ModelConfig
+from semrsm_cli.data import PythonDataset
 from semrsm_cli.errors import ConfigError
 from semrsm_cli.models import Source
 
@@ -33,7 +34,10 @@ def _code_settings(settings: DictConfig) -> Iterator[str]:
         group = None if OmegaConf.is_missing(settings, key) else settings[key]
         if not isinstance(group, DictConfig):
             continue
-        if OmegaConf.get_type(group) is ModelConfig and group.source == Source.python:
+        kind = OmegaConf.get_type(group)
+        if kind is PythonDataset and group.function is not None:
+            yield f"{key}.function"
+        if kind is ModelConfig and group.source == Source.python:
             yield f"{key}.name"
             if key == "model" and settings.get("model_names"):
                 yield "model_names"

@@ -6,6 +6,7 @@ from semrsm_cli.data.crops import batches_of_unrelated, crop_pairs, overlapping_
 from semrsm_cli.data.dataset import Dataset, RetrievalDataset
 from semrsm_cli.data.egoobjects import AspectRatio, EgoObjects, ImageFilter
 from semrsm_cli.data.folder import Folder
+from semrsm_cli.data.from_python import PythonDataset
 from semrsm_cli.data.imagenet import ImageNet
 from semrsm_cli.data.images import ImageOrder, Images, OnError, open_image
 from semrsm_cli.data.photos import Photos, photos
@@ -41,6 +42,7 @@ __all__ = [
     "Metric",
     "OnError",
     "Photos",
+    "PythonDataset",
     "ResampleBy",
     "RetrievalDataset",
     "RetrievalSet",
@@ -67,6 +69,7 @@ DATASETS: dict[str, type[Dataset]] = {
     "folder": Folder,
     "imagenet": ImageNet,
     "photos": Photos,
+    "python": PythonDataset,
     "scenes": Scenes,
     "tiny_imagenet": TinyImageNet,
 }
