@@ -32,6 +32,7 @@ __all__ = [
     "open_image",
     "opened",
     "read_bytes",
+    "upright_rgb",
     "with_readable",
 ]
 
@@ -206,7 +207,12 @@ def open_image(path: Path | str, max_pixels: int = MAX_PIXELS) -> Image.Image:
 def decode(source: Path | str | BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Read an image from a file or a stream; errors call it `name`."""
     with opened(source, name, max_pixels) as image:
-        return _to_rgb(ImageOps.exif_transpose(image))
+        return upright_rgb(image)
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """A picture of any mode as 8-bit RGB, turned as its EXIF says, transparent parts on white."""
+    return _to_rgb(ImageOps.exif_transpose(image))
 
 
 def read_bytes(path: Path) -> bytes:
