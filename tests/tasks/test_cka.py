@@ -318,7 +318,7 @@ WRONG = [
     (["x=cows.npz", "classes=named.ids.csv"], "must have the columns image and class, it lacks image and class", 1),
     (["x=a.npy", "y=short.npy"], "a and short must hold the same images, got 12 and 11", 1),
     (["x=a.npy", "y=named.npy"], "named.ids.csv names 2 images, but named in named.npy holds 12", 1),
-    (["x=left.npy", "y=right.npy"], "image 1 is dog in x, but cat in y", 1),
+    (["x=left.npy", "y=right.npy"], "image 1 is dog in left, but cat in right", 1),
     (["x=a.npy", "y=constant.npy"], "y constant: centring leaves nothing of x [12, 6, 4]", 1),
     (["x=nan.npy"], "x nan: ", 1),
     (["x=a.npy", "estimator=unbiased", "batch_images=3"], "unbiased HSIC needs at least 4 images", 1),
