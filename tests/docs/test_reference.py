@@ -106,7 +106,8 @@ RUNS = {
     "train_0": f"train seed=0 {SMALL}",
     "train_1": f"train seed=1 {SMALL}",
     "translate": "translate n_pairs=2 n_batches=1 model.layers=[blocks.6]",
-    "retrieve": "retrieve dataset.n_scenes=8 dataset.n_queries=4 dataset.n_database=12 n_resamples=20 n_pictures=1 n_thumbnails=2",
+    "retrieve": "retrieve dataset.n_scenes=8 dataset.n_queries=4 dataset.n_database=12 n_resamples=20 n_pictures=1 "
+    "n_thumbnails=2",
     "correlate": "correlate n_images=12 n_resamples=20 n_permutations=20 model.layers=[blocks.5,blocks.6]",
     "cka_within": "cka n_images=8 n_draws=1 model.layers=[blocks.6]",
     "cka_between": "cka n_images=8 n_draws=1 model.layers=[blocks.6] model@model_b=efficientnet_lite0",
