@@ -189,7 +189,8 @@ def own_stream(device: str) -> Iterator[None]:
     if torch.device(device).type != "cuda":
         yield
         return
-    with torch.cuda.stream(torch.cuda.Stream(device)):
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    with torch.cuda.stream(stream):
         yield
 
 
