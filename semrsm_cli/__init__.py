@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from semrsm_cli.data.save_layers import save_layers
     from semrsm_cli.measures.agreement import jensen_shannon
     from semrsm_cli.measures.cka import cka, hsic
+    from semrsm_cli.measures.nulls import cka_test
     from semrsm_cli.measures.rdms import from_rdms, to_rdms
     from semrsm_cli.measures.retrieval import count_f1, presence_iou
     from semrsm_cli.pipeline.module import Represented, represent
@@ -22,6 +23,7 @@ __all__ = [
     "Matching",
     "Represented",
     "cka",
+    "cka_test",
     "count_f1",
     "from_rdms",
     "gram",
@@ -47,6 +49,7 @@ __getattr__, _, _ = lazy_loader.attach(
         "measures.agreement": ["jensen_shannon"],
         "measures.cka": ["cka", "hsic"],
         "measures.rdms": ["from_rdms", "to_rdms"],
+        "measures.nulls": ["cka_test"],
         "measures.retrieval": ["count_f1", "presence_iou"],
         "pipeline.module": ["Represented", "represent"],
     },

@@ -27,6 +27,7 @@ from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseExce
 from semrsm_cli.config.arguments import actions, as_override
 from semrsm_cli.config.code import require_typed_code
 from semrsm_cli.config.identity import identifying_settings
+from semrsm_cli.config.presets import conf_folder
 from semrsm_cli.config.renamed import RENAMED
 from semrsm_cli.config.schemas import register_schemas
 from semrsm_cli.config_help import is_structured, settings, settings_help
@@ -44,13 +45,6 @@ _UNKNOWN = re.compile(r"Could not override '([\w.]+)'")
 _SWEEP_SETTINGS = "multirun.yaml"  # Hydra writes it before the first job
 
 
-def _conf_folder() -> str:
-    """Where the YAML files lie: inside the wheel, or beside the package in a checkout."""
-    package = Path(__file__).resolve().parent
-    inside = package / "conf"
-    return str(inside if inside.is_dir() else package.parent / "conf")
-
-
 def launch(name: str, argv: list[str]) -> None:
     """Run task `name` with Hydra's command line `argv`: flags first, then overrides.
 
@@ -62,7 +56,7 @@ def launch(name: str, argv: list[str]) -> None:
     made = _register_resolvers()
     arguments = [as_override(name, argument) for argument in argv]
     job = _job(name, failures, typed={argument.partition("=")[0].lstrip("+") for argument in arguments})
-    main = hydra.main(_conf_folder(), config_name=name, version_base=_HYDRA_VERSION_BASE)(job)
+    main = hydra.main(str(conf_folder()), config_name=name, version_base=_HYDRA_VERSION_BASE)(job)
     with _hydra_process([f"semrsm {name}", *arguments, f"hydra.job.name={name}"]):
         try:
             with _explain_disk_errors():
@@ -229,7 +223,7 @@ def describe_config(name: str, argv: Sequence[str] = ()) -> str:
     overrides = [as_override(name, argument) for argument in argv if "=" in argument and not argument.startswith("-")]
     folders = _config_folders(argv)
     overrides += [f"hydra.searchpath={json.dumps([f'file://{path}' for path in folders])}"]
-    with hydra.initialize_config_dir(_conf_folder(), version_base=_HYDRA_VERSION_BASE):
+    with hydra.initialize_config_dir(str(conf_folder()), version_base=_HYDRA_VERSION_BASE):
         try:
             config = hydra.compose(name, overrides, return_hydra_config=True)
         except OverrideParseException as error:
@@ -288,7 +282,7 @@ def _suggest_setting(name: str, error: BaseException) -> str:
     unknown = _UNKNOWN.match(str(error))
     if not unknown:
         return ""
-    with hydra.initialize_config_dir(_conf_folder(), version_base=_HYDRA_VERSION_BASE):
+    with hydra.initialize_config_dir(str(conf_folder()), version_base=_HYDRA_VERSION_BASE):
         config = hydra.compose(name)
     known = [key for key, _, _ in settings(config)]
     last = unknown[1].rpartition(".")[2]

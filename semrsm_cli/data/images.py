@@ -27,7 +27,6 @@ __all__ = [
     "OnError",
     "Reader",
     "Reading",
-    "dataset_root",
     "decode",
     "header_of",
     "open_image",
@@ -313,27 +312,3 @@ def _to_8_bit(grey: np.ndarray) -> np.ndarray:
         grey = grey.astype(np.uint16, copy=False)
         return (grey // 257).astype(np.uint8) + (grey % 257 > 128)  # 65,535 / 255 = 257; rounded, without floats
     return np.round(grey * 255).astype(np.uint8)
-
-
-def dataset_root(root: Path | str | None, folder: str, variable: str | None = None) -> Path:
-    """Where a data set lies: at `root`, else at the environment's `variable`, else at `folder` in $SEMRSM_DATA.
-
-    Raises:
-        SemrsmError: None of them is given, or it is no folder.
-    """
-    home = os.environ.get("SEMRSM_DATA")
-    own = os.environ.get(variable) if variable else None
-    if root is not None:
-        place, remedy = Path(root), "set dataset.root to the folder that holds the images"
-    elif own:
-        place, remedy = Path(own), f"set {variable} or dataset.root to the folder that holds them"
-    elif home:
-        place, remedy = Path(home) / folder, f"put {folder} into SEMRSM_DATA, or set dataset.root"
-    else:
-        raise SemrsmError(
-            f"where {folder} lies is not known; set dataset.root=DIR, or SEMRSM_DATA to its parent folder"
-        )
-    place = place.expanduser()
-    if not place.is_dir():
-        raise SemrsmError(f"{place} {'is a file, not a folder' if place.exists() else 'does not exist'}; {remedy}")
-    return place
