@@ -17,6 +17,7 @@ from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log
 from semrsm_cli.rsm import Centering, Gram, Invariance, Kernel, Pooled, Representations, gram, kernel
 from semrsm_cli.rsm.medians import sigma_of_parts
+from semrsm_cli.store import digest
 
 __all__ = ["Embedded", "Ranking", "rank", "shortens"]
 
@@ -93,7 +94,8 @@ def _inner_products(
     compared, n_pairs = embedded.compared, embedded.queries.shape[0] * embedded.database.shape[0]
     in_memory = pairs is not None or n_pairs <= _PAIRS_IN_MEMORY
     if compared.y is None and (pairs is not None or not in_memory):
-        compared = replace(compared, y=compared.x)  # of images with themselves, the store has one half
+        # of images with themselves the store has one half, under the key of these
+        compared = replace(compared, y=compared.x, key=digest([compared.key, "both halves"]))
     return gram_in_store(
         compared, invariance, config.matching, config.runtime, folder, pairs=pairs, in_memory=in_memory
     )
