@@ -38,6 +38,7 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 80  # beyond, a line for each argument
 python_use_unqualified_type_names = True
 napoleon_numpy_docstring = False
 
