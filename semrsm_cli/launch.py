@@ -25,7 +25,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from semrsm_cli.config.arguments import actions, as_override
+from semrsm_cli.config.code import code_settings
 from semrsm_cli.config.identity import identifying_settings
+from semrsm_cli.config.presets import conf_folder
 from semrsm_cli.config.renamed import RENAMED
 from semrsm_cli.config.schemas import register_schemas
 from semrsm_cli.config_help import is_structured, settings, settings_help
@@ -43,13 +45,6 @@ _UNKNOWN = re.compile(r"Could not override '([\w.]+)'")
 _SWEEP_SETTINGS = "multirun.yaml"  # Hydra writes it before the first job
 
 
-def _conf_folder() -> str:
-    """Where the YAML files lie: inside the wheel, or beside the package in a checkout."""
-    package = Path(__file__).resolve().parent
-    inside = package / "conf"
-    return str(inside if inside.is_dir() else package.parent / "conf")
-
-
 def launch(name: str, argv: list[str]) -> None:
     """Run task `name` with Hydra's command line `argv`: flags first, then overrides.
 
@@ -59,8 +54,9 @@ def launch(name: str, argv: list[str]) -> None:
     register_schemas()
     failures: list[SemrsmError] = []
     made = _register_resolvers()
-    main = hydra.main(_conf_folder(), config_name=name, version_base=_HYDRA_VERSION_BASE)(_job(name, failures))
     arguments = [as_override(name, argument) for argument in argv]
+    job = _job(name, failures, typed={argument.partition("=")[0].lstrip("+") for argument in arguments})
+    main = hydra.main(str(conf_folder()), config_name=name, version_base=_HYDRA_VERSION_BASE)(job)
     with _hydra_process([f"semrsm {name}", *arguments, f"hydra.job.name={name}"]):
         try:
             with _explain_disk_errors():
@@ -117,11 +113,11 @@ def _hydra_process(argv: list[str]) -> Iterator[None]:
             os.environ["HYDRA_FULL_ERROR"] = old_full_error
 
 
-def _job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]:
+def _job(name: str, failures: list[SemrsmError], typed: set[str]) -> Callable[[DictConfig], None]:
     """Task `name` as Hydra calls it; its module, and torch with it, loads when the settings hold.
 
     A single run hands an error over through `failures`, since Hydra prints a line of its own for one that it sees;
-    in a sweep that line names the bad job.
+    in a sweep that line names the bad job. `typed` are the settings that stand on the command line itself.
     """
     places: list[str] = []
 
@@ -133,6 +129,7 @@ def _job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]
         folder = RunFolder(Path(places[-1], f"job_{n}" if n > 1 else ""), command=command)
         try:
             _require_sweep(hydra_config)
+            _require_typed_code(settings, typed)
             folder.settings = OmegaConf.to_yaml(settings)
             with _explain_disk_errors():
                 _run_task(name, settings, folder)
@@ -155,6 +152,18 @@ def _require_sweep(hydra_config: Any) -> None:
             sweep, options = f"experiment={choices.experiment} is a sweep over", params[group].split(",")
             remedy = f"add --multirun, or choose one with {group}={options[0]}"
             raise ConfigError(f"{sweep} {len(options)} {group}s; {remedy}")
+
+
+def _require_typed_code(settings: DictConfig, typed: set[str]) -> None:
+    """Raise ConfigError where code would be run that a file names: only the command line may name it.
+
+    A preset or an experiment that was passed on could else run anything that is installed.
+    """
+    for key in code_settings(settings):
+        if key not in typed:
+            raise ConfigError(
+                f"{key} names Python code that is run, which no file may do; write {key}=... on the command line too"
+            )
 
 
 @contextmanager
@@ -226,7 +235,7 @@ def describe_config(name: str, argv: Sequence[str] = ()) -> str:
     overrides = [as_override(name, argument) for argument in argv if "=" in argument and not argument.startswith("-")]
     folders = _config_folders(argv)
     overrides += [f"hydra.searchpath={json.dumps([f'file://{path}' for path in folders])}"]
-    with hydra.initialize_config_dir(_conf_folder(), version_base=_HYDRA_VERSION_BASE):
+    with hydra.initialize_config_dir(str(conf_folder()), version_base=_HYDRA_VERSION_BASE):
         try:
             config = hydra.compose(name, overrides, return_hydra_config=True)
         except OverrideParseException as error:
@@ -285,7 +294,7 @@ def _suggest_setting(name: str, error: BaseException) -> str:
     unknown = _UNKNOWN.match(str(error))
     if not unknown:
         return ""
-    with hydra.initialize_config_dir(_conf_folder(), version_base=_HYDRA_VERSION_BASE):
+    with hydra.initialize_config_dir(str(conf_folder()), version_base=_HYDRA_VERSION_BASE):
         config = hydra.compose(name)
     known = [key for key, _, _ in settings(config)]
     last = unknown[1].rpartition(".")[2]

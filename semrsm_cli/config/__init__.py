@@ -1,6 +1,7 @@
 """Every setting, stated once: typed, with its default, its meaning and its limits."""
 
 from semrsm_cli.config.comparison import KernelConfig, KernelsConfig, MatchedConfig
+from semrsm_cli.config.data import DataConfig
 from semrsm_cli.config.model import ModelConfig
 from semrsm_cli.config.runtime import RuntimeConfig
 from semrsm_cli.config.store import StoreConfig
@@ -20,6 +21,7 @@ __all__ = [
     "BenchConfig",
     "CkaConfig",
     "CorrelateConfig",
+    "DataConfig",
     "ExtractConfig",
     "KernelConfig",
     "KernelsConfig",

@@ -19,6 +19,7 @@ from semrsm_cli.config.runtime import RuntimeConfig
 from semrsm_cli.data import Dataset, ResampleBy
 from semrsm_cli.matching import Method
 from semrsm_cli.measures.cka import Estimator
+from semrsm_cli.measures.nulls import MIN_PERMUTATIONS
 from semrsm_cli.models.recipe import Recipe
 from semrsm_cli.rsm import Centering, Invariance, Kernel
 
@@ -254,6 +255,12 @@ class CkaConfig(ExtractConfig, MatchedConfig, KernelsConfig, OrderConfig):
     batch_images: int = 250
     """Images of a mini-batch; RSMs are made within mini-batches, drawn at random, and their HSICs summed before the
     ratio."""
+    n_permutations: int = 200
+    """Shuffles of the images of one side, for what CKA is by chance (`null_mean`, `null_95`, `calibrated`) and for the
+    p-value of a permutation test; 0 for none."""
+    classes: str | None = None
+    """The class of each image, for CKA within classes: a CSV file (columns image, class), or `folders`, the folder that
+    an image lies in."""
     n_draws: int = 1
     """Draws of n_images and of their mini-batches, each matched anew: CKA is their mean, and `std` tells how far it
     depends on the images. They share none where the set holds n_draws times n_images. Where all images are taken, as
@@ -273,6 +280,14 @@ class CkaConfig(ExtractConfig, MatchedConfig, KernelsConfig, OrderConfig):
         require_at_least(1, self, "size")
         require_at_least(2, self, "batch_images")
         require_at_least(1, self, "n_draws")
+        require(
+            self.n_permutations == 0 or self.n_permutations >= MIN_PERMUTATIONS,
+            f"n_permutations must be 0 or at least {MIN_PERMUTATIONS}, got {self.n_permutations}: fewer reject nothing",
+        )
+        require(
+            self.classes is None or self.n_permutations > 0,
+            "classes= is compared with its null; set n_permutations=200, or leave classes out",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
