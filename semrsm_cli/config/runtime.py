@@ -19,7 +19,7 @@ class RuntimeConfig:
     num_workers: int = 0
     """Processes that read images ahead of the network; with 0 the threads that run it read theirs."""
     threads: int | None = None
-    """Threads that match, or run batches through the network; by default one per core that this process may use."""
+    """Threads that match, or run batches through the network; null: one per core that this process may use."""
     memory_gib: float = 4.0
     """Memory that the tiles of an RSM, or the batches in the network, may take together."""
     precision: Precision = Precision.float32
