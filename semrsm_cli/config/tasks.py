@@ -97,7 +97,7 @@ class RsmConfig(ExtractConfig, MatchedConfig):
 
     x: str | None = None
     """File or stored key of representations [n, s, c] to use instead of a model and images: .npy, .npz, .safetensors
-    or Zarr."""
+    or Zarr. Each array of a file gets an RSM, or one of them: 'x="FILE#NAME"'."""
     y: str | None = None
     """A second one; the RSM then compares the images of x with those of y."""
     kernel: KernelConfig = MISSING

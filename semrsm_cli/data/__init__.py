@@ -7,7 +7,7 @@ from semrsm_cli.data.dataset import Dataset, RetrievalDataset
 from semrsm_cli.data.egoobjects import AspectRatio, EgoObjects, ImageFilter
 from semrsm_cli.data.folder import Folder
 from semrsm_cli.data.imagenet import ImageNet
-from semrsm_cli.data.images import ImageOrder, Images, OnError, open_image
+from semrsm_cli.data.images import ImageError, ImageOrder, Images, OnError, name_unreadable, open_image
 from semrsm_cli.data.photos import Photos, photos
 from semrsm_cli.data.render import SceneSpec
 from semrsm_cli.data.scenes import Scenes
@@ -33,6 +33,7 @@ __all__ = [
     "Dataset",
     "EgoObjects",
     "Folder",
+    "ImageError",
     "ImageFilter",
     "ImageNet",
     "ImageOrder",
@@ -51,6 +52,7 @@ __all__ = [
     "TrainingSet",
     "batches_of_unrelated",
     "crop_pairs",
+    "name_unreadable",
     "open_image",
     "overlapping_crops",
     "photos",

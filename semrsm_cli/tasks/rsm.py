@@ -9,7 +9,7 @@ import pandas as pd
 from semrsm_cli.config import RsmConfig
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store, matching_name
-from semrsm_cli.pipeline.sources import from_model, read_layer
+from semrsm_cli.pipeline.sources import from_model, from_stored_or_files, read_layer
 from semrsm_cli.report.figures.rsm import dendrogram_order, rsm_figure
 from semrsm_cli.report.figures.style import INVARIANCE_TITLE
 from semrsm_cli.report.folder import RunFolder
@@ -22,7 +22,7 @@ __all__ = ["rsm"]
 def rsm(config: RsmConfig, folder: RunFolder) -> pd.DataFrame:
     """Write one RSM per layer, or one of the given files, and its heat map; one row each."""
     rows = []
-    comparisons, ids = _of_model(config, folder) if config.x is None else ([_of_files(config)], None)
+    comparisons, ids = _of_model(config, folder) if config.x is None else _of_files(config)
     for compared in comparisons:
         with folder.timed(f"match {compared.name}"):
             g = gram_in_store(compared, config.invariance, config.matching, config.runtime, folder)
@@ -82,20 +82,23 @@ def _of_model(config: RsmConfig, folder: RunFolder) -> tuple[list[Comparison], S
     return [Comparison.within(layer, config.centering) for layer in source.layers], images.ids
 
 
-def _of_files(config: RsmConfig) -> Comparison:
-    """The images in the user's files."""
+def _of_files(config: RsmConfig) -> tuple[list[Comparison], Sequence[str] | None]:
+    """The images in the user's files with each other, at every layer of x, or those of x with those of y; their ids."""
     grid = None if config.grid is None else (config.grid[0], config.grid[1])
-    x = read_layer(str(config.x))
-    x = x if grid is None else replace(x, grid=grid)
     if config.y is None:
-        return Comparison.within(x, config.centering)
+        source = from_stored_or_files(str(config.x), [str(config.x)])
+        layers = source.layers if len(source.layers) > 1 else [read_layer(str(config.x))]  # one is called by its file
+        layers = [replace(layer, grid=grid or layer.grid) for layer in layers]
+        return [Comparison.within(layer, config.centering) for layer in layers], source.ids
+    x = read_layer(str(config.x))
+    x = replace(x, grid=grid or x.grid)
     y = read_layer(config.y)
     if x.x.shape[1:] != y.x.shape[1:]:
         raise SemrsmError(
             f"x and y must have the same positions and channels, got {list(x.x.shape[1:])} in {config.x} "
             f"and {list(y.x.shape[1:])} in {config.y}"
         )
-    return Comparison.between(x, y, config.centering, center_of=x, name=f"{x.name}_{y.name}")
+    return [Comparison.between(x, y, config.centering, center_of=x, name=f"{x.name}_{y.name}")], None
 
 
 def _certified_gap(g: Gram) -> float:

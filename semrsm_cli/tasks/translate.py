@@ -145,6 +145,8 @@ def _separation_table(
                     "auc": separation(overlapping, unrelated),
                     "n_overlapping": overlapping.size,
                     "n_unrelated": unrelated.size,
+                    "centering": str(config.centering),
+                    "size": config.size,
                 }
             )
     return pd.DataFrame(rows)
