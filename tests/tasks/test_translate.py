@@ -77,7 +77,7 @@ def test_same_command_gives_the_same_bytes(semrsm: Command) -> None:
 
 def test_any_folder_of_ten_photographs(semrsm: Command, photo_folder: Path) -> None:
     result = succeed(semrsm("translate", "dataset=folder", f"dataset.root={photo_folder}", "model.layers=[blocks.4]"))
-    assert "fills 1 of 6 batches" in result.stderr
+    assert "has images for 1 batches, not n_batches=6" in result.stderr
     table = pd.read_csv(run_folder("translate") / "tables" / "separation.csv").set_index("invariance")
     assert table.loc["permutation", "auc"] > table.loc["none", "auc"]
     assert table.loc["permutation", ["n_overlapping", "n_unrelated"]].tolist() == [10, 180]
