@@ -219,15 +219,16 @@ def agreement_figure(table: pd.DataFrame, *, title: str) -> Figure:
         for i, kernel in enumerate(kernels):
             rows = table[table["kernel"] == kernel].set_index(["invariance_a", "invariance_b"]).loc[pairs]
             places = np.arange(len(pairs)) + (i - (len(kernels) - 1) / 2) * width
-            bars = axes.barh(places, rows["overlap"], width * 0.9, color=_KERNEL_COLORS[i % 3], label=str(kernel))
-            axes.bar_label(bars, fmt="%.2f", padding=6, fontsize=6)
+            axes.barh(places, rows["overlap"], width * 0.9, color=_KERNEL_COLORS[i % 3], label=str(kernel))
+            for place, share in zip(places, rows["overlap"], strict=True):  # beyond 1, where no marker lies
+                axes.text(1.12, place, f"{share:.2f}", ha="right", va="center", fontsize=6)
             axes.plot(rows["same_first"], places, "D", color="black", markersize=3, markeredgecolor="white")
         axes.plot([], [], "D", color="black", markersize=3, label="same first neighbour")
         labels = [f"{INVARIANCE_TITLE[a]}\nand {INVARIANCE_TITLE[b]}" for a, b in pairs]
         axes.set_yticks(range(len(pairs)), labels)
         axes.invert_yaxis()
         axes.set(
-            xlim=(0, 1.1),
+            xlim=(0, 1.13),
             xlabel=f"share of the {k} neighbours that both found",
             title=verbatim(shorten(title, _LONGEST_TITLE)),
         )
