@@ -10,13 +10,17 @@ from semrsm_cli.rsm import Gram, Matcher, gram, kernel, rsm
 if TYPE_CHECKING:
     from semrsm_cli.measures.agreement import jensen_shannon
     from semrsm_cli.measures.cka import cka, hsic
+    from semrsm_cli.measures.nulls import cka_test
     from semrsm_cli.measures.retrieval import count_f1, presence_iou
+    from semrsm_cli.pipeline.module import Represented, represent
 
 __all__ = [
     "Gram",
     "Matcher",
     "Matching",
+    "Represented",
     "cka",
+    "cka_test",
     "count_f1",
     "gram",
     "hsic",
@@ -24,17 +28,20 @@ __all__ = [
     "kernel",
     "match",
     "presence_iou",
+    "represent",
     "rsm",
 ]
 __version__ = "0.1.0"
 
-# SciPy's statistics would slow down every `semrsm --help`. `rsm` cannot be lazy: it is a subpackage's name, too.
+# Statistics and torch would slow down every `semrsm --help`. `rsm` cannot be lazy: it is a subpackage's name, too.
 __getattr__, _, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "measures.agreement": ["jensen_shannon"],
         "measures.cka": ["cka", "hsic"],
+        "measures.nulls": ["cka_test"],
         "measures.retrieval": ["count_f1", "presence_iou"],
+        "pipeline.module": ["Represented", "represent"],
     },
 )
 

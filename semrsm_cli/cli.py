@@ -36,6 +36,7 @@ TASKS = {
     "report": "Join the runs of a sweep into the paper's tables, its numbers beside ours (Tables 1 to 5).",
     "bench": "Time matching methods and what they reach (Table 5, Figures 5 and 6).",
     "extract": "Fill the store with the representations of a model's layers.",
+    "data": "List the data sets and weights of the paper, fetch them, or check that they are whole.",
     "store": "List what the store holds, check it, or clear it.",
 }
 
@@ -118,8 +119,8 @@ def _add_task(name: str, summary: str) -> None:
         if cfg and multirun:
             raise typer.BadParameter("--cfg and --multirun exclude each other")
         flags = ["--multirun"] if multirun else []
-        flags += ["--cfg", cfg] if cfg else []
-        flags += ["--config-dir", config_dir] if config_dir else []
+        flags += [f"--cfg={cfg}"] if cfg else []
+        flags += [f"--config-dir={config_dir}"] if config_dir else []
         try:
             from semrsm_cli.launch import launch  # Hydra and torch load only when a task runs
 

@@ -15,11 +15,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from semrsm_cli.config.arguments import as_override
+from semrsm_cli.config.presets import conf_folder
 from semrsm_cli.config.schemas import register_schemas
 from semrsm_cli.errors import ConfigError
 from semrsm_cli.report.folder import file_name, new_folder
 
-__all__ = ["HYDRA_VERSION_BASE", "Composition", "compose", "conf_folder", "on_one_line", "register", "suggest_quotes"]
+__all__ = ["HYDRA_VERSION_BASE", "Composition", "compose", "on_one_line", "register", "suggest_quotes"]
 
 HYDRA_VERSION_BASE = "1.3"
 _OPTIONS = "[!_.]*/[!_.]*.yaml"
@@ -30,13 +31,6 @@ class Composition(NamedTuple):
 
     groups: dict[str, list[str]]
     config: DictConfig
-
-
-def conf_folder() -> str:
-    """Where the YAML files lie: inside the wheel, or beside the package in a checkout."""
-    package = Path(__file__).resolve().parent
-    inside = package / "conf"
-    return str(inside if inside.is_dir() else package.parent / "conf")
 
 
 def register(task: str) -> list[Path]:
@@ -72,7 +66,7 @@ def compose(task: str, argv: Sequence[str] = ()) -> Composition:
     folders = _config_folders(argv)
     if folders:
         overrides += [f"hydra.searchpath={json.dumps([f'file://{path}' for path in folders])}"]
-    with hydra.initialize_config_dir(conf_folder(), version_base=HYDRA_VERSION_BASE):
+    with hydra.initialize_config_dir(str(conf_folder()), version_base=HYDRA_VERSION_BASE):
         try:
             config = hydra.compose(task, overrides, return_hydra_config=True)
         except OverrideParseException as error:
@@ -80,7 +74,7 @@ def compose(task: str, argv: Sequence[str] = ()) -> Composition:
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(on_one_line(error)) from error
     choices = {group.partition("@")[0] for group in config.hydra.runtime.choices}
-    groups = _groups([Path(conf_folder()), *folders], task)
+    groups = _groups([conf_folder(), *folders], task)
     with open_dict(config):
         del config["hydra"]
     return Composition({group: options for group, options in groups.items() if group in choices}, config)

@@ -18,9 +18,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
-from semrsm_cli.composition import HYDRA_VERSION_BASE, compose, conf_folder, on_one_line, register, suggest_quotes
+from semrsm_cli.composition import HYDRA_VERSION_BASE, compose, on_one_line, register, suggest_quotes
 from semrsm_cli.config.arguments import actions, as_override
+from semrsm_cli.config.code import code_settings
 from semrsm_cli.config.identity import identifying_settings
+from semrsm_cli.config.presets import conf_folder
 from semrsm_cli.config.renamed import RENAMED
 from semrsm_cli.config_help import is_structured, settings
 from semrsm_cli.errors import ConfigError, SemrsmError
@@ -33,6 +35,7 @@ _NO_RIGHT = (errno.EACCES, errno.EPERM)
 _NO_WRITING = (errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NUMPYS_FULL_DISK = re.compile(r"Not enough free space|\d+ requested and \d+ written")  # an OSError without a number
 _UNKNOWN = re.compile(r"Could not override '([\w.]+)'")
+_ALIKE = 0.8  # of two names, of which one may be meant by the other
 _SWEEP_SETTINGS = "multirun.yaml"  # Hydra writes it before the first job
 
 
@@ -44,8 +47,9 @@ def launch(name: str, argv: list[str]) -> None:
     """
     failures: list[SemrsmError] = []
     made = register(name)
-    main = hydra.main(conf_folder(), config_name=name, version_base=HYDRA_VERSION_BASE)(_job(name, failures))
     arguments = [as_override(name, argument) for argument in argv]
+    job = _job(name, failures, typed={argument.partition("=")[0].lstrip("+") for argument in arguments})
+    main = hydra.main(str(conf_folder()), config_name=name, version_base=HYDRA_VERSION_BASE)(job)
     with _hydra_process([f"semrsm {name}", *arguments, f"hydra.job.name={name}"]):
         try:
             with _explain_disk_errors():
@@ -87,11 +91,11 @@ def _hydra_process(argv: list[str]) -> Iterator[None]:
             os.environ["HYDRA_FULL_ERROR"] = old_full_error
 
 
-def _job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]:
+def _job(name: str, failures: list[SemrsmError], typed: set[str]) -> Callable[[DictConfig], None]:
     """Task `name` as Hydra calls it; its module, and torch with it, loads when the settings hold.
 
     A single run hands an error over through `failures`, since Hydra prints a line of its own for one that it sees;
-    in a sweep that line names the bad job.
+    in a sweep that line names the bad job. `typed` are the settings that stand on the command line itself.
     """
     places: list[str] = []
 
@@ -103,6 +107,7 @@ def _job(name: str, failures: list[SemrsmError]) -> Callable[[DictConfig], None]
         folder = RunFolder(Path(places[-1], f"job_{n}" if n > 1 else ""), command=command)
         try:
             _require_sweep(hydra_config)
+            _require_typed_code(settings, typed)
             folder.settings = OmegaConf.to_yaml(settings)
             with _explain_disk_errors():
                 _run_task(name, settings, folder)
@@ -125,6 +130,18 @@ def _require_sweep(hydra_config: Any) -> None:
             sweep, options = f"experiment={choices.experiment} is a sweep over", params[group].split(",")
             remedy = f"add --multirun, or choose one with {group}={options[0]}"
             raise ConfigError(f"{sweep} {len(options)} {group}s; {remedy}")
+
+
+def _require_typed_code(settings: DictConfig, typed: set[str]) -> None:
+    """Raise ConfigError where code would be run that a file names: only the command line may name it.
+
+    A preset or an experiment that was passed on could else run anything that is installed.
+    """
+    for key in code_settings(settings):
+        if key not in typed:
+            raise ConfigError(
+                f"{key} names Python code that is run, which no file may do; write {key}=... on the command line too"
+            )
 
 
 @contextmanager
@@ -196,6 +213,7 @@ def _suggest_setting(name: str, error: BaseException) -> str:
     near = [key for key in RENAMED.get(unknown[1], ()) if key in known]
     near = near or [new for old, names in RENAMED.items() for new in names if new in known and old.endswith(f".{last}")]
     near = near or [key for key in known if key.rpartition(".")[2] == last]
+    near = near or [key for key in known if get_close_matches(last, [key.rpartition(".")[2]], cutoff=_ALIKE)]
     near = near or get_close_matches(unknown[1], {*known, *map(str, config)}, n=1)
     return f"; do you mean {' or '.join(near)}?" if near else f"; `semrsm {name} --help` lists all settings"
 

@@ -24,6 +24,27 @@ def unbiased_hsic(K, L):
     return np.mean(terms)
 
 
+def cka(K, L, statistic=hsic):
+    return statistic(K, L) / math.sqrt(statistic(K, K) * statistic(L, L))
+
+
+def permuted_cka(batches, orders, statistic=hsic):
+    """CKA over mini-batches of pairs of RSMs, each with the images of the second in another order."""
+    shuffled = [(K, L[np.ix_(order, order)]) for (K, L), order in zip(batches, orders, strict=True)]
+    cross, of_k, of_l = (
+        sum(statistic(*pair) for pair in pairs)
+        for pairs in (shuffled, [(K, K) for K, _ in shuffled], [(L, L) for _, L in shuffled])
+    )
+    return cross / math.sqrt(of_k * of_l)
+
+
+def class_cka(K, L, classes):
+    """The mean over classes of the CKA of the images of one class, of classes of at least four images."""
+    members = [[i for i, own in enumerate(classes) if own == name] for name in set(classes)]
+    blocks = [np.ix_(own, own) for own in members if len(own) >= 4]
+    return np.mean([cka(K[block], L[block]) for block in blocks])
+
+
 def count_f1(query, database):
     """F1 of two lists of objects, by crossing out one instance after the other."""
     missed, surplus = list(query), list(database)

@@ -10,7 +10,8 @@ import pytest
 
 from semrsm_cli.cli import TASKS
 from semrsm_cli.completion import complete, join_words
-from semrsm_cli.composition import compose, conf_folder
+from semrsm_cli.composition import compose
+from semrsm_cli.config.presets import conf_folder
 from semrsm_cli.config_help import settings
 
 Shell = dict[str, str]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from semrsm_cli.cli import TASKS
-from semrsm_cli.composition import conf_folder
+from semrsm_cli.config.presets import conf_folder
 
 SCRIPT = Path(conf_folder()).parent / "scripts" / "reproduce_paper.sh"
 pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="the scripts lie in a checkout only")

@@ -1,7 +1,9 @@
 """Every setting, stated once: typed, with its default, its meaning and its limits."""
 
 from semrsm_cli.config.comparison import KernelConfig, KernelsConfig, MatchedConfig
+from semrsm_cli.config.data import DataConfig
 from semrsm_cli.config.model import ModelConfig
+from semrsm_cli.config.presets import Preset, presets
 from semrsm_cli.config.runtime import RuntimeConfig
 from semrsm_cli.config.store import StoreConfig
 from semrsm_cli.config.tasks import (
@@ -20,11 +22,13 @@ __all__ = [
     "BenchConfig",
     "CkaConfig",
     "CorrelateConfig",
+    "DataConfig",
     "ExtractConfig",
     "KernelConfig",
     "KernelsConfig",
     "MatchedConfig",
     "ModelConfig",
+    "Preset",
     "ReportConfig",
     "RetrieveConfig",
     "RsmConfig",
@@ -32,4 +36,5 @@ __all__ = [
     "StoreConfig",
     "TrainConfig",
     "TranslateConfig",
+    "presets",
 ]

@@ -1,5 +1,6 @@
 """What a user types for a setting, as Hydra takes it."""
 
+import re
 from types import UnionType
 from typing import Union, get_args, get_origin, get_type_hints
 
@@ -10,6 +11,8 @@ from semrsm_cli.config.schemas import TASKS
 
 __all__ = ["actions", "as_override"]
 
+_WORD = re.compile(r"\w[\w.-]*")
+
 
 def actions(task: str) -> tuple[str, ...]:
     """What a task can be told to do by one word, such as `check`; none for most."""
@@ -17,9 +20,11 @@ def actions(task: str) -> tuple[str, ...]:
 
 
 def as_override(task: str, argument: str) -> str:
-    """`check` as `action=check` where the task knows that action, and `x=FILE` as `x=[FILE]` where `x` is a list."""
+    """`check` as `action=check`, and another word as `name=WORD`, where the task has these; `x=FILE` as `x=[FILE]`."""
     if argument in actions(task):
         return f"action={argument}"
+    if actions(task) and "name" in get_type_hints(TASKS[task]) and _WORD.fullmatch(argument):
+        return f"name={argument}"
     return _as_list(task, argument)
 
 

@@ -4,6 +4,8 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from semrsm_cli.own_code import own_label
+
 __all__ = ["network_label"]
 
 
@@ -16,4 +18,4 @@ def network_label(name: str) -> str:
     for description in (path / "checkpoint.json", path.with_suffix(".json")):
         with suppress(OSError, ValueError, TypeError, KeyError):  # what is wrong with it is said when it is loaded
             return str(json.loads(description.read_text(encoding="utf-8"))["label"])
-    return path.resolve().name if name.startswith((".", "/", "~")) or path.is_dir() else name
+    return path.resolve().name if name.startswith((".", "/", "~")) or path.is_dir() else own_label(name)

@@ -18,7 +18,8 @@ class ModelConfig:
     source: Source
     """Library that builds the network."""
     name: str
-    """Name within that library, a Hugging Face id or local folder; for `checkpoint` timm:NAME or torchvision:NAME."""
+    """Name within that library, a Hugging Face id or local folder; for `checkpoint` timm:NAME or torchvision:NAME; for
+    `python` the function that returns the network, path/to/file.py:function or package.module:function."""
     weights: str = "pretrained"
     """`pretrained`, `random`, or the path of a state dict."""
     revision: str | None = None
@@ -33,7 +34,7 @@ class ModelConfig:
     """How a picture that is no square is shown: as the network's `own` preprocessing does, which often cuts its sides
     off, the whole in a `squash`, or the whole with a `pad` of the network's mean colour."""
     options: dict[str, Any] = field(default_factory=dict)
-    """Keyword arguments of the architecture: +model.options.num_hidden_layers=2."""
+    """Keyword arguments of the architecture, or of your own function: +model.options.num_hidden_layers=2."""
 
     def __post_init__(self) -> None:
         require(bool(self.layers), "layers names no layer; give names, patterns, 'all' or 'last'")

@@ -6,6 +6,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from semrsm_cli.config import tasks
+from semrsm_cli.config.data import DataConfig
 from semrsm_cli.config.labels import network_label
 from semrsm_cli.config.store import StoreConfig
 from semrsm_cli.data import DATASETS
@@ -16,6 +17,7 @@ TASKS = {
     "bench": tasks.BenchConfig,
     "cka": tasks.CkaConfig,
     "correlate": tasks.CorrelateConfig,
+    "data": DataConfig,
     "extract": tasks.ExtractConfig,
     "report": tasks.ReportConfig,
     "retrieve": tasks.RetrieveConfig,

@@ -1,5 +1,7 @@
 """Sets of images: the settings class of each says which images, and is asked for them."""
 
+from collections.abc import Callable
+
 from semrsm_cli.data.cifar100 import Cifar100
 from semrsm_cli.data.cityscapes import Cityscapes, ClassSet
 from semrsm_cli.data.crops import batches_of_unrelated, crop_pairs, overlapping_crops, resized_squares
@@ -9,6 +11,7 @@ from semrsm_cli.data.folder import Folder
 from semrsm_cli.data.imagenet import ImageNet
 from semrsm_cli.data.images import ImageError, ImageOrder, Images, OnError, name_unreadable, open_image
 from semrsm_cli.data.photos import Photos, photos
+from semrsm_cli.data.published import PUBLISHED, OwnFiles, PublishedDataset, files_of_split
 from semrsm_cli.data.render import SceneSpec
 from semrsm_cli.data.scenes import Scenes
 from semrsm_cli.data.sets import (
@@ -24,7 +27,9 @@ from semrsm_cli.data.split import read_split, split_validation, write_split
 from semrsm_cli.data.tiny_imagenet import TinyImageNet
 
 __all__ = [
+    "AS_PUBLISHED",
     "DATASETS",
+    "PUBLISHED",
     "AspectRatio",
     "Cifar100",
     "Cityscapes",
@@ -41,7 +46,9 @@ __all__ = [
     "LabelledImages",
     "Metric",
     "OnError",
+    "OwnFiles",
     "Photos",
+    "PublishedDataset",
     "ResampleBy",
     "RetrievalDataset",
     "RetrievalSet",
@@ -52,6 +59,7 @@ __all__ = [
     "TrainingSet",
     "batches_of_unrelated",
     "crop_pairs",
+    "files_of_split",
     "name_unreadable",
     "open_image",
     "overlapping_crops",
@@ -73,3 +81,12 @@ DATASETS: dict[str, type[Dataset]] = {
     "tiny_imagenet": TinyImageNet,
 }
 """The settings of every data set by its name on the command line."""
+
+AS_PUBLISHED: dict[str, Callable[[], OwnFiles]] = {
+    "cifar100": Cifar100,
+    "cityscapes": Cityscapes,
+    "egoobjects": EgoObjects,
+    "imagenet": ImageNet,
+    "tiny_imagenet": TinyImageNet,
+}
+"""Those of the data sets of the paper, whose own files can be verified."""

@@ -22,6 +22,7 @@ from semrsm_cli.errors import SemrsmError
 __all__ = ["Cifar100"]
 
 _FINE_LABEL = "fine_label"
+_ELSE = "remove it and run semrsm data fetch cifar100"
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,16 @@ class Cifar100(SplitDataset):
 
     folder = "cifar-100-python"
     layouts = ("", "cifar-100-python")
+    published_as = "cifar100"
+
+    def verify(self) -> None:
+        """Compare the checksums of the files with those that were published."""
+        for split in ("train", "test"):
+            self.classified(split)
 
     def images(self, cache: Path) -> Images:
         """The images of the split; each is a group of its own."""
-        return self.classified(self.split).images if self.hub is None else super().images(cache)
+        return self.classified(self.split).images if self.source is None else super().images(cache)
 
     def training_set(self, cache: Path, val_fraction: float) -> TrainingSet:
         """The training images with their fine classes, some of each kept for validation."""
@@ -70,8 +77,8 @@ class Cifar100(SplitDataset):
         Raises:
             SemrsmError: There is no such split, a file is missing, or it is not the published one.
         """
-        if self.hub is not None:
-            return hub_classified(self.name, self.hub, split, label=_FINE_LABEL, reading=self.reading)
+        if self.source is not None:
+            return hub_classified(self.name, self.source, split, label=_FINE_LABEL, reading=self.reading)
         from torchvision.datasets import CIFAR100
 
         published = {"train": CIFAR100.train_list, "test": CIFAR100.test_list}
@@ -106,10 +113,10 @@ def _complaint(folder: Path, checksums: dict[str, str]) -> str:
         try:
             checksum = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
         except OSError as error:
-            return f"{path} cannot be read: {error.strerror}; unpack cifar-100-python.tar.gz there"
+            return f"{path} cannot be read: {error.strerror}; unpack cifar-100-python.tar.gz there, or {_ELSE}"
         if checksum != expected:
             return (
                 f"{path} is not the published file: its MD5 is {checksum}, not {expected}; opening it could "
-                "run code that someone put there, so fetch cifar-100-python.tar.gz anew"
+                f"run code that someone put there, so fetch cifar-100-python.tar.gz anew, or {_ELSE}"
             )
     return f"{folder} changed while it was read; try again"

@@ -13,7 +13,8 @@ from semrsm_cli.checks import require_at_least
 from semrsm_cli.data.content import Files
 from semrsm_cli.data.dataset import RetrievalDataset
 from semrsm_cli.data.folders import image_paths
-from semrsm_cli.data.images import Images, dataset_root, opened
+from semrsm_cli.data.images import Images, opened
+from semrsm_cli.data.places import dataset_root
 from semrsm_cli.data.sets import LabelledImages, Metric, ResampleBy
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.rsm.threads import available_cores
@@ -32,6 +33,8 @@ _IDS_EVALUATED = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 
 _IDS_ANNOTATED = tuple(range(4, len(_CLASSES)))  # those before mark the own car, borders, and regions of no interest
 
 _QUERIES, _DATABASE = "val", "train"
+_N_PUBLISHED = {_QUERIES: 500, _DATABASE: 2975}
+_AGAIN = "semrsm data fetch cityscapes tells how to get all"
 _PICTURE, _LABELS = "_leftImg8bit.png", "_gtFine_labelIds.png"
 
 
@@ -85,7 +88,21 @@ class Cityscapes(RetrievalDataset):
 
     def place(self) -> Path:
         """Where the folder lies."""
-        return dataset_root(self.root, "cityscapes", "CITYSCAPES_DATASET")
+        return dataset_root(self.root, "cityscapes", "CITYSCAPES_DATASET", published_as="cityscapes")
+
+    def verify(self) -> None:
+        """Count pictures and labels of both splits.
+
+        Raises:
+            SemrsmError: Some are missing.
+        """
+        root = self.place()
+        for split, n in _N_PUBLISHED.items():
+            paths = _street_paths(root, split)
+            if len(paths) != n:
+                raise SemrsmError(f"{root / 'leftImg8bit' / split} holds {len(paths)} pictures, not {n}; {_AGAIN}")
+            for path in paths:
+                _labels_of(root, path.relative_to(root).as_posix())
 
     def labelled_images(self, cache: Path) -> LabelledImages:
         """The validation and the training images, each sorted by path; what they show is read once they are drawn."""
@@ -125,12 +142,26 @@ def _street_paths(root: Path, split: str) -> list[Path]:
     place = root / "leftImg8bit" / split
     if not place.is_dir():
         raise SemrsmError(
-            f"{place} does not exist; unpack leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip there"
+            f"{place} does not exist; unpack leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip there; {_AGAIN}"
         )
     paths = [path for path in image_paths(place) if path.name.endswith(_PICTURE)]
     if not paths:
-        raise SemrsmError(f"no image in {place} ends in {_PICTURE}; unpack leftImg8bit_trainvaltest.zip in {root}")
+        raise SemrsmError(
+            f"no image in {place} ends in {_PICTURE}; unpack leftImg8bit_trainvaltest.zip in {root}; {_AGAIN}"
+        )
     return paths
+
+
+def _labels_of(root: Path, image_id: str) -> Path:
+    """The file of a picture's labels.
+
+    Raises:
+        SemrsmError: It is missing.
+    """
+    path = root / image_id.replace("leftImg8bit/", "gtFine/", 1).replace(_PICTURE, _LABELS)
+    if not path.is_file():
+        raise SemrsmError(f"{path} is missing; unpack gtFine_trainvaltest.zip in {root}; {_AGAIN}")
+    return path
 
 
 def _pixels_by_label(root: Path, image_id: str) -> npt.NDArray[np.int64]:
@@ -139,9 +170,7 @@ def _pixels_by_label(root: Path, image_id: str) -> npt.NDArray[np.int64]:
     Raises:
         SemrsmError: The picture's labels are missing, broken, or no label ids.
     """
-    path = root / image_id.replace("leftImg8bit/", "gtFine/", 1).replace(_PICTURE, _LABELS)
-    if not path.is_file():
-        raise SemrsmError(f"{path} is missing; unpack gtFine_trainvaltest.zip in {root}")
+    path = _labels_of(root, image_id)
     with opened(path, str(path)) as labels:
         if labels.mode not in {"L", "P"}:
             raise SemrsmError(

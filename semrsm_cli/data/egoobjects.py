@@ -25,13 +25,15 @@ from semrsm_cli.data.annotations import (
 from semrsm_cli.data.content import HashFile, hash_file, read_picture
 from semrsm_cli.data.dataset import RetrievalDataset
 from semrsm_cli.data.headers import Header
-from semrsm_cli.data.images import MAX_PIXELS, ImageOrder, Images, OnError, dataset_root, header_of
+from semrsm_cli.data.images import MAX_PIXELS, ImageOrder, Images, OnError, header_of
+from semrsm_cli.data.places import dataset_root
 from semrsm_cli.data.sets import LabelledImages, RetrievalSet
 from semrsm_cli.errors import SemrsmError
 
 __all__ = ["AspectRatio", "EgoObjects", "ImageFilter", "read_egoobjects"]
 
 _ANNOTATION_FOLDERS = ("", "data", "annotations")
+_AGAIN = "semrsm data fetch egoobjects tells how to get all"
 _IMAGE_FOLDERS = ("images", "data/images", "images/cltest", "cltest", "")
 
 
@@ -115,10 +117,24 @@ class EgoObjects(ImageFilter, RetrievalDataset):
         super().__post_init__()
         require_at_least(1, self, "width", "height")
 
+    def place(self) -> Path:
+        """Where the folder lies."""
+        return dataset_root(self.root, "egoobjects", published_as="egoobjects")
+
+    def verify(self) -> None:
+        """Look for every image that the annotations name.
+
+        Raises:
+            SemrsmError: The annotations or some images are missing.
+        """
+        everything = ImageFilter(subset=None, aspect_ratio=AspectRatio.any)
+        _require_files(read_egoobjects(self.name, self.place(), everything).images)
+
     def labelled_images(self, cache: Path) -> LabelledImages:
         """All images that the filter admits, sorted by file name, with their objects by category."""
-        place = dataset_root(self.root, "egoobjects")
-        return read_egoobjects(self.name, place, self, size=(self.width, self.height), max_pixels=self.max_pixels)
+        return read_egoobjects(
+            self.name, self.place(), self, size=(self.width, self.height), max_pixels=self.max_pixels
+        )
 
     def retrieval_set(self, cache: Path, seed: int, order: ImageOrder = ImageOrder.drawn) -> RetrievalSet:
         """Queries and database images that share none; all must be there, unless what is missing may be skipped."""
@@ -182,7 +198,7 @@ def _annotation_file(root: Path, name: str) -> Path:
     for folder in _ANNOTATION_FOLDERS:
         if (root / folder / name).is_file():
             return root / folder / name
-    raise SemrsmError(f"{name} is neither in {root} nor in {root / 'data'}; it comes with EgoObjects, put it there")
+    raise SemrsmError(f"{name} is neither in {root} nor in {root / 'data'}; put it there; {_AGAIN}")
 
 
 def _known_categories(root: Path) -> dict[int, str]:
@@ -228,8 +244,8 @@ def _require_files(*sides: Images) -> None:
     missing = [path for path in paths if not _is_there(path)]
     if missing:
         raise SemrsmError(
-            f"{len(missing)} of the {len(paths)} images drawn are missing, the first is {missing[0]}; "
-            "unpack all of EgoObjectsV1_images.zip, or set dataset.on_error=skip"
+            f"{len(missing)} of the {len(paths)} images drawn are missing, the first is {missing[0]}; unpack all of "
+            f"EgoObjectsV1_images.zip, or set dataset.on_error=skip; {_AGAIN}"
         )
 
 

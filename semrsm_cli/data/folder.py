@@ -8,7 +8,8 @@ import numpy as np
 
 from semrsm_cli.data.dataset import RetrievalDataset
 from semrsm_cli.data.folders import by_folder, images_in, split_folder, split_folders
-from semrsm_cli.data.images import Images, dataset_root
+from semrsm_cli.data.images import Images
+from semrsm_cli.data.places import dataset_root
 from semrsm_cli.data.sets import LabelledImages, Metric, TrainingSet
 from semrsm_cli.data.split import split_validation
 from semrsm_cli.data.tables import read_csv

@@ -10,11 +10,13 @@ import numpy as np
 from PIL import Image
 
 from semrsm_cli.data.content import HashFile, hash_bytes, hash_file, read_picture
-from semrsm_cli.data.folders import split_aliases
+from semrsm_cli.data.folders import SPLITS, split_aliases
 from semrsm_cli.data.headers import Header
 from semrsm_cli.data.images import BY_DEFAULT, Images, Reading, decode, header_of, with_readable
+from semrsm_cli.data.published import PUBLISHED
 from semrsm_cli.data.sets import ClassifiedImages
 from semrsm_cli.errors import SemrsmError
+from semrsm_cli.fetch import fetched_folder, read_record
 
 __all__ = ["hub_classified", "hub_images"]
 
@@ -119,24 +121,35 @@ def _images_of(name: str, hub: str, rows: Any, split_name: str, reading: Reading
 
 
 def _fetch(hub: str, split: str) -> Path:
-    """Bring the files of a split into Hugging Face's cache, and give the folder that they lie in."""
-    from huggingface_hub import snapshot_download
+    """The folder that holds a split: what `semrsm data fetch` fetched, else what the hub brings into its cache."""
+    fetched = fetched_folder(hub, "dataset", split_aliases(split))
+    if fetched is not None:
+        return fetched
+    noted = read_record(hub, "dataset")
+    commit = None if noted is None else noted.commit
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
     patterns = ["README.md", *(f"*{alias}*" for alias in split_aliases(split))]
     try:
-        return Path(snapshot_download(hub, repo_type="dataset", allow_patterns=patterns))
+        return Path(snapshot_download(hub, repo_type="dataset", revision=commit, allow_patterns=patterns))
     except GatedRepoError as error:
         raise SemrsmError(
-            f"{hub} asks for consent: accept its terms on huggingface.co, then run hf auth login"
+            f"{hub} asks for consent: accept its terms on {constants.ENDPOINT}/datasets/{hub}, then run hf auth login"
         ) from error
     except RepositoryNotFoundError as error:
         raise SemrsmError(f"{hub} is neither a folder nor a Hugging Face data set that you may see") from error
     except (OSError, ValueError, HfHubHTTPError) as error:
         raise SemrsmError(
-            f"{hub} is no folder, and cannot be fetched from Hugging Face ({type(error).__name__}); go online, or run "
-            f"hf download --repo-type dataset {hub} where there is a network, and set dataset.hub to that folder"
+            f"{hub} is no folder, and cannot be fetched from Hugging Face ({type(error).__name__}); where there is a "
+            f"network run {_command(hub, split)}, and point HF_HOME at what it filled, or dataset.hub at a local copy"
         ) from error
+
+
+def _command(hub: str, split: str) -> str:
+    """The command that fetches a split of a data set."""
+    known = [name for name, published in PUBLISHED.items() if published.repository == hub]
+    return f"semrsm data fetch {known[0]} split={split}" if known else f"hf download --repo-type dataset {hub}"
 
 
 def _load_split(source: str, split: str) -> tuple[Any, str]:
@@ -151,20 +164,39 @@ def _load_split(source: str, split: str) -> tuple[Any, str]:
         if any((folder / name).is_file() for name in ("dataset_dict.json", "state.json")):
             rows, split_name = _saved_split(datasets.load_from_disk(str(folder)), split, source)
         else:
-            builder = datasets.load_dataset_builder(str(folder))
-            files = builder.config.data_files or {}
-            split_name = _choose(split, [str(name) for name in files], source)
+            files, features = _files_by_split(folder)
+            split_name = _choose(split, list(files), source)
             # only the files of this split, or all of them would be copied into the cache
             rows = datasets.load_dataset(
                 str(folder),
-                data_files={split_name: list(files[split_name])},
+                data_files={split_name: files[split_name]},
                 split=split_name,
-                features=builder.info.features,  # of its card; with files named one by one it would not be read
+                features=features,  # of its card; with files named one by one it would not be read
                 verification_mode="no_checks",
             )
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise SemrsmError(f"{source} cannot be read as a data set: {' '.join(str(error).split())}") from error
     return rows, split_name
+
+
+def _files_by_split(folder: Path) -> tuple[dict[str, list[str]], Any]:
+    """The files of each split in a folder, and the features that its card tells.
+
+    Where other splits than one were not fetched, the card names files that are not there, which no builder forgives.
+    """
+    import datasets
+    from datasets.info import DatasetInfosDict
+
+    try:
+        builder = datasets.load_dataset_builder(str(folder))
+    except (OSError, ValueError):
+        names = [split for aliases in SPLITS.values() for split in aliases]
+        parquet = {name: sorted(map(str, folder.rglob(f"{name}-*.parquet"))) for name in names}
+        described = list(DatasetInfosDict.from_directory(str(folder)).values())
+        if not any(parquet.values()) or len(described) > 1:
+            raise
+        return {name: files for name, files in parquet.items() if files}, described[0].features if described else None
+    return {str(name): list(files) for name, files in (builder.config.data_files or {}).items()}, builder.info.features
 
 
 def _saved_split(saved: Any, split: str, source: str) -> tuple[Any, str]:
@@ -180,7 +212,10 @@ def _choose(split: str, names: list[str], source: str) -> str:
     for alias in split_aliases(split):
         if alias in names:
             return alias
-    raise SemrsmError(f"{source} has no split {split!r}; it holds {', '.join(names) or 'none'}")
+    remedy = (
+        "" if Path(source).expanduser().is_dir() else f"; what there is more is fetched by {_command(source, split)}"
+    )
+    raise SemrsmError(f"{source} has no split {split!r}; it holds {', '.join(names) or 'none'}{remedy}")
 
 
 def _encoded(rows: Any, source: str) -> Any:

@@ -1,6 +1,7 @@
 """ImageNet-1k in the layouts in which it is handed out."""
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from semrsm_cli.data.split_dataset import SplitDataset
 
@@ -19,3 +20,5 @@ class ImageNet(SplitDataset):
 
     folder = "imagenet"
     layouts = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC", "CLS-LOC")
+    published_as = "imagenet"
+    n_published = MappingProxyType({"train": 1_281_167, "val": 50_000, "test": 100_000})

@@ -28,13 +28,13 @@ __all__ = [
     "OnError",
     "Reader",
     "Reading",
-    "dataset_root",
     "decode",
     "header_of",
     "name_unreadable",
     "open_image",
     "opened",
     "read_bytes",
+    "upright_rgb",
     "with_readable",
 ]
 
@@ -238,7 +238,12 @@ def open_image(path: Path | str, max_pixels: int = MAX_PIXELS) -> Image.Image:
 def decode(source: Path | str | BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Read an image from a file or a stream; errors call it `name`."""
     with opened(source, name, max_pixels) as image:
-        return _to_rgb(ImageOps.exif_transpose(image))
+        return upright_rgb(image)
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """A picture of any mode as 8-bit RGB, turned as its EXIF says, transparent parts on white."""
+    return _to_rgb(ImageOps.exif_transpose(image))
 
 
 def read_bytes(path: Path) -> bytes:
@@ -339,27 +344,3 @@ def _to_8_bit(grey: np.ndarray) -> np.ndarray:
         grey = grey.astype(np.uint16, copy=False)
         return (grey // 257).astype(np.uint8) + (grey % 257 > 128)  # 65,535 / 255 = 257; rounded, without floats
     return np.round(grey * 255).astype(np.uint8)
-
-
-def dataset_root(root: Path | str | None, folder: str, variable: str | None = None) -> Path:
-    """Where a data set lies: at `root`, else at the environment's `variable`, else at `folder` in $SEMRSM_DATA.
-
-    Raises:
-        SemrsmError: None of them is given, or it is no folder.
-    """
-    home = os.environ.get("SEMRSM_DATA")
-    own = os.environ.get(variable) if variable else None
-    if root is not None:
-        place, remedy = Path(root), "set dataset.root to the folder that holds the images"
-    elif own:
-        place, remedy = Path(own), f"set {variable} or dataset.root to the folder that holds them"
-    elif home:
-        place, remedy = Path(home) / folder, f"put {folder} into SEMRSM_DATA, or set dataset.root"
-    else:
-        raise SemrsmError(
-            f"where {folder} lies is not known; set dataset.root=DIR, or SEMRSM_DATA to its parent folder"
-        )
-    place = place.expanduser()
-    if not place.is_dir():
-        raise SemrsmError(f"{place} {'is a file, not a folder' if place.exists() else 'does not exist'}; {remedy}")
-    return place

@@ -3,6 +3,7 @@
 import csv
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from semrsm_cli.data.folders import classified, images_in, split_by_folder, split_folder
 from semrsm_cli.data.sets import TrainingSet
@@ -22,6 +23,8 @@ class TinyImageNet(SplitDataset):
 
     folder = "tiny-imagenet-200"
     layouts = ("", "tiny-imagenet-200")
+    published_as = "tiny_imagenet"
+    n_published = MappingProxyType({"train": 100_000, "val": 10_000})
 
     def classified_splits(self, root: Path) -> TrainingSet:
         """Both splits; the classes of the validation images stand in `val_annotations.txt`, or in their folders."""

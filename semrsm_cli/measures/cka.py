@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Estimator", "cka", "cka_matrix", "hsic", "minibatch_cka"]
+__all__ = ["Estimator", "center_pair", "cka", "cka_matrix", "hsic", "minibatch_cka", "normalize_hsic"]
 
 _FloatArray = NDArray[np.float64]
 _MAX_ASYMMETRY = 1e-3  # of the largest entry: rounding in half precision passes, an RSM of two image sets does not
@@ -43,7 +43,7 @@ def hsic(K: ArrayLike, L: ArrayLike, *, unbiased: bool = False) -> float:  # noq
         >>> hsic([[1.0, 0.5], [0.5, 1.0]], [[3.0, 1.0], [1.0, 5.0]])
         1.5
     """
-    rows_k, rows_l = _center_pair(np.asarray(K)[None], np.asarray(L)[None], unbiased=unbiased)
+    rows_k, rows_l = center_pair(np.asarray(K)[None], np.asarray(L)[None], unbiased=unbiased)
     return float(rows_k[0] @ rows_l[0])
 
 
@@ -108,7 +108,7 @@ def cka_matrix(batches: Iterable[tuple[ArrayLike, ArrayLike]], *, unbiased: bool
     """
     cross = self_a = self_b = np.zeros(())
     for rsms_a, rsms_b in batches:
-        rows_a, rows_b = _center_pair(rsms_a, rsms_b, unbiased=unbiased)
+        rows_a, rows_b = center_pair(rsms_a, rsms_b, unbiased=unbiased)
         cross = cross + rows_a @ rows_b.T
         self_a = self_a + np.einsum("ij,ij->i", rows_a, rows_a)
         self_b = self_b + np.einsum("ij,ij->i", rows_b, rows_b)
@@ -117,10 +117,22 @@ def cka_matrix(batches: Iterable[tuple[ArrayLike, ArrayLike]], *, unbiased: bool
     for side, self_hsic in (("first", self_a), ("second", self_b)):
         if (constant := np.flatnonzero(self_hsic == 0.0)).size:
             raise ValueError(f"CKA is undefined: RSM {constant[0]} of the {side} model is constant, so its HSIC is 0")
-    return np.clip(cross / np.sqrt(np.outer(self_a, self_b)), -1.0, 1.0)
+    return normalize_hsic(cross, self_a, self_b)
 
 
-def _center_pair(rsms_a: ArrayLike, rsms_b: ArrayLike, *, unbiased: bool) -> tuple[_FloatArray, _FloatArray]:
+def normalize_hsic(cross: _FloatArray, self_a: _FloatArray, self_b: _FloatArray) -> _FloatArray:
+    """CKA [..., l_a, l_b] from HSICs of both models [..., l_a, l_b] and of each with itself; NaN where one is 0."""
+    scale = np.sqrt(np.outer(self_a, self_b))
+    ratio = np.divide(cross, scale, out=np.full_like(cross, np.nan), where=scale > 0)
+    return np.clip(ratio, -1.0, 1.0)
+
+
+def center_pair(rsms_a: ArrayLike, rsms_b: ArrayLike, *, unbiased: bool) -> tuple[_FloatArray, _FloatArray]:
+    """RSMs of the same images [l_a, n, n] and [l_b, n, n] as rows, such that HSIC is the inner product of two rows.
+
+    Raises:
+        ValueError: As `hsic`.
+    """
     n_a, n_b = np.shape(rsms_a)[-1], np.shape(rsms_b)[-1]
     if n_a != n_b:
         raise ValueError(f"both RSMs must compare the same images, got {n_a} and {n_b}")

@@ -12,11 +12,12 @@ import numpy as np
 
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.models.network import ClsToken, Network
+from semrsm_cli.own_code import explain_own
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["Capture", "Captured", "capture", "token_grid"]
+__all__ = ["Capture", "Captured", "capture", "first_tensor", "token_grid"]
 
 _Grid = tuple[int, int]
 
@@ -87,12 +88,12 @@ class Capture:
         try:
             with torch.inference_mode():
                 output = network.forward(_laid_out(batch, network))
-        except (AssertionError, ValueError) as error:  # how torchvision, timm and transformers refuse a size
-            raise _refused(network, batch, error) from error
-        except RuntimeError as error:  # how a convolution does
-            if "Kernel size can't be greater than actual input size" not in str(error):
-                raise
-            raise _refused(network, batch, error) from error
+        except SemrsmError:
+            raise
+        except Exception as error:
+            if network.is_users_code or _is_refusal(error):
+                raise _refused(network, batch, error) from error
+            raise
         finally:
             del self._pass.captured
         not_run = [name for name in self.layers if name not in captured]
@@ -142,8 +143,17 @@ def _laid_out(batch: Tensor, network: Network) -> Tensor:
     return batch.contiguous(memory_format=torch.channels_last) if network.is_cnn else batch
 
 
+def _is_refusal(error: Exception) -> bool:
+    """Whether a library refuses images of this size: as torchvision, timm and transformers do, or a convolution."""
+    if isinstance(error, RuntimeError):
+        return "Kernel size can't be greater than actual input size" in str(error)
+    return isinstance(error, AssertionError | ValueError)
+
+
 def _refused(network: Network, batch: Tensor, error: Exception) -> SemrsmError:
-    """The error for images of a size that a network does not take."""
+    """The error for images of a size that a network does not take; of the user's own code, what it stumbled over."""
+    if network.is_users_code:
+        return SemrsmError(f"{network.label} fails on images {list(batch.shape)}: {explain_own(error)}")
     reason = str(error).strip().splitlines()[0]
     return SemrsmError(f"{network.label} takes no images of {batch.shape[2]} x {batch.shape[3]} pixels: {reason}")
 
@@ -154,12 +164,12 @@ def _read_layer(
     """A copy of a layer's output as [n, s, c], since a later layer may overwrite it."""
     import torch
 
-    tensor = _first_tensor(output)
+    tensor = first_tensor(output)
     where = f"layer {name} of {network.label}"
     if tensor is None or not tensor.is_floating_point():
         raise SemrsmError(f"{where} gives {type(output).__name__}, no tensor of features; choose another layer")
     shape = tuple(tensor.shape)
-    if shape[0] != n_images or len(shape) not in (2, 3, 4):
+    if len(shape) not in (2, 3, 4) or shape[0] != n_images:
         raise SemrsmError(
             f"{where} gives {list(shape)} for {n_images} images: no map, tokens or vector of each image; "
             "choose another layer"
@@ -174,7 +184,7 @@ def _read_layer(
     return _Layer(copied[:, None, :], None, is_map=False)
 
 
-def _first_tensor(output: Any) -> Tensor | None:
+def first_tensor(output: Any) -> Tensor | None:
     """The tensor of an output, or the first in a tuple or in a model's named outputs."""
     import torch
 

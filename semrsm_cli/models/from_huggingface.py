@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from semrsm_cli.errors import SemrsmError
+from semrsm_cli.fetch import read_record
 from semrsm_cli.models.architectures import ARCHITECTURES
 from semrsm_cli.models.hub import cache_first, how_to_fetch
 from semrsm_cli.models.network import Network, Readout, nearest
@@ -51,19 +52,24 @@ _CHANNELS_LAST = ("sam_vision_model", "sam_hq_vision_model")
 def build(name: str, weights: str, revision: str | None, options: dict[str, Any]) -> Network:
     """A network by its id on the hub or its folder; a vision tower alone where the model has a text tower too."""
     is_local = _check_local(name)
+    place, revision = (name, revision) if is_local else _place(name, revision)
     known = weights != PRETRAINED and name in ARCHITECTURES
-    with _quiet(), nullcontext() if is_local or known else cache_first(), _hub_errors(name, revision, is_local):
+    with (
+        _quiet(),
+        nullcontext() if is_local or known or place != name else cache_first(),
+        _hub_errors(name, revision, is_local),
+    ):
         if known:
             config, processor = ARCHITECTURES[name].config(), ARCHITECTURES[name].processor()
         else:
-            config = transformers.AutoConfig.from_pretrained(name, revision=revision, **_OWN_CODE_ALONE)
+            config = transformers.AutoConfig.from_pretrained(place, revision=revision, **_OWN_CODE_ALONE)
             processor = transformers.AutoImageProcessor.from_pretrained(
-                name, revision=revision, backend="pil", **_OWN_CODE_ALONE
+                place, revision=revision, backend="pil", **_OWN_CODE_ALONE
             )
         build_class, config = _find_model_class(name, config)
         _configure(config, options, name)
         if weights == PRETRAINED:
-            module = _load_pretrained(build_class, config, name, revision)
+            module = _load_pretrained(build_class, config, name, place, revision)
         else:
             module = build_seeded(lambda: build_class(config))
     if weights not in (PRETRAINED, RANDOM):
@@ -156,11 +162,11 @@ def _configure(config: Any, options: dict[str, Any], name: str) -> None:
             raise SemrsmError(f"{name} takes no model.options.{key}={value!r}: {first_line(error)}") from error
 
 
-def _load_pretrained(build_class: Any, config: Any, name: str, revision: str | None) -> Any:
+def _load_pretrained(build_class: Any, config: Any, name: str, place: str, revision: str | None) -> Any:
     """The model with all its weights, in float32 whatever the checkpoint's type."""
     module, info = build_seeded(  # what may be missing has the same values each time, and so the same hash
         lambda: build_class.from_pretrained(
-            name,
+            place,
             config=config,
             revision=revision,
             dtype=torch.float32,
@@ -171,6 +177,14 @@ def _load_pretrained(build_class: Any, config: Any, name: str, revision: str | N
     )
     check_complete(name, missing=info["missing_keys"], differ=info["mismatched_keys"])
     return module
+
+
+def _place(name: str, revision: str | None) -> tuple[str, str | None]:
+    """Where a checkpoint is read: in the folder that `semrsm data fetch` filled, else at a revision on the hub."""
+    record = read_record(name, "model")
+    if record is None or revision not in (None, record.revision, record.commit):
+        return name, revision
+    return (name, record.commit) if record.missing() else (str(record.snapshot), None)
 
 
 def _check_local(name: str) -> bool:

@@ -1,31 +1,27 @@
 """Classifiers of torchvision."""
 
 import re
-import socket
 import sys
-import urllib.error
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 import torchvision
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from semrsm_cli.errors import SemrsmError
+from semrsm_cli.fetch import Download
 from semrsm_cli.models.network import Network, nearest
 from semrsm_cli.models.preprocessing import Normalise, Transformed
 from semrsm_cli.models.structure import block_names, is_cnn, prefix_tokens, readouts
 from semrsm_cli.models.weights import PRETRAINED, RANDOM, build_seeded, first_line, load_weights, read_state_dict
 
-__all__ = ["build"]
+__all__ = ["build", "published_file"]
 
 _FINAL = ("encoder.ln", "norm")
 """Final normalisations of its vision transformers and Swin transformers."""
 _N_CLASSES = 1000
-_SILENT_SECONDS = 30.0
-"""After which a download that brings nothing is given up."""
 
 
 def build(name: str, weights: str, revision: str | None, options: dict[str, Any]) -> Network:
@@ -82,33 +78,42 @@ def _build_module(name: str, options: dict[str, Any]) -> nn.Module:
 
 def _download_weights(published: Any) -> dict[str, Tensor]:
     """The published weights, from torch's cache or the network; downloaded files are checked by their hash."""
-    url = str(published.url)
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        hash_prefix = re.search(r"-([a-f0-9]+)\.", path.name)
+    file = _download_of(published)
+    if not file.is_complete():
         try:
-            digits = hash_prefix[1] if hash_prefix else None
-            with _socket_timeout(_SILENT_SECONDS):
-                torch.hub.download_url_to_file(url, str(path), digits, progress=sys.stderr.isatty())
-        except (urllib.error.URLError, OSError, RuntimeError) as error:  # the last for a file that broke off
+            with tqdm(desc=file.path.name, unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
+                file.run(advance=bar.update)
+        except (SemrsmError, OSError) as error:
             raise SemrsmError(
-                f"no weights {published} in {path.parent}, and they can't be downloaded ({first_line(error)}); "
-                f"fetch {url} on a machine with network and put it there (TORCH_HOME moves it), or take "
+                f"no weights {published} in {file.path.parent}, and they can't be downloaded ({first_line(error)}); "
+                f"fetch {file.url} on a machine with network and put it there (TORCH_HOME moves it), or take "
                 "model.weights=random"
             ) from error
-    return {_modern_name(name): tensor for name, tensor in read_state_dict(str(path)).items()}
+    return {_modern_name(name): tensor for name, tensor in read_state_dict(str(file.path)).items()}
 
 
-@contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Let a connection fail that is silent for so long: torch gives its own no limit."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+def published_file(name: str, revision: str | None) -> Download:
+    """The file of published weights, at its place in torch's cache.
+
+    Args:
+        name: The classifier.
+        revision: Which of its sets of weights; None for torchvision's best.
+
+    Returns:
+        The file, which may be fetched or not.
+
+    Raises:
+        SemrsmError: There are no such weights.
+    """
+    return _download_of(_published_weights(name, revision))
+
+
+def _download_of(published: Any) -> Download:
+    """The file behind an entry; its name ends in the first digits of its checksum."""
+    url = str(published.url)
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    digits = re.search(r"-([a-f0-9]+)\.", path.name)
+    return Download(url, path, f"sha256:{digits[1] if digits else ''}")
 
 
 def _modern_name(name: str) -> str:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from huggingface_hub import constants
 
+from semrsm_cli.models.published import PUBLISHED
+
 __all__ = ["cache_first", "how_to_fetch"]
 
 _PROBE_SECONDS = 3.0
@@ -47,9 +49,11 @@ def how_to_fetch(repository: str, revision: str | None = None, *, random_works: 
         random_works: Whether the network can be built with random weights instead.
     """
     at = f" --revision {revision}" if revision else ""
+    known = PUBLISHED.get(repository)
+    command = f"hf download {repository}{at}" if known is None else f"semrsm data fetch {known.preset}"
     otherwise = ", or take model.weights=random" if random_works else ""
     return (
         f"{repository} is not in the cache {constants.HF_HUB_CACHE}, and {constants.ENDPOINT} can't be reached; "
-        f"run `hf download {repository}{at}` on a machine with network, copy its Hugging Face cache here and point "
+        f"run `{command}` on a machine with network, copy its Hugging Face cache here and point "
         f"HF_HOME at it{otherwise}"
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from semrsm_cli.errors import ConfigError
+from semrsm_cli.errors import ConfigError, SemrsmError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,13 +22,14 @@ _ALL, _LAST = "all", "last"
 
 
 class Source(StrEnum):
-    """Library that builds the network; `trained` are the checkpoints of `semrsm train`."""
+    """Library that builds the network; `trained` are checkpoints of `semrsm train`, `python` is a function of yours."""
 
     torchvision = "torchvision"
     timm = "timm"
     huggingface = "huggingface"
     checkpoint = "checkpoint"
     trained = "trained"
+    python = "python"
 
 
 class Readout(StrEnum):
@@ -78,6 +80,7 @@ class Network:
         is_cnn: Whether it has no attention, so that its maps move with the image.
         channels_last: Whether a map whose shape fits both ways is [n, h, w, c].
         configuration: What the library's own configuration says beyond name and options; without paths and versions.
+        is_users_code: Whether the user wrote its code, which may keep state while it runs, and fail in any way.
         identity: What distinguishes it from any other network: source, name, revision, options, configuration, weights,
             preprocessing, and the versions of the libraries that compute its features.
     """
@@ -94,6 +97,7 @@ class Network:
     is_cnn: bool
     channels_last: bool
     configuration: str = ""
+    is_users_code: bool = False
     identity: dict[str, str] = field(default_factory=dict)
 
     def last(self, readout: Readout | str) -> str:
@@ -107,6 +111,22 @@ class Network:
             known = ", ".join(self.readouts) or "no known last hidden layer; name a layer instead of 'last'"
             raise ConfigError(f"{self.label} has no read-out {chosen}, it has {known}")
         return self.readouts[chosen]
+
+    def for_thread(self) -> Self:
+        """The network for one thread of several: code that may keep state gets modules of its own, of the same weights.
+
+        Raises:
+            SemrsmError: A module cannot be copied.
+        """
+        if not self.is_users_code:
+            return self
+        shared = {id(tensor): tensor for tensor in (*self.module.parameters(), *self.module.buffers())}
+        try:
+            module, forward = copy.deepcopy((self.module, self.forward), shared)
+        except Exception as error:  # of whatever the user's modules hold: locks, open files
+            reason = " ".join(str(error).split())[:100]
+            raise SemrsmError(f"{self.label} cannot be copied for threads ({reason}); let it run in one") from error
+        return replace(self, module=module, forward=forward)
 
     @property
     def layers(self) -> list[str]:
@@ -154,6 +174,8 @@ def _matches(name: str, pattern: str) -> bool:
 
 def _unknown_layer_message(network: Network, pattern: str, names: Sequence[str]) -> str:
     """The message for a pattern that means no layer."""
+    if not names:
+        return f"{network.label} has no layer {pattern!r}, nor any other: it is one module without parts"
     if pattern == _ALL:
         return f"the blocks of {network.label} are not known, so 'all' means nothing; name layers such as {names[-1]}"
     suggested = {*nearest(pattern, names), *network.blocks[:2], *network.blocks[-1:]}

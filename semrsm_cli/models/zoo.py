@@ -12,6 +12,7 @@ from typing import Any
 
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.models.network import Network, Source
+from semrsm_cli.own_code import own_label
 
 __all__ = ["load"]
 
@@ -22,6 +23,7 @@ _BUILDERS = {
     Source.timm: "semrsm_cli.models.from_timm",
     Source.huggingface: "semrsm_cli.models.from_huggingface",
     Source.trained: "semrsm_cli.models.from_run",
+    Source.python: "semrsm_cli.models.from_python",
 }
 """Modules, imported when one of their networks is asked for: each needs a library that takes seconds to import."""
 
@@ -41,10 +43,11 @@ def load(
     """Load a network by source and name, in evaluation mode.
 
     Args:
-        source: `torchvision`, `timm`, `huggingface`, `checkpoint` for a state dict of the user's, or `trained` for
-            a run of `semrsm train`.
+        source: `torchvision`, `timm`, `huggingface`, `checkpoint` for a state dict of the user's, `trained` for a run
+            of `semrsm train`, or `python` for a function of the user's, whose code is run.
         name: The name within the source; a Hugging Face id or a local folder; for `checkpoint` the architecture
-            with its library, such as `timm:resnet18` or `torchvision:vit_b_16`; for `trained` the folder of the run.
+            with its library, such as `timm:resnet18` or `torchvision:vit_b_16`; for `trained` the folder of the run;
+            for `python` path/to/file.py:function or package.module:function.
         weights: `pretrained`, `random` (seeded), or the path of a state dict.
         revision: Branch, tag or commit on the Hugging Face hub; for torchvision the set of weights, such as
             `IMAGENET1K_V2`.
@@ -62,13 +65,15 @@ def load(
     library, architecture = _parse_checkpoint_name(name, weights) if chosen is Source.checkpoint else (chosen, name)
     build: _Build = import_module(_BUILDERS[library]).build
     network = build(architecture, weights, revision, options)
-    return _finalize(network, str(chosen), name, revision, options, device)
+    return _finalize(
+        network, str(chosen), own_label(name) if chosen is Source.python else name, revision, options, device
+    )
 
 
 def _parse_checkpoint_name(name: str, weights: str) -> tuple[Source, str]:
     """Library and architecture of a state dict of the user's."""
     library, _, architecture = name.partition(":")
-    known = [str(source) for source in _BUILDERS if source is not Source.trained]
+    known = [str(source) for source in _BUILDERS if source not in (Source.trained, Source.python)]
     if library not in known or not architecture:
         raise SemrsmError(
             f"model.name={name} does not say which architecture the checkpoint is of; write LIBRARY:NAME "

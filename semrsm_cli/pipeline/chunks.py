@@ -3,10 +3,11 @@
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from threading import Lock
+from threading import Lock, local
+from typing import Self, TypeVar
 
 import torch
 from torch.utils.data import Dataset as TorchDataset
@@ -15,14 +16,17 @@ from semrsm_cli.cluster import Session, UnfitWorkerError
 from semrsm_cli.config import ModelConfig, RuntimeConfig
 from semrsm_cli.data import Images
 from semrsm_cli.errors import ConfigError, SemrsmError
-from semrsm_cli.models import Capture, Captured, Network
+from semrsm_cli.models import Capture, Captured, ClsToken, Network
 from semrsm_cli.models.loading import load_batches
 from semrsm_cli.pipeline.memory import memory_kept, memory_of_process
 from semrsm_cli.pipeline.networks import Prepare, load_network
 from semrsm_cli.rsm.threads import run as share
 from semrsm_cli.store import Writer, chunks_not_seen, holds_chunk
 
-__all__ = ["LOGITS", "ChunkWork", "Prepare", "compute_on_cluster"]
+__all__ = ["LOGITS", "ChunkWork", "Passes", "Prepare", "compute_on_cluster", "share_within_memory"]
+
+_Job = TypeVar("_Job")
+_Result = TypeVar("_Result")
 
 LOGITS = "logits"
 _LOADING = Lock()  # or two threads would load a network
@@ -79,11 +83,11 @@ class ChunkWork:
         """Compute chunks, and write those that layers lack; one forward pass serves all layers. Yields each when done.
 
         A thread computes a whole chunk, from its files to the store, so that the last digits of features do not depend
-        on how many there are. The first chunk is alone, and tells how many fit into memory at once.
+        on how many there are.
         """
         layers = [name for name in self.writers if name != LOGITS]
         prepare = prepare or (network.normalise if self.is_normalised_only else network.preprocess)
-        with Capture(network, layers, cls_token=self.model.cls_token) as run, one_thread_each(), memory_kept():
+        with Passes(network, layers, cls_token=self.model.cls_token, threads=threads) as run:
 
             def compute(job: tuple[int, torch.Tensor | None]) -> None:
                 i, batch = job
@@ -91,13 +95,7 @@ class ChunkWork:
                 self._write(i, run(batch.to(self.runtime.device, non_blocking=True)), lacking)
 
             jobs = zip(chunks, self._read_ahead(prepare, chunks), strict=False)
-            before = memory_of_process()
-            for job in itertools.islice(jobs, 1):
-                compute(job)
-                yield job[0]
-            taken = max(1, memory_of_process() - before)
-            at_once = max(1, min(threads, int(self.runtime.memory_gib * 2**30 / taken)))
-            for job, _ in share(compute, jobs, at_once):
+            for job, _ in share_within_memory(compute, jobs, threads=threads, memory_gib=self.runtime.memory_gib):
                 yield job[0]
 
     def _write(self, i: int, captured: Captured, lacking: Mapping[str, set[int]]) -> None:
@@ -118,6 +116,58 @@ class ChunkWork:
             return itertools.repeat(None)
         rows = [list(self._rows(i)) for i in chunks]
         return load_batches(_Prepared(self.images, prepare), rows, self.runtime.num_workers)
+
+
+class Passes:
+    """Forward passes that several threads make at once, each as `Capture` does it: one for all, or one for each thread.
+
+    Args:
+        network: The network.
+        layers: Names of modules.
+        cls_token: Whether tokens before the patch tokens are dropped or kept.
+        threads: How many threads there may be; a single one needs no copies.
+    """
+
+    def __init__(self, network: Network, layers: Sequence[str], *, cls_token: ClsToken | str, threads: int) -> None:
+        self._network, self._layers, self._cls_token = network, layers, cls_token
+        self._is_shared = threads == 1 or not network.is_users_code
+        self._of_thread, self._copying, self._open = local(), Lock(), ExitStack()
+
+    def __enter__(self) -> Self:
+        if self._is_shared:
+            self._one = self._capture(self._network)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._open.close()
+
+    def __call__(self, batch: torch.Tensor) -> Captured:
+        """Run the network once over preprocessed images [n, 3, h, w], and read the layers."""
+        if self._is_shared:
+            return self._one(batch)
+        if not hasattr(self._of_thread, "capture"):
+            with self._copying:
+                self._of_thread.capture = self._capture(self._network.for_thread())
+        run: Capture = self._of_thread.capture
+        return run(batch)
+
+    def _capture(self, network: Network) -> Capture:
+        return self._open.enter_context(Capture(network, self._layers, cls_token=self._cls_token))
+
+
+def share_within_memory(
+    compute: Callable[[_Job], _Result], jobs: Iterator[_Job], *, threads: int, memory_gib: float
+) -> Iterator[tuple[_Job, _Result]]:
+    """Yield each job with its result; torch has one thread per thread of ours, so that digits do not depend on them.
+
+    The first job is alone, and tells how many fit into memory at once.
+    """
+    with one_thread_each(), memory_kept():
+        before = memory_of_process()
+        for job in itertools.islice(jobs, 1):
+            yield job, compute(job)
+        taken = max(1, memory_of_process() - before)
+        yield from share(compute, jobs, max(1, min(threads, int(memory_gib * 2**30 / taken))))
 
 
 class _Prepared(TorchDataset[torch.Tensor]):

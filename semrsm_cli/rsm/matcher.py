@@ -83,6 +83,11 @@ class Matcher:
 
 DEFAULT_MATCHER = Matcher()
 _ROW_BY_ROW = frozenset({Method.optimal, Method.topk_greedy, Method.greedy})  # build no affinity that is too large
+_SORTED = frozenset({Method.batch_optimal, Method.topk_greedy, Method.greedy})  # copy the vectors, sorted by norm
+_SOLVER_BYTES = {  # what the solvers of others take for each two positions, beside the affinity
+    **{Method.scipy: 16, Method.lapjv: 4, Method.lapx: 8, Method.lapcpp: 4},
+    **{Method.ortools: 70, Method.ortools_x1000: 70, Method.greedy_upstream: 8},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +121,18 @@ class PairMatcher:
         from semrsm_cli.matching.maxsim import working_bytes
         from semrsm_cli.matching.optimal import PARTS_OF_VECTORS
 
-        images = 2 * 2 * tile_size * s * c * 4  # both sides, and their sorted or transformed copies
+        images = 2 * tile_size * s * c * 4  # both sides
         if self.invariance is Invariance.translation:
-            return images + 2 * 2 * 4 * s * tile_size**2  # of every pair, the spectrum and the correlation
+            return 4 * images + 2 * 2 * 4 * s * tile_size**2  # spectra; of every pair, its spectrum and its correlation
         if self.invariance is Invariance.maxsim:
-            return images + working_bytes(s, c) + 4 * 8 * tile_size**2
+            return 2 * images + working_bytes(s, c) + 4 * 8 * tile_size**2
+        if self.invariance is Invariance.permutation and self.matcher.method in _SORTED:
+            images *= 2
         product = 4 * self.matrix_size(s) ** 2 * min(tile_size, self.block(s)) ** 2
         remembered = 4 * s * (c + 3 * PARTS_OF_VECTORS)
         computed = self.matcher.method in _ROW_BY_ROW and product > MAX_MATRIX_BYTES
-        return images + (remembered if computed else product + remembered) + 4 * 8 * tile_size**2
+        solver = 0 if computed else product + _SOLVER_BYTES.get(self.matcher.method, 0) * self.matrix_size(s) ** 2
+        return images + remembered + solver + 4 * 8 * tile_size**2
 
     def products(self, left: _Images, right: _Images, mask: NDArray[np.bool_]) -> tuple[_Values, _Values]:
         """Inner products and upper bounds [r, q] of the pairs in the mask, of left [r, s, c] and right [q, s, c]."""

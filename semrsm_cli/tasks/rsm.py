@@ -47,6 +47,8 @@ def rsm(config: RsmConfig, folder: RunFolder) -> pd.DataFrame:
         )
     table = pd.DataFrame(rows)
     folder.table("rsm", table)
+    if ids is not None:
+        folder.data("images", pd.DataFrame({"image": ids}))
     folder.note(centering=str(config.centering), sigma=config.kernel.sigma or "median", seed=config.seed)
     return table
 

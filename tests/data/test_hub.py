@@ -134,10 +134,25 @@ def test_what_was_fetched_before_is_read_without_a_network(offline):
     assert shades_of(hub_images("x", "someone/images", "val")) == [40, 50]
 
 
-@pytest.mark.parametrize("hub", ["ILSVRC/imagenet-1k", "/no/such/folder"])
-def test_offline_the_error_says_what_to_fetch_on_one_line(hub):
+@pytest.mark.parametrize(
+    ("hub", "command"),
+    [
+        ("ILSVRC/imagenet-1k", "semrsm data fetch imagenet split=val"),
+        ("someone/images", "hf download --repo-type dataset someone/images"),
+        ("/no/such/folder", "hf download --repo-type dataset /no/such/folder"),
+    ],
+)
+def test_offline_the_error_says_what_to_fetch_on_one_line(hub, command):
     with pytest.raises(SemrsmError) as raised:
         ImageNet(split="val", hub=hub).images(Path())
     assert f"{hub} is no folder, and cannot be fetched from Hugging Face" in str(raised.value)
-    assert f"hf download --repo-type dataset {hub}" in str(raised.value)
+    assert f"run {command}, and" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_split_is_read_where_the_others_that_the_card_names_were_not_fetched(tmp_path):
+    root = parquet_clone_with_card(tmp_path / "copy")
+    next((root / "data").glob("train*")).unlink()
+    assert shades_of(hub_images("x", str(root), "val")) == [40, 50]
+    with pytest.raises(SemrsmError, match=r"has no split 'train'; it holds validation"):
+        hub_images("x", str(root), "train")

@@ -10,7 +10,8 @@ from PIL import Image, PngImagePlugin
 from semrsm_cli.data import Folder
 from semrsm_cli.data.content import Files
 from semrsm_cli.data.folders import images_in
-from semrsm_cli.data.images import ImageOrder, Images, OnError, Reading, dataset_root, open_image, with_readable
+from semrsm_cli.data.images import ImageOrder, Images, OnError, Reading, open_image, with_readable
+from semrsm_cli.data.places import dataset_root
 from semrsm_cli.errors import SemrsmError
 
 RED = (220, 30, 40)

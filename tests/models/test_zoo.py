@@ -97,7 +97,7 @@ def test_torchvision_weights_without_network_say_what_to_fetch(tmp_path: Path, m
         raise urllib.error.URLError("Name or service not known")
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("torch.hub.download_url_to_file", no_network)
+    monkeypatch.setattr("semrsm_cli.fetch.download.get", no_network)
     with pytest.raises(SemrsmError, match=r"fetch https://download\.pytorch\.org/\S+\.pth .*TORCH_HOME") as caught:
         load("torchvision", "resnet18")
     assert str(tmp_path / "hub" / "checkpoints") in str(caught.value)
@@ -109,12 +109,12 @@ def test_downloads_that_stop_say_what_to_do(
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr("semrsm_cli.models.from_torchvision._SILENT_SECONDS", 0.2)
+    monkeypatch.setattr("semrsm_cli.fetch.download._SILENT_SECONDS", 0.2)
     beginning = b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nabc"
     for case, answer, is_closed, complaint in (
         ("never answers", b"", False, "timed out"),
         ("falls silent", beginning, False, "timed out"),
-        ("breaks off", beginning, True, "invalid hash"),
+        ("breaks off", beginning, True, "timed out"),  # and is not taken up again
     ):
         with subtests.test(case), socket.create_server(("127.0.0.1", 0)) as server:
             open_connections: list[socket.socket] = []
@@ -126,8 +126,7 @@ def test_downloads_that_stop_say_what_to_do(
             ) as caught:
                 _download_weights(SimpleNamespace(url=url))
             assert "\n" not in str(caught.value)
-            assert socket.getdefaulttimeout() is None
-            assert not list((tmp_path / "hub" / "checkpoints").iterdir())
+            assert not list((tmp_path / "hub" / "checkpoints").glob("*.pth")), "half a file has another name"
             thread.join()
             for connection in open_connections:
                 connection.close()

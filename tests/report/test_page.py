@@ -38,7 +38,7 @@ def test_every_printed_number_has_its_verdict(semrsm: Command) -> None:
     page = Page(html)
     assert len(html) < 10_000_000
     total = expected.groupby(level=1).sum()
-    assert page.says("Numbers printed in the paper: 270.")
+    assert page.says("Of 270 numbers that the paper prints")
     assert page.says(f"{total['agrees']} agree")
     assert page.says(f"{total['differs']} differ")
     assert page.says("0 not run")
@@ -123,6 +123,38 @@ def test_unlike_runs_stand_side_by_side_and_unfinished_ones_are_listed(semrsm: C
     assert page.says("a gain of +0.250 [+0.200, +0.300]")
 
 
+def test_the_first_screen_answers_its_question(semrsm: Command) -> None:
+    write_run(Path("runs/a"), "retrieval", retrieval(), label="Net")
+    correlation = pd.DataFrame({"model": "Net", "kernel": "cosine", "invariance": ["none", "permutation"]})
+    names = [f"{name}{end}" for name in ("pearson", "spearman") for end in ("", "_low", "_high")]
+    correlation = correlation.assign(**{name: [-0.2, -0.1] for name in names}, dataset="scenes", n_samples=1200)
+    correlation = correlation.assign(paper_pearson=np.nan, paper_spearman=np.nan, matching="optimal")
+    assert Page(page_of(semrsm)).says("better than position by position in the one experiment here.")
+    write_run(Path("runs/b"), "correlation", correlation, label="Net")
+    page = Page(page_of(semrsm, run="again"))
+    assert page.says("better than position by position in 1 of 2 experiments here; in 1 it does worse.")
+    assert page.says("Over the pairs of 1,200 images of scenes")
+    assert page.says("Shifted content is recognised: not run.")
+
+
+def test_without_labels_the_agreement_on_neighbours_is_told(semrsm: Command) -> None:
+    write_run(Path("runs/a"), "retrieval", retrieval(score=np.nan, metric=np.nan), label="Net")
+    sides = {"invariance_a": ["none", "none"], "invariance_b": ["pooled", "permutation"]}
+    agreement = pd.DataFrame({"kernel": "cosine"} | sides).assign(n_neighbours=5, same_first=[0.5, 0.25])
+    agreement.assign(overlap=[0.75, 0.6]).to_csv("runs/a/tables/agreement.csv", index=False)
+    Path("runs/a/figures").mkdir()
+    Image.new("RGB", (9, 9)).save("runs/a/figures/agreement.png")
+    page = Page(page_of(semrsm))
+    assert page.says("Neighbours show the same things: no labels to tell by.")
+    assert page.says("is the same for 25% of the queries")
+    assert page.says("so are 60% of the nearest 5 (cosine kernel, Net)")
+    assert "agreement-1" in page.ids
+    assert page.says("0.750")
+    assert page.says("the share of queries whose first one is the same")
+    Path("runs/a/tables/agreement.csv").write_text("of,another,kind")
+    assert page_of(semrsm, run="again").count('id="agreement-1"') == 0
+
+
 @pytest.mark.parametrize(
     ("low", "high", "status"),
     [(0.1, 0.3, "seen here"), (-0.1, 0.3, "not clear here"), (-0.3, -0.1, "the other way round here")],
@@ -132,7 +164,7 @@ def test_a_finding_says_what_its_interval_allows(semrsm: Command, low: float, hi
     write_run(Path("runs/a"), "retrieval", frame, label="Net")
     page = Page(page_of(semrsm))
     cards = re.split(r"Shifted content|Neighbours show|Similarity foretells", " ".join(page.text))
-    assert status in " ".join(cards[2].split())
+    assert status in " ".join(cards[1].split()), "what was run comes first"
 
 
 def test_pictures_beyond_the_budget_are_left_out_and_named(semrsm: Command) -> None:
@@ -170,7 +202,10 @@ def test_matchings_of_other_networks_matrices_and_trainings_have_their_sections(
     rsm = pd.DataFrame({"array": ["arrays/x.npy"], "kernel": "cosine", "invariance": "none", "n": 3, "m": 3})
     write_run(Path("runs/rsm"), "rsm", rsm.assign(positions=4, channels=5), label="Net")
     Path("runs/rsm/arrays").mkdir()
-    np.save("runs/rsm/arrays/x.npy", np.eye(3))
+    np.save("runs/rsm/arrays/x.npy", np.eye(3) + 0.25)
+    pd.DataFrame({"image": ["cat.jpg", "dog.jpg", "1"]}).to_csv("runs/rsm/tables/images.csv", index=False)
+    Path("runs/rsm/figures").mkdir()
+    Image.new("RGB", (9, 9)).save("runs/rsm/figures/density.png")  # a layer may be called so
     training = pd.DataFrame(
         {"architecture": ["resnet10"], "dataset": "scenes", "epochs": 2, "seed": 0, "val_loss": 1.0}
     )
@@ -181,5 +216,9 @@ def test_matchings_of_other_networks_matrices_and_trainings_have_their_sections(
     assert page.says("batch_optimal(64)")
     assert page.says("0.750")
     data = [json.loads(text) for text in re.findall(r'application/json">(.*?)</script>', html)]
-    assert data[0]["choices"][0]["values"] == np.eye(3).tolist()
+    (choice,) = data[0]["choices"]
+    assert choice["values"] == (np.eye(3) + 0.25).tolist()
+    assert (choice["low"], choice["high"]) == (0.225, 0.275), "an image with itself takes no part in the colours"
+    assert data[0]["row_names"] == ["cat.jpg", "dog.jpg", "1"]
+    assert page.says("RSM density")
     assert {"matching", "rsm", "training"} <= set(page.ids)

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -71,6 +73,47 @@ def test_memory_is_what_is_estimated(rng: np.random.Generator, subtests: pytest.
         with subtests.test(case):
             room = 2 * n * n  # a quarter of a matrix, for blocks of rows
             assert result < peak_bytes(function) <= result + beside + room
+
+
+FORECAST = """
+import resource, sys
+import numpy as np, psutil
+from semrsm_cli.rsm import Centered, Matcher, estimate_cost, gram, kernel
+
+n, s, c = map(int, sys.argv[1:4])
+grid = (s // 16, 16) if sys.argv[4] == "translation" else None
+settings = {"invariance": sys.argv[4], "matcher": Matcher(method=sys.argv[5]), "grid": grid, "threads": 2}
+x = Centered(np.random.default_rng(0).standard_normal((n, s, c), np.float32), np.zeros((s, c), np.float32))
+ahead = estimate_cost(x, **settings)  # which compiles what it needs
+before = psutil.Process().memory_info().rss
+kernel(gram(x, **settings), "rbf")
+taken = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+print((ahead.memory_bytes + ahead.disk_bytes + ahead.kernel_bytes) / taken)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("n", "s", "c", "invariance", "method"),
+    [
+        (2500, 16, 256, "none", "optimal"),
+        (3000, 16, 64, "pooled", "optimal"),
+        (600, 64, 256, "translation", "optimal"),
+        (400, 49, 512, "maxsim", "optimal"),
+        (5, 4096, 128, "permutation", "optimal"),
+        (12, 2304, 512, "permutation", "greedy"),
+        (12, 4096, 256, "permutation", "batch_optimal"),
+        (4, 2048, 128, "permutation", "scipy"),
+        (4, 1024, 128, "permutation", "ortools_x1000"),
+    ],
+)
+def test_the_forecast_is_within_half_of_what_a_process_takes(
+    n: int, s: int, c: int, invariance: str, method: str
+) -> None:
+    """Of a process of its own, since what solvers take in C++ is known to nobody else."""
+    arguments = [sys.executable, "-c", FORECAST, *map(str, (n, s, c)), invariance, method]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert 1 / 1.5 <= float(done.stdout) <= 1.5
 
 
 def test_blocks_of_rows_change_no_bit(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:

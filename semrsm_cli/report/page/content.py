@@ -126,12 +126,13 @@ class Bar:
 
 @dataclass(frozen=True)
 class Card:
-    """A finding: its name, a word on how it stands, a sentence with the numbers, what it links to, and two bars."""
+    """A finding: its name, a word on how it stands, a sentence with the numbers, what it links to, and its bars."""
 
     title: str
     status: str
     text: str
-    link: str
+    link: str = ""
+    measure: str = ""
     bars: Sequence[Bar] = ()
 
 
@@ -219,9 +220,11 @@ def number_text(value: float, digits: int = 3, *, sign: bool = False) -> str:
     return f"{rounded:{'+' if sign else ''}.{digits}f}".replace("-", _MINUS)
 
 
-def interval_text(low: float, high: float, digits: int = 3) -> str:
+def interval_text(low: float, high: float, digits: int = 3, *, sign: bool = False) -> str:
     """An interval in brackets; nothing where there is none."""
-    return "" if np.isnan(low) or np.isnan(high) else f"[{number_text(low, digits)}, {number_text(high, digits)}]"
+    if np.isnan(low) or np.isnan(high):
+        return ""
+    return f"[{number_text(low, digits, sign=sign)}, {number_text(high, digits, sign=sign)}]"
 
 
 def title_of(name: str) -> str:

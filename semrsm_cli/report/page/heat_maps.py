@@ -91,24 +91,31 @@ def _density(kernel: str, cells: pd.DataFrame) -> dict[str, Any]:
 
 
 def rsm_maps(run: Run, number: int) -> Iterator[HeatMap]:
-    """RSMs of `semrsm rsm`: images by their number, every so many where there are more than can be told apart."""
+    """RSMs of `semrsm rsm`: images by name, or by number; every so many where there are more than can be told apart."""
+    images = _names_of_images(run)
     for place, row in enumerate(run.table("rsm").to_dict("records"), start=1):
         try:
             values = np.load(run.path / str(row["array"]), mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError):
             continue
-        if values.ndim != 2 or not values.size:
+        if values.ndim != 2:
             continue
-        steps = [-(-length // _MOST) for length in values.shape]
+        steps = [max(1, -(-length // _MOST)) for length in values.shape]
         shown = np.asarray(values[:: steps[0], :: steps[1]], float)
-        names = [[f"{i}" for i in range(0, n, k)] for n, k in zip(values.shape, steps, strict=True)]
+        if not np.isfinite(shown).any():
+            continue
+        names = [
+            [images[i] if len(images) == n else f"{i}" for i in range(0, n, k)]
+            for n, k in zip(values.shape, steps, strict=True)
+        ]
         layer = str(row["array"]).rpartition("/")[2].removesuffix(".npy")
         method = f"{title_of(str(row['kernel']))}, {title_of(str(row['invariance']))}"
-        choices = [_choice(method, shown)]
-        thinned = f"Every {steps[0]} images of {values.shape[0]} are shown. " if max(steps) > 1 else ""
+        choices = [_choice(method, shown, without_diagonal=run.settings.get("y") is None)]
+        of = " x ".join(f"{n:,}" for n in dict.fromkeys(values.shape))
+        kept = " x ".join(f"{len(of_side)}" for of_side in (names if values.shape[0] != values.shape[1] else names[:1]))
         yield HeatMap(
             id=f"rsm-map-{number}-{place}",
-            title=f"RSM of {run.settings.get('model.label') or layer}, {layer}",
+            title=f"RSM of {', '.join(filter(None, (run.settings.get('model.label'), layer)))}",
             choices=choices,
             row_names=names[0],
             column_names=names[1],
@@ -116,8 +123,16 @@ def rsm_maps(run: Run, number: int) -> Iterator[HeatMap]:
             column_title="image",
             value_title="similarity",
             summary=_spread_of(choices, "similarity"),
-            note=thinned,
+            note=f"{kept} of {of} images are shown." if max(steps) > 1 else "",
         )
+
+
+def _names_of_images(run: Run) -> list[str]:
+    """What the images of an RSM are called; none of the user's own arrays."""
+    try:
+        return list(pd.read_csv(run.path / "tables" / "images.csv", dtype=str, keep_default_na=False)["image"])
+    except (OSError, ValueError, KeyError):
+        return []
 
 
 def crop_maps(run: Run, number: int, budget: Budget) -> Iterator[HeatMap]:
@@ -139,7 +154,7 @@ def crop_maps(run: Run, number: int, budget: Budget) -> Iterator[HeatMap]:
             except (OSError, ValueError):
                 continue
             if values.ndim == 3 and values.shape[1:] == (len(crops), len(crops)):
-                choices.append(_choice(layer, values[0]))
+                choices.append(_choice(layer, values[0], without_diagonal=True))
         if choices:
             yield HeatMap(
                 id=f"crop-map-{number}-{invariance}",
@@ -152,16 +167,18 @@ def crop_maps(run: Run, number: int, budget: Budget) -> Iterator[HeatMap]:
                 value_title="similarity",
                 pictures=pictures,
                 summary="Upper and lower crops of one photograph lie half the matrix apart; they are alike where the "
-                "RSM sees "
-                "content wherever it stands.",
+                "RSM sees content wherever it stands.",
             )
 
 
-def _choice(name: str, values: np.ndarray) -> dict[str, Any]:
-    """A matrix with the ends of its colours; cells without a value are null."""
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+def _choice(name: str, values: np.ndarray, *, without_diagonal: bool = False) -> dict[str, Any]:
+    """A matrix with the ends of its colours, to which the diagonal counts or not; cells without a value are null."""
+    finite = np.isfinite(values)
+    of_others = finite & ~np.eye(len(values), dtype=bool) if without_diagonal else finite
+    counted = values[of_others if of_others.any() else finite]
+    low, high = float(counted.min()), float(counted.max())
     lacking = max(0.0, _LEAST_SPAN - (high - low)) / 2
-    cells = [[None if np.isnan(v) else round(float(v), _DIGITS) for v in row] for row in values]
+    cells = [[round(float(v), _DIGITS) if np.isfinite(v) else None for v in row] for row in values]
     return {
         "name": name,
         "values": cells,

@@ -11,10 +11,9 @@ from PIL import Image
 from semrsm_cli.report.page.content import Figure
 from semrsm_cli.report.runs import Run
 
-__all__ = ["PHOTOGRAPHIC", "Budget", "captioned_figures", "thumbnail_source"]
+__all__ = ["Budget", "Budgets", "captioned_figures", "figure_of", "thumbnail_source"]
 
-PHOTOGRAPHIC = ("neighbours", "matched")
-"""How the names of figures begin that show photographs."""
+_PHOTOGRAPHIC = ("neighbours", "matched")  # how the names of figures begin that show photographs
 _WIDEST = 1600  # pixels of a figure: twice the width of the page's column
 _WIDEST_PHOTOGRAPH = 1000
 _QUALITY = 82
@@ -22,13 +21,17 @@ _CAPTIONS: dict[str, tuple[str, str]] = {
     "translation": (
         "RSMs of crops that overlap",
         "Similarities of upper crops with lower crops of the same photographs: what both show stands elsewhere. The "
-        "diagonals "
-        "of the off-diagonal blocks hold the overlapping pairs; they stand out where the RSM sees the content "
-        "wherever it is.",
+        "diagonals of the off-diagonal blocks hold the overlapping pairs; they stand out where the RSM sees the "
+        "content wherever it is.",
     ),
     "scores": (
         "How well nearest neighbours show what the query shows",
         "Scores with their 95 % intervals for each kernel and invariance; higher is better.",
+    ),
+    "agreement": (
+        "How far two ways to compare agree on neighbours",
+        "Bars: the share of the nearest neighbours that both found; diamonds: the share of queries whose first one is "
+        "the same.",
     ),
     "neighbours": (
         "A query and its nearest neighbours",
@@ -41,8 +44,7 @@ _CAPTIONS: dict[str, tuple[str, str]] = {
     "density": (
         "Similarity against divergence of the predictions",
         "Each cell counts pairs of images. The more a cloud falls from left to right, the better does similarity "
-        "foretell "
-        "that two images are classified alike.",
+        "foretell that two images are classified alike.",
     ),
     "intervals": (
         "Correlations with their intervals",
@@ -66,7 +68,7 @@ _CAPTIONS: dict[str, tuple[str, str]] = {
         "CKA of the two RSMs of each layer: near 1 where positions hardly matter any more.",
     ),
     "learning_curve": ("Learning curve", "Loss and accuracy after each epoch; the dashed line is chance."),
-    "rsm": ("The RSM", "Similarity of each image with each other."),
+    "rsm": ("RSM", "Similarity of each image with each other; colours leave out an image with itself."),
 }
 
 
@@ -88,26 +90,54 @@ class Budget:
         return True
 
 
+@dataclass
+class Budgets:
+    """Bytes for pictures, so that the page stays small; what is beyond lies in the runs' folders, and the page says so.
+
+    Attributes:
+        charts: For figures that are drawn.
+        photographs: For figures of photographs.
+        gallery: For galleries and crops.
+    """
+
+    charts: Budget
+    photographs: Budget
+    gallery: Budget
+
+    @classmethod
+    def for_runs(cls, n: int) -> "Budgets":
+        """What keeps a page of a dozen runs below 5 MB, and any below 10 MB."""
+        scale = min(2.0, max(1.0, n / 12))
+        return cls(*(Budget(int(scale * size)) for size in (1_500_000, 1_200_000, 1_500_000)))
+
+    def of_figure(self, name: str) -> Budget:
+        """The one that a figure takes from."""
+        return self.photographs if name.startswith(_PHOTOGRAPHIC) else self.charts
+
+
 def captioned_figures(
     run: Run, title: str, budget_of: Callable[[str], Budget], left_out: list[str]
 ) -> Iterator[Figure]:
     """The figures of a run as pictures with captions, by name; those beyond their budget are named in `left_out`."""
     for path in sorted((run.path / "figures").glob("*.png")):
-        figure = figure_of(path, title, origin=run.path.as_posix())
+        kind = "rsm" if "rsm" in run.tables else ""  # its figures are called by layers and files
+        figure = figure_of(path, title, origin=run.path.as_posix(), kind=kind)
         if figure is None or not budget_of(path.stem).take(figure.src):
             left_out.append(path.as_posix())
         else:
             yield figure
 
 
-def figure_of(path: Path, title: str, *, origin: str) -> Figure | None:
-    """A figure with the caption that its name stands for; None where the file is no picture."""
-    is_photograph = path.stem.startswith(PHOTOGRAPHIC)
+def figure_of(path: Path, title: str, *, origin: str, kind: str = "") -> Figure | None:
+    """A figure with the caption that its kind, or else its name, stands for; None where the file is no picture."""
+    is_photograph = path.stem.startswith(_PHOTOGRAPHIC)
     encoded = _encode(path, _WIDEST_PHOTOGRAPH if is_photograph else _WIDEST, is_photograph=is_photograph)
     if encoded is None:
         return None
-    kind = next((kind for kind in _CAPTIONS if path.stem == kind or path.stem.startswith(f"{kind}_")), "")
+    kind = kind or next((kind for kind in _CAPTIONS if path.stem == kind or path.stem.startswith(f"{kind}_")), "")
     what, how = _CAPTIONS.get(kind, (path.stem.replace("_", " "), ""))
+    if kind == "rsm":
+        what = f"{what} {path.stem}"
     if kind == "scores" and path.stem != "scores":
         what = f"{what}, {path.stem.removeprefix('scores_').replace('_', ', ')} images"
     src, width, height = encoded

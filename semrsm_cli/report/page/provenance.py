@@ -44,7 +44,7 @@ def runs_table(results: Results) -> ResultTable:
             "run": run.path.as_posix(),
             "task": ", ".join(_TASKS.get(name, name) for name in run.tables),
             "network": results.label_of(run),
-            "images": str(run.settings.get("dataset.name") or ""),
+            "images": results.dataset_of(run),
             "seed": str(run.seed),
             "seconds": float(_fact(run, "seconds", "total") or "nan"),
             "semrsm": str(_fact(run, "versions", "semrsm") or ""),
@@ -86,7 +86,7 @@ def run_details(results: Results) -> list[dict[str, Any]]:
 def methods_text(results: Results) -> str:
     """A paragraph to copy into a paper, from what the runs say of themselves."""
     networks = _all(run.settings.get("model.label") for run in results.runs)
-    images = _all(run.settings.get("dataset.name") for run in results.runs)
+    images = _all(results.dataset_of(run) or None for run in results.runs)
     methods = _all(run.settings.get("matching.method") for run in results.runs)
     centring = _all(run.settings.get("centering") for run in results.runs)
     seeds = _all(run.seed for run in results.runs)
@@ -97,8 +97,7 @@ def methods_text(results: Results) -> str:
         + (_listing(networks) or "the networks")
         + (f" for images of {_listing(images)}" if images else "")
         + " were compared position by position (spatio-semantic similarity) and after the permutation of positions "
-        "that "
-        "maximises their inner product (semantic similarity; Wald et al., 2024)."
+        "that maximises their inner product (semantic similarity; Wald et al., 2024)."
     ]
     if methods:
         exact = "to within a certified relative gap of 1e-4 of the optimum"
@@ -111,8 +110,7 @@ def methods_text(results: Results) -> str:
         parts.append(f"Centring of the representations: {_listing([_CENTRING.get(name, name) for name in centring])}.")
     parts.append(
         "Intervals are 95 % percentile intervals of a bootstrap over groups of related images; p-values are of "
-        "permutation "
-        "tests, adjusted by Holm's method."
+        "permutation tests, adjusted by Holm's method."
     )
     parts.append(
         f"All was computed with semrsm {_listing(packages) or '(version unknown)'}"

@@ -8,9 +8,10 @@ from markupsafe import Markup
 
 from semrsm_cli.report.page import provenance
 from semrsm_cli.report.page.content import ResultTable
+from semrsm_cli.report.page.pictures import Budgets
 from semrsm_cli.report.page.results import Results
-from semrsm_cli.report.page.sections import Budgets, experiment_sections
-from semrsm_cli.report.page.summary import find_cards
+from semrsm_cli.report.page.sections import experiment_sections
+from semrsm_cli.report.page.summary import answer_of, find_cards
 from semrsm_cli.report.page.tables import plain_table
 from semrsm_cli.report.verdicts import AGREES, DIFFERS, NOT_RUN, count_verdicts
 
@@ -28,10 +29,12 @@ def render_page(results: Results) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    cards = find_cards(results)
     return environment.get_template("page.html.j2").render(
         style=_asset("style.css"),
         script=_asset("page.js"),
-        cards=find_cards(results),
+        cards=cards,
+        answer=answer_of(cards),
         verdicts=_verdict_counts(results),
         verdicts_table=_all_verdicts(results),
         runs_table=provenance.runs_table(results),

@@ -9,14 +9,16 @@ from typing import Any
 
 import pandas as pd
 
+from semrsm_cli.errors import SemrsmError
 from semrsm_cli.report import paper
 from semrsm_cli.report.differences import Settings
-from semrsm_cli.report.runs import TABLES, Run
+from semrsm_cli.report.runs import TABLES, Run, read_table
 
-__all__ = ["Results", "by_paper", "command_of"]
+__all__ = ["Results", "agreement_of", "by_paper", "command_of"]
 
 _KERNELS = ("cosine", "linear", "rbf")
 _DATASETS = ("egoobjects", "cityscapes", "imagenet")
+_AGREEMENT = ("kernel", "invariance_a", "invariance_b", "n_neighbours", "same_first", "overlap")
 _INVARIANCES = ("none", "translation", "pooled", "maxsim", "permutation")
 
 
@@ -63,6 +65,18 @@ class Results:
             if not rows.empty and (rows["run"] == run.path.as_posix()).any():
                 return str(rows.loc[rows["run"] == run.path.as_posix(), "label"].iloc[0])
         return str(run.settings.get("model.label", run.path.name))
+
+    def dataset_of(self, run: Run) -> str:
+        """What a run's images are called; empty where they are the user's own arrays."""
+        return str(run.settings.get("dataset.name") or "")
+
+
+def agreement_of(run: Run) -> pd.DataFrame:
+    """How far the invariances of a retrieval agree on neighbours; empty where the run does not tell."""
+    try:
+        return read_table(run.path / "tables" / "agreement.csv", _AGREEMENT)
+    except SemrsmError:  # of an older run, or foreign
+        return pd.DataFrame(columns=list(_AGREEMENT))
 
 
 def by_paper(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:

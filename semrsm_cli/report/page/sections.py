@@ -1,7 +1,7 @@
 """The experiments in the paper's order, each with its question, answer, tables, heat maps, galleries and figures."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +12,14 @@ from semrsm_cli.report.page import tables
 from semrsm_cli.report.page.content import Figure, HeatMap, ResultTable, Section, number_text
 from semrsm_cli.report.page.gallery import gallery_of
 from semrsm_cli.report.page.heat_maps import cka_maps, crop_maps, density_maps, rsm_maps
-from semrsm_cli.report.page.pictures import PHOTOGRAPHIC, Budget, captioned_figures, figure_of
-from semrsm_cli.report.page.results import Results, command_of
+from semrsm_cli.report.page.pictures import Budgets, captioned_figures, figure_of
+from semrsm_cli.report.page.results import Results, agreement_of, command_of
 from semrsm_cli.report.runs import Run
 
-__all__ = ["Budgets", "experiment_sections"]
+__all__ = ["experiment_sections"]
 
 _QUERIES = 12  # of a gallery
 _MOST_MAPS = 12  # of CKA and RSMs each
-
-
-@dataclass
-class Budgets:
-    """Bytes for pictures, so that the page stays small; what is beyond lies in the runs' folders, and the page says so.
-
-    Attributes:
-        charts: For figures that are drawn.
-        photographs: For figures of photographs.
-        gallery: For galleries and crops.
-    """
-
-    charts: Budget
-    photographs: Budget
-    gallery: Budget
-
-    @classmethod
-    def for_runs(cls, n: int) -> "Budgets":
-        """What keeps a page of a dozen runs below 5 MB, and any below 10 MB."""
-        scale = min(2.0, max(1.0, n / 12))
-        return cls(*(Budget(int(scale * size)) for size in (1_500_000, 1_200_000, 1_500_000)))
-
-    def of_figure(self, name: str) -> Budget:
-        """The one that a figure takes from."""
-        return self.photographs if name.startswith(PHOTOGRAPHIC) else self.charts
 
 
 def experiment_sections(results: Results, budgets: Budgets) -> list[Section]:
@@ -71,9 +46,8 @@ def _separation(results: Results, budgets: Budgets) -> Section | None:
         title="Sensitivity to translation",
         place="Figures 2 and 7 of the paper",
         question="Two crops of one photograph overlap, so that what both show stands elsewhere. Is that seen?",
-        answer=f"The area under the ROC curve lies between {_ends(plain)} position by position, and between "
-        f"{_ends(best)} if "
-        "semantic, over all layers."
+        answer=f"Over all layers, the area under the ROC curve lies between {_ends(plain)} position by position, and "
+        f"between {_ends(best)} if semantic."
         if len(best) and len(plain)
         else "",
         tables=list(tables.separation_tables(results)),
@@ -104,7 +78,7 @@ def _retrieval(results: Results, budgets: Budgets) -> Section | None:
         place="Tables 2 and 3, Figures 3, 4 and 8 to 14 of the paper",
         question="Does the image that is most alike show the same things as the query?",
         answer=_gain_sentence(results.rows("retrieval"), "at_1", "The neighbour's score"),
-        tables=list(tables.retrieval_tables(results)),
+        tables=[*tables.retrieval_tables(results), *_agreement_tables(results, runs)],
         galleries=[gallery for gallery in galleries if gallery],
         figures=own,
     )
@@ -121,9 +95,8 @@ def _correlation(results: Results, budgets: Budgets) -> Section | None:
         id="correlation",
         title="Correlation with output similarity",
         place="Tables 1 and 4 of the paper",
-        question="Are images whose representations are alike also classified alike? The divergence of their "
-        "predicted classes "
-        "(Jensen-Shannon) should fall as similarity rises.",
+        question="Are images whose representations are alike also classified alike? The divergence of their predicted "
+        "classes (Jensen-Shannon) should fall as similarity rises.",
         answer=_gain_sentence(results.rows("correlation"), "pearson", "Pearson's correlation"),
         tables=list(tables.correlation_tables(results)),
         heat_maps=[map_ for i, run in enumerate(_distinct(results, runs), 1) for map_ in density_maps(run, i)][
@@ -252,8 +225,8 @@ def _section(
 
 def _title_of(results: Results, run: Run) -> str:
     """What a run is called in a caption: its network, and its images."""
-    dataset = run.settings.get("dataset.name")
-    return f"{results.label_of(run)} on {dataset}" if dataset else results.label_of(run)
+    label, dataset = results.label_of(run), results.dataset_of(run)
+    return f"{label} on {dataset}" if dataset else label
 
 
 def _distinct(results: Results, runs: Sequence[Run]) -> list[Run]:
@@ -271,6 +244,14 @@ def _tables_of_runs(results: Results, runs: Sequence[Run], name: str, caption: s
         except (OSError, ValueError):
             continue
         yield tables.plain_table(frame, id=f"{name}-{number}", caption=f"{caption}, {_title_of(results, run)}")
+
+
+def _agreement_tables(results: Results, runs: Sequence[Run]) -> Iterator[ResultTable]:
+    """How far the invariances agree on neighbours; a table for each run."""
+    for number, run in enumerate(_distinct(results, runs), start=1):
+        frame = agreement_of(run)
+        if len(frame):
+            yield tables.agreement_table(frame, id=f"agreement-{number}", title=_title_of(results, run))
 
 
 def _ends(values: "pd.Series[float]") -> str:

@@ -1,17 +1,20 @@
 """The findings in a sentence each, from the runs' own numbers, for those who have not read the paper."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from semrsm_cli.report.layout import METRIC_TITLE
-from semrsm_cli.report.page.content import Bar, Card, number_text
-from semrsm_cli.report.page.results import Results, command_of
+from semrsm_cli.report.page.content import Bar, Card, interval_text, number_text
+from semrsm_cli.report.page.results import Results, agreement_of, command_of
 
-__all__ = ["HOLDS", "MIXED", "OPEN", "REVERSED", "find_cards"]
+__all__ = ["HOLDS", "MIXED", "OPEN", "REVERSED", "UNLABELLED", "answer_of", "find_cards"]
 
-HOLDS, MIXED, REVERSED, OPEN = "seen here", "not clear here", "the other way round here", "not run"
+HOLDS, MIXED, REVERSED = "seen here", "not clear here", "the other way round here"
+OPEN, UNLABELLED = "not run", "no labels to tell by"
 _PLAIN, _SEMANTIC = "position by position", "semantic"
 _DIFFERENCE = 1e-9  # below, two numbers are the same
 
@@ -41,26 +44,37 @@ def find_cards(results: Results) -> list[Card]:
     return [_translation_card(results), _retrieval_card(results), _correlation_card(results)]
 
 
+def answer_of(cards: Sequence[Card]) -> str:
+    """In how many experiments the semantic side does better, in a sentence; empty where none was run."""
+    counts = Counter(card.status for card in cards)
+    better, unclear, worse = counts[HOLDS], counts[MIXED], counts[REVERSED]
+    n = better + unclear + worse
+    if not n:
+        return ""
+    where = {1: "the one experiment", 2: "both experiments"}.get(n, f"all {n} experiments")
+    where = where if better == n else f"{better} of {n} experiments"
+    others = [f"in {unclear} the difference is not clear"] if unclear else []
+    others += [f"in {worse} it does worse"] if worse else []
+    return f"Semantic similarity does better than position by position in {'; '.join([f'{where} here', *others])}."
+
+
 def _translation_card(results: Results) -> Card:
     title, link = "Shifted content is recognised", "separation"
     rows = _one_way_each(results, results.rows("separation"))
     both = _sides(rows, "auc", ["label", "dataset", "layer", "kernel", "seed"])
     if both.empty:
-        return Card(title, OPEN, "No run of semrsm translate is among these.", "")
+        return Card(title, OPEN, "No run of semrsm translate is among these.")
     plain, semantic = both["none"].mean(), both["permutation"].mean()
-    layers = both["layer"].nunique()
     text = (
-        f"Two crops of one photograph that show the same things in other places are told from unrelated crops with "
-        f"an area "
-        f"under the ROC curve of {number_text(semantic, 2)} if semantic, {number_text(plain, 2)} if compared "
-        f"position by "
-        f"position (means over {_count(layers, 'layer')} of {_names(both['label'])}; at single layers "
-        f"{_range(both['permutation'])} and {_range(both['none'])})."
+        "Are overlapping crops of one photograph told from unrelated ones, though what they share stands elsewhere? "
+        f"Means over {_count(both['layer'].nunique(), 'layer')} of {_names(both['label'])}; at single layers "
+        f"{_range(both['permutation'])} semantic, {_range(both['none'])} position by position."
     )
     gains = (both["permutation"] - both["none"]).to_numpy()
     better, worse = int((gains > _DIFFERENCE).sum()), int((gains < -_DIFFERENCE).sum())
     status = HOLDS if plain < semantic and better > worse else MIXED if plain <= semantic else REVERSED
-    return Card(title, status, text, link, _bars(plain, semantic, 2))
+    measure = "Area under the ROC curve: 1 is perfect, 0.5 is chance"
+    return Card(title, status, text, link, measure, _bars(plain, semantic))
 
 
 def _retrieval_card(results: Results) -> Card:
@@ -69,15 +83,36 @@ def _retrieval_card(results: Results) -> Card:
     scored = rows[rows["at_1"].notna()] if not rows.empty else rows
     contrast = _contrast(scored, ("dataset", "n_database", "metric"), "at_1", "paper")
     if contrast is None:
-        return Card(title, OPEN, "No run of semrsm retrieve with labels is among these.", "")
+        agreed = _agreement_text(results)
+        return (
+            Card(title, UNLABELLED, agreed, link)
+            if agreed
+            else Card(title, OPEN, "No run of semrsm retrieve is among these.")
+        )
     (dataset, size, metric), kernel, found = contrast
     text = (
-        f"{METRIC_TITLE.get(str(metric), str(metric))} of the nearest neighbour among {size:.0f} images of {dataset}: "
-        f"{number_text(found.semantic, 2)} if semantic, {number_text(found.plain, 2)} if compared position by "
-        f"position, a gain "
-        f"of {_gain(found)} ({kernel} kernel, {_names(found.networks)}).{_printed(found)}"
+        f"Does the nearest of {size:,.0f} images of {dataset} show what the query shows? Semantic similarity brings "
+        f"a gain of {_gain(found)} ({kernel} kernel, {_names(found.networks)}).{_printed(found)}"
     )
-    return Card(title, found.status, text, link, _bars(found.plain, found.semantic, 2))
+    measure = f"{METRIC_TITLE.get(str(metric), str(metric))}: 1 is perfect"
+    return Card(title, found.status, text, link, measure, _bars(found.plain, found.semantic))
+
+
+def _agreement_text(results: Results) -> str:
+    """How far both ways to compare agree on neighbours, of the first retrieval that tells; empty where none does."""
+    for run in results.runs_of("retrieval"):
+        shares = agreement_of(run)
+        shares = shares[(shares["invariance_a"] == "none") & (shares["invariance_b"] == "permutation")]
+        if shares.empty:
+            continue
+        row = shares.iloc[0]
+        return (
+            f"Nothing is known of what the images of {results.dataset_of(run)} show. The first neighbour is the same "
+            f"for {row['same_first']:.0%} of the queries, whether compared semantically or position by position, and "
+            f"so are {row['overlap']:.0%} of the nearest {row['n_neighbours']:.0f} ({row['kernel']} kernel, "
+            f"{results.label_of(run)})."
+        )
+    return ""
 
 
 def _correlation_card(results: Results) -> Card:
@@ -88,20 +123,17 @@ def _correlation_card(results: Results) -> Card:
         rows = rows.assign(**flipped, difference_low=np.nan, difference_high=np.nan)
     contrast = _contrast(rows, ("dataset", "n_samples"), "pearson", "paper_pearson")
     if contrast is None:
-        return Card(title, OPEN, "No run of semrsm correlate is among these.", "")
+        return Card(title, OPEN, "No run of semrsm correlate is among these.")
     (dataset, n_samples), kernel, found = contrast
     low, high = _interval_of_difference(results, str(dataset), int(str(n_samples)), kernel)
-    found = _Contrast(found.plain, found.semantic, low, high, found.networks, found.paper)
+    found = replace(found, low=low, high=high)
     text = (
-        f"Similarity of two images against the divergence of their predicted classes, {n_samples:.0f} images of "
-        f"{dataset}: "
-        f"correlation {number_text(-found.semantic, 2)} if semantic, {number_text(-found.plain, 2)} if compared "
-        f"position by "
-        f"position; the more negative, the better. The gain is {_gain(found)} ({kernel} kernel, "
-        f"{_names(found.networks)})."
-        f"{_printed(found, sign=-1)}"
+        f"Are images that a network represents alike classified alike, too? Over the pairs of {n_samples:,.0f} images "
+        f"of {dataset}, semantic similarity brings a gain of {_gain(found)} towards {number_text(-1, 0)} ({kernel} "
+        f"kernel, {_names(found.networks)}).{_printed(found, sign=-1)}"
     )
-    return Card(title, found.status, text, link, _bars(found.plain, found.semantic, 2, sign=-1))
+    measure = f"Correlation with how far the outputs differ: {number_text(-1, 0)} is perfect, 0 is none"
+    return Card(title, found.status, text, link, measure, _bars(found.plain, found.semantic, sign=-1))
 
 
 def _one_way_each(results: Results, rows: pd.DataFrame) -> pd.DataFrame:
@@ -187,7 +219,7 @@ def _gain(found: _Contrast) -> str:
     gain = number_text(found.semantic - found.plain, 3, sign=True)
     if np.isnan(found.low):
         return gain
-    return f"{gain} [{number_text(found.low, 3, sign=True)}, {number_text(found.high, 3, sign=True)}]"
+    return f"{gain} {interval_text(found.low, found.high, sign=True)}"
 
 
 def _printed(found: _Contrast, sign: int = 1) -> str:
@@ -197,10 +229,10 @@ def _printed(found: _Contrast, sign: int = 1) -> str:
     return f" The paper prints {semantic} and {plain}."
 
 
-def _bars(plain: float, semantic: float, digits: int, sign: int = 1) -> list[Bar]:
+def _bars(plain: float, semantic: float, sign: int = 1) -> list[Bar]:
     largest = max(abs(plain), abs(semantic), 1e-12)
     return [
-        Bar(name, number_text(sign * value, digits), round(100 * max(0.0, value) / largest, 1), name == _SEMANTIC)
+        Bar(name, number_text(sign * value, 2), round(100 * max(0.0, value) / largest, 1), name == _SEMANTIC)
         for name, value in ((_PLAIN, plain), (_SEMANTIC, semantic))
     ]
 
@@ -216,4 +248,4 @@ def _range(values: "pd.Series[float]") -> str:
 def _names(labels: "pd.Series[str] | list[str]") -> str:
     """One network by its name, several by their number."""
     names = list(dict.fromkeys(map(str, labels)))
-    return names[0] if len(names) == 1 else f"mean over {len(names)} networks, of intervals' ends too"
+    return names[0] if len(names) == 1 else f"mean of {len(names)} networks"

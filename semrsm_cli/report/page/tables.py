@@ -13,6 +13,7 @@ from semrsm_cli.report.paper import NOTES, printed_numbers, windowed
 from semrsm_cli.report.verdicts import judge
 
 __all__ = [
+    "agreement_table",
     "correlation_tables",
     "matching_tables",
     "plain_table",
@@ -225,6 +226,22 @@ def separation_tables(results: Results) -> Iterator[ResultTable]:
             note="1: every pair of overlapping crops is more alike than any unrelated pair; 0.5: chance."
             + _draws(cells),
         )
+
+
+def agreement_table(frame: pd.DataFrame, *, id: str, title: str) -> ResultTable:
+    """How far the invariances of a retrieval agree on neighbours: a row for each kernel and two of them."""
+    k = f"{frame['n_neighbours'].iloc[0]:.0f}"
+    shown = pd.DataFrame(
+        {
+            "kernel": frame["kernel"].map(title_of),
+            "compared": frame["invariance_a"].map(title_of),
+            "and": frame["invariance_b"].map(title_of),
+            "same first neighbour": frame["same_first"].astype(float),
+            f"shared of {k}": frame["overlap"].astype(float),
+        }
+    )
+    note = f"The share of queries with the same nearest neighbour, and of the {k} nearest that both found; 1 is all."
+    return plain_table(shown, id=id, caption=f"How far two ways to compare agree on neighbours, {title}", note=note)
 
 
 def plain_table(frame: pd.DataFrame, *, id: str, caption: str, note: str = "") -> ResultTable:
