@@ -274,6 +274,10 @@ def test_an_old_name_is_answered_with_the_new_one(semrsm: Command) -> None:
     assert every == {new for _, new in asked.values()} | {"n_exact"}
 
 
+def test_a_misspelt_name_within_a_group_is_answered_with_the_whole_one(semrsm: Command) -> None:
+    refuse(semrsm, "retrieve", "n_querys=1", complaint="; do you mean dataset.n_queries?", exit_code=2)
+
+
 def test_a_value_that_cannot_be_read_is_answered_with_one_that_can(semrsm: Command, pretend: Calls) -> None:
     for task, typed, advised, value in (
         ("rsm", ["x=two.npz#u"], """'x="two.npz#u"'""", "two.npz#u"),

@@ -25,7 +25,7 @@ class RuntimeConfig:
     """Processes that read images ahead of the network; with 0 the threads that run it read theirs. By default 0 on a
     CPU, and elsewhere one per core, at most 8, so that the device need not wait."""
     threads: int | None = None
-    """Threads that match, or run batches through the network; by default one per core that this process may use."""
+    """Threads that match, or run batches through the network; null: one per core that this process may use."""
     memory_gib: float = 4.0
     """Memory that the tiles of an RSM, or the batches in the network, may take together."""
     precision: Precision = Precision.float32

@@ -87,7 +87,7 @@ class _ImagesConfig(_ClusterTaskConfig):
     """What the tasks share that draw images of a set."""
 
     n_images: int | None = None
-    """Draw so many images; by default all."""
+    """Images that are drawn at random; null takes all."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -115,7 +115,7 @@ class RsmConfig(_ImagesConfig, MatchedConfig):
 
     x: str | None = None
     """File or stored key of representations [n, s, c] to use instead of a model and images: .npy, .npz, .safetensors
-    or Zarr. All its layers are taken; FILE#NAME takes one."""
+    or Zarr. Each array of a file gets an RSM, or one of them: 'x="FILE#NAME"'."""
     y: str | None = None
     """A second one; the RSM then compares the images of x with those of y, layer by layer where there are several."""
     kernel: KernelConfig = MISSING
@@ -206,7 +206,7 @@ class RetrieveConfig(_ClusterTaskConfig, MatchedConfig, KernelsConfig, Invarianc
     n_resamples: int = 10_000
     """Resamples for confidence intervals; 0 for none."""
     resample_by: ResampleBy | None = None
-    """What is resampled: `scene`, `video`, or each `query` alone; by default scenes, and of Cityscapes sequences, its
+    """What is resampled: `scene`, `video`, or each `query` alone; null: scenes, and of Cityscapes sequences, its
     videos."""
     n_neighbours: int = 5
     """Neighbours of a query that are kept and drawn."""
@@ -264,7 +264,7 @@ class CkaConfig(_ImagesConfig, MatchedConfig, KernelsConfig, OrderConfig):
     """The same for a second network; s and c may differ, the images must not. Ids are compared where both have some: in
     NAME.ids.csv beside the file (column `id`), or in an array `ids` of an .npz file."""
     size: int | None = None
-    """Side in pixels of the square that each image is brought to; by default the network's own preprocessing."""
+    """Side in pixels of the square that each image is brought to; null for the network's own preprocessing."""
     kernels: list[Kernel] = field(default_factory=lambda: [Kernel.linear, Kernel.rbf])
     """Kernels, all from one matching."""
     estimator: Estimator = Estimator.biased
@@ -314,7 +314,7 @@ class ReportConfig(Settings):
     runs: list[str] = field(default_factory=lambda: ["outputs"])
     """Folders of runs: DIR or [DIR,DIR]; all are searched with their subfolders."""
     query: str | None = None
-    """Image to draw with its neighbours under all models; by default the queries that tell most."""
+    """Image to draw with its neighbours under all models; null: the queries that tell most."""
     n_pictures: int = 2
     """Queries to draw with their neighbours under all models."""
     open: bool = False
@@ -337,7 +337,7 @@ class TrainConfig(_TaskConfig):
     val_fraction: float = 0.2
     """Share of the training images that is kept for validation where a set has no validation images of its own."""
     label: str | None = None
-    """Name of the network in tables and figures; by default architecture and data set."""
+    """Name of the network in tables and figures; null: architecture and data set."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,7 +10,6 @@ from semrsm_cli.matching.match import (
     match_tile,
     permute,
 )
-from semrsm_cli.matching.optimal import compile_all
 
 __all__ = [
     "Matching",
@@ -18,7 +17,6 @@ __all__ = [
     "assess",
     "check_pair",
     "check_settings",
-    "compile_all",
     "match",
     "match_tile",
     "permute",

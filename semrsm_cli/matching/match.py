@@ -1,4 +1,7 @@
-"""Every matching method by name, behind one function, and its three steps: check the pair, permute, assess."""
+"""Every matching method by name, behind one function, and its three steps: check the pair, permute, assess.
+
+The compiled ones are imported where they are called: settings, and the help on them, need not wait for numba.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from semrsm_cli.matching import solvers
 from semrsm_cli.matching.affinities import Affinities, max_similarity
-from semrsm_cli.matching.approximate import batch_optimal, greedy, positionwise_inner, upper_bounds
-from semrsm_cli.matching.optimal import optimum
 
 __all__ = [
     "Matching",
@@ -170,6 +171,9 @@ def permute(pair: Affinities, method: Method, *, tolerance: float, batch: int, n
         return Permutation(np.arange(pair.s))
     if method in _SOLVERS:
         return Permutation(_SOLVERS[method](pair.of_pair(0, 0)))
+    from semrsm_cli.matching.approximate import batch_optimal, greedy
+    from semrsm_cli.matching.optimal import optimum
+
     col_of_row = np.empty((1, 1, pair.s), np.int64)
     certificate = None
     if method in _GREEDY:
@@ -193,6 +197,8 @@ def assess(pair: Affinities, method: Method, permutation: Permutation) -> Matchi
         value = float(pair.given[np.arange(pair.s), col_of_row].sum(dtype=np.float64))
     if method in _EXACT:
         return Matching(col_of_row, value, value)
+    from semrsm_cli.matching.approximate import upper_bounds
+
     bound = float(upper_bounds(pair)[0, 0])
     if method in _GREEDY and pair.given is None and not pair.exceed_memory:
         bound = min(bound, max_similarity(pair.of_pair(0, 0)))
@@ -211,6 +217,9 @@ def match_tile(
 
     The settings are those of `match`.
     """
+    from semrsm_cli.matching.approximate import batch_optimal, greedy, positionwise_inner, upper_bounds
+    from semrsm_cli.matching.optimal import optimum
+
     bound = np.zeros(mask.shape)
     match method:
         case Method.batch_optimal if batch < affinities.s:

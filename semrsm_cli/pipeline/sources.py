@@ -10,7 +10,7 @@ import numpy as np
 
 from semrsm_cli import store
 from semrsm_cli.config import ModelConfig, RuntimeConfig
-from semrsm_cli.data import Images
+from semrsm_cli.data import ImageError, Images, name_unreadable
 from semrsm_cli.data.arrays import pin_array, read_array
 from semrsm_cli.data.layers import read_layers
 from semrsm_cli.errors import ConfigError, SemrsmError
@@ -136,7 +136,10 @@ def from_model(
             "it out, or set size=null"
         )
     with folder.timed("extract"):
-        extracted = represent(network, images, model, runtime, prepare=prepare)
+        try:
+            extracted = represent(network, images, model, runtime, prepare=prepare)
+        except ImageError as error:
+            raise name_unreadable(images, error) from error
     layers = (Layer(layer, stored, stored.key, stored.grid) for layer, stored in extracted.layers.items())
     return Source(model.label, tuple(layers), images.ids, extracted.logits)
 

@@ -72,7 +72,8 @@ def _draw(
 
 def _of_model(config: RsmConfig, folder: RunFolder) -> tuple[list[Comparison], tuple[_Ids, _Ids]]:
     """The images with each other, at every layer of the model; and what rows and columns are called."""
-    from semrsm_cli.pipeline.frames import note_share_seen  # brings torch, which own arrays need not wait for
+    # these bring torch, which own arrays need not wait for
+    from semrsm_cli.pipeline.frames import log_unseen, note_share_seen
     from semrsm_cli.pipeline.images import note_images, open_images
     from semrsm_cli.pipeline.networks import load_network, note_network
 
@@ -80,7 +81,7 @@ def _of_model(config: RsmConfig, folder: RunFolder) -> tuple[list[Comparison], t
     network = load_network(config.model, config.runtime)
     note_images(folder, images)
     note_network(folder, config.model, network)
-    note_share_seen(folder, network, images)
+    log_unseen(config.model.label, note_share_seen(folder, network, images))
     source = from_model(network, images, config.model, config.runtime, folder)
     return [Comparison.within(layer, config.centering) for layer in source.layers], (images.ids, images.ids)
 

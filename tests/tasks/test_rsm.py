@@ -30,6 +30,16 @@ def test_own_array_gives_what_the_library_gives(semrsm: Command, x: np.ndarray) 
     np.testing.assert_allclose(written("mine").diagonal(), 1, atol=1e-6)
 
 
+def test_every_array_of_a_file_gets_an_rsm_and_images_their_names(semrsm: Command, x: np.ndarray) -> None:
+    np.savez("layers.npz", early=x, late=x[..., :2], ids=np.array([f"image {i}" for i in range(5)]))
+    succeed(semrsm("rsm", "x=layers.npz", "hydra.run.dir=all"))
+    succeed(semrsm("rsm", 'x="layers.npz#late"', "hydra.run.dir=one"))
+    table = pd.read_csv("all/tables/rsm.csv")
+    assert [*table["array"]] == ["arrays/early.npy", "arrays/late.npy"]
+    assert [*table["channels"]] == [4, 2]
+    np.testing.assert_array_equal(np.load("all/arrays/late.npy"), np.load("one/arrays/layers.npy"))
+
+
 def test_two_files_are_compared_with_each_other(semrsm: Command, x: np.ndarray) -> None:
     np.save("a.npy", x)
     np.save("b.npy", x[:3, ::-1])

@@ -19,6 +19,7 @@ from semrsm_cli.report.figures.style import (
     INVARIANCE_TITLE,
     PAGE_WIDTH,
     SEQUENTIAL,
+    every,
     paper_style,
     shorten,
     verbatim,
@@ -31,12 +32,12 @@ __all__ = [
 ]
 
 _MAX_NUMBERED = 8  # layers a side up to which every cell shows its number
-_MAX_LABELLED = 20  # layers a side up to which every one is named
+_MAX_LABELLED = 16  # layers a side up to which every one is named
 _LEAST_SPAN = 0.1  # of the colours of CKA
 _LEAST_DIFFERENCE = 0.02  # to which those of differences reach on both sides
-_LONGEST_NAME = 40
-_LONGEST_TITLE = 28
-_LONGEST_LAYER = 24
+_LONGEST_NAME = 26
+_LONGEST_TITLE = 24
+_LONGEST_LAYER = 16
 _KERNEL_NAME = {"linear": "linear", "rbf": "RBF", "cosine": "cosine"}
 _KERNEL_COLOR = {"linear": "#0072B2", "rbf": "#D55E00", "cosine": "#009E73"}
 _KEY_COLOR = "#555555"  # of what the legend tells of all kernels
@@ -97,7 +98,7 @@ def cka_figure(
             picture = _draw_heat_map(axes, values, layers_a, layers_b, cmap=SEQUENTIAL, vmin=low, vmax=high)
             axes.set_title(INVARIANCE_TITLE[name])
         change = _draw_heat_map(right, difference, layers_a, layers_b, cmap=DIVERGING, vmin=-largest, vmax=largest)
-        right.set_title("difference, semantic \N{MINUS SIGN} spatio-semantic")
+        right.set_title("difference:\nsemantic \N{MINUS SIGN} spatio-semantic")
         left.set_ylabel(verbatim(shorten(label_a, _LONGEST_NAME)))
         for axes in (left, middle, right):
             axes.set_xlabel(verbatim(shorten(label_b, _LONGEST_NAME)))
@@ -171,9 +172,9 @@ def _draw_diagonals(
             axes.plot(places, of_kernel.null_95, color=color, linestyle="dotted", linewidth=0.9)
         if len(diagonals) > 1:
             axes.fill_between(places, diagonals.min(axis=0), diagonals.max(axis=0), color=color, alpha=0.2, linewidth=0)
-    shown = _tick_positions(len(layers))
+    shown = every(len(layers), _MAX_LABELLED)
     labels = _layer_labels(layers)
-    axes.set_xticks(shown, [labels[i] for i in shown], rotation=90)
+    axes.set_xticks(shown, [labels[i] for i in shown], rotation=90, fontsize=_tick_size(len(shown)))
     axes.set(title="the diagonal: both RSMs of a layer", ylabel="CKA", xlim=(-0.5, len(layers) - 0.5))
     axes.set_box_aspect(1)
     top = axes.secondary_xaxis("top")
@@ -209,8 +210,8 @@ def _draw_heat_map(
     """A matrix with the first layers at the lower left, and its numbers where there is room."""
     picture = axes.imshow(values, origin="lower", interpolation="nearest", **colors)
     for axis, layers in ((axes.yaxis, layers_a), (axes.xaxis, layers_b)):
-        shown, labels = _tick_positions(len(layers)), _layer_labels(layers)
-        axis.set_ticks(shown, [labels[i] for i in shown])
+        shown, labels = every(len(layers), _MAX_LABELLED), _layer_labels(layers)
+        axis.set_ticks(shown, [labels[i] for i in shown], fontsize=_tick_size(len(shown)))
     axes.tick_params(length=0)
     axes.tick_params(axis="x", rotation=90)
     axes.spines[:].set_visible(False)
@@ -235,13 +236,13 @@ def _add_colorbar(figure: Figure, picture: AxesImage, axes: list[Axes], label: s
     colorbar = figure.colorbar(picture, ax=axes, location="bottom", shrink=0.6, aspect=30, pad=0.03)
     colorbar.set_label(label, labelpad=1)
     colorbar.outline.set_visible(False)
-    colorbar.locator = MaxNLocator(5)
+    colorbar.locator = MaxNLocator(5 if len(axes) > 1 else 3)
     colorbar.update_ticks()
 
 
-def _tick_positions(n: int) -> list[int]:
-    """Which of n layers are named on an axis: all, or every second, third and so on."""
-    return list(range(0, n, -(-n // _MAX_LABELLED)))
+def _tick_size(n: int) -> float:
+    """Points of the names of n layers on a side, so that they do not touch."""
+    return 7 if n <= _MAX_LABELLED // 2 else 5.5
 
 
 def _layer_labels(layers: Sequence[str]) -> list[str]:

@@ -61,13 +61,15 @@ def cka(config: CkaConfig, folder: RunFolder) -> pd.DataFrame:
         for i, (a, b) in enumerate(pairs)
     ]
     estimator = f"{config.estimator}, {len(batches)} x {max(map(len, batches))} images"
-    every = cka_table(compared, estimator)
+    chosen = {"centering": str(config.centering)} | ({} if config.x else {"size": config.size})
+    every = cka_table(compared, estimator).assign(**chosen)
     _warn_of_few_images(every, config.estimator, max(map(len, batches)))
     folder.data("cka", every)
     if len(pairs) > 1:
         folder.data("cka_mean", mean_table(every))
     is_within = pairs[0][0] is pairs[0][1]
     summary = consistency_table(compared, estimator) if is_within else closest_table(compared, estimator)
+    summary = summary.assign(**chosen)
     folder.table("consistency" if is_within else "closest", summary)
     folder.note(
         estimator=estimator,

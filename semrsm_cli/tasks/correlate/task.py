@@ -164,7 +164,7 @@ def _write(
     last = predicted.layers[-1]
     of_last = rows[rows["layer"] == last.name].drop(columns=["layer", "positions", "channels"])
     table = _join_paper(of_last.reset_index(drop=True), identifying_settings(config), last.x.shape[1])
-    table = table.assign(n_groups=divergence.n_groups)
+    table = table.assign(n_groups=divergence.n_groups, layer=last.name, centering=str(config.centering))
     folder.data("images", pd.DataFrame({"image": predicted.ids}))
     resampled = divergence.resampled if config.n_resamples else ""
     folder.table("correlation", table, note=_note_on(table, resampled))

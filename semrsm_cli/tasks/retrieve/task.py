@@ -43,6 +43,7 @@ def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
     table = _join_paper(table, identifying_settings(config), embedded.queries.shape[1])
     last = ["difference", "difference_low", "difference_high"]
     table = table[[*table.columns.drop(last), *last]].assign(n_groups=resampled.n_groups)
+    table = table.assign(layer=folder.facts["layer"], centering=str(config.centering))
     folder.table("retrieval", table, note=resampled.note())
     folder.data("neighbours", _neighbours_table(rankings, images))
     folder.data("draw", _split_table(images))
