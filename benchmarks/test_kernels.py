@@ -8,7 +8,8 @@ import itertools
 import numpy as np
 import pytest
 
-from semrsm_cli.matching import Method, compile_all, match
+from semrsm_cli.matching import Method, match
+from semrsm_cli.matching.optimal import compile_all
 
 RIVALS = (Method.ortools, Method.scipy, Method.lapjv, Method.lapx, Method.lapcpp)
 PAIRS = {49: 8, 256: 8, 1024: 4, 4096: 1}

@@ -6,7 +6,8 @@ pytest benchmarks/test_rsm.py -o addopts="" --benchmark-columns=median,rounds
 import numpy as np
 import pytest
 
-from semrsm_cli.matching import Method, compile_all
+from semrsm_cli.matching import Method
+from semrsm_cli.matching.optimal import compile_all
 from semrsm_cli.rsm import Matcher, gram
 
 S = 256

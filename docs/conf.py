@@ -38,12 +38,14 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 80  # beyond, a line for each argument
 python_use_unqualified_type_names = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True
 
 # Types of other libraries, and those that only the engine hands around, have no pages here.
 nitpick_ignore_regex = [
-    ("py:.*", r"(numpy|np|collections|typing|types|enum|pathlib|npt)\..*"),
+    ("py:.*", r"(numpy|np|collections|typing|types|enum|pathlib|npt|torch|PIL)\..*"),
     ("py:.*", r"(Any|ArrayLike|NDArray|Callable|Sequence|Mapping|Iterator|Iterable|StrEnum|Ellipsis|Self)"),
     ("py:.*", r"(semrsm_cli\..*\.)?(Engine|Rows|Tile|TileStore|TileWork|_\w+)"),
 ]

@@ -6,6 +6,7 @@ Typer owns the flags and the help, Hydra owns the `key=value` overrides.
 import atexit
 import math
 import os
+import shlex
 import signal
 import time
 from typing import Annotated, Any, Literal
@@ -22,6 +23,7 @@ except KeyboardInterrupt:
 __all__ = ["TASKS", "app", "main"]
 
 _INTERRUPTED = 130
+_TYPED = "semrsm.typed"  # the words after a subcommand, which help and completion look at
 _TIDYING_UP = 5.0  # seconds that it may take
 
 TASKS = {
@@ -38,9 +40,26 @@ TASKS = {
     "store": "List what the store holds, check it, or clear it.",
 }
 
+
+def _complete(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """What a shell offers for a KEY=VALUE; to bash, which cuts words at `=`, only what comes after the last cut."""
+    from semrsm_cli.completion import complete, join_words
+
+    words, whole = ctx.meta.get(_TYPED, []), incomplete
+    if "COMP_WORDS" in os.environ:  # bash
+        *before, last = shlex.split(os.environ["COMP_WORDS"].replace("\n", " "))[: int(os.environ["COMP_CWORD"]) + 1]
+        words, whole = join_words(before, last)
+    typed = len(whole) - len(incomplete)
+    return [(word[typed:], meaning) for word, meaning in complete(str(ctx.info_name), words, whole)]
+
+
 _Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="KEY=VALUE", help="Settings (seed=3) and config groups (model=resnet18)."),
+    typer.Argument(
+        metavar="KEY=VALUE",
+        help="Settings (seed=3) and config groups (model=resnet18).",
+        autocompletion=_complete,
+    ),
 ]
 _Multirun = Annotated[bool, typer.Option("--multirun", "-m", help="Sweep over values such as seed=1,2,3.")]
 _Show = Annotated[
@@ -54,15 +73,16 @@ class _TaskCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Keep the command line, which --help ends before it is read."""
-        ctx.meta["semrsm.args"] = [*args]
+        ctx.meta[_TYPED] = [*args]
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write Typer's help, then the settings."""
-        from semrsm_cli.launch import describe_config
+        from semrsm_cli.composition import compose
+        from semrsm_cli.config_help import settings_help
 
         try:
-            text = describe_config(str(self.name), ctx.meta.get("semrsm.args", []))
+            text = settings_help(*compose(str(self.name), ctx.meta.get(_TYPED, [])))
         except SemrsmError as error:
             typer.echo(f"semrsm {self.name}: {error}", err=True)
             raise typer.Exit(error.exit_code) from None

@@ -1,47 +1,41 @@
 """Hand a task over to Hydra: compose its config, run it or sweep, report bad settings."""
 
 import errno
-import json
 import os
 import re
-import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Quote, QuotedString
-from hydra.errors import CompactHydraException, HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import CompactHydraException, OverrideParseException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
+from semrsm_cli.composition import HYDRA_VERSION_BASE, compose, on_one_line, register, suggest_quotes
 from semrsm_cli.config.arguments import actions, as_override
-from semrsm_cli.config.code import code_settings
+from semrsm_cli.config.code import require_typed_code
 from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.config.presets import conf_folder
 from semrsm_cli.config.renamed import RENAMED
-from semrsm_cli.config.schemas import register_schemas
-from semrsm_cli.config_help import is_structured, settings, settings_help
+from semrsm_cli.config_help import is_structured, settings
 from semrsm_cli.errors import ConfigError, SemrsmError
-from semrsm_cli.report.folder import RunFolder, file_name, new_folder
+from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.store import cache_folder, digest
 
-__all__ = ["describe_config", "launch"]
+__all__ = ["launch"]
 
-_HYDRA_VERSION_BASE = "1.3"
 _NO_RIGHT = (errno.EACCES, errno.EPERM)
 _NO_WRITING = (errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NUMPYS_FULL_DISK = re.compile(r"Not enough free space|\d+ requested and \d+ written")  # an OSError without a number
 _UNKNOWN = re.compile(r"Could not override '([\w.]+)'")
+_ALIKE = 0.8  # of two names, of which one may be meant by the other
 _SWEEP_SETTINGS = "multirun.yaml"  # Hydra writes it before the first job
 
 
@@ -51,12 +45,11 @@ def launch(name: str, argv: list[str]) -> None:
     Raises:
         SemrsmError: The task ended in an error that the user can mend; a ConfigError where settings are wrong.
     """
-    register_schemas()
     failures: list[SemrsmError] = []
-    made = _register_resolvers()
+    made = register(name)
     arguments = [as_override(name, argument) for argument in argv]
     job = _job(name, failures, typed={argument.partition("=")[0].lstrip("+") for argument in arguments})
-    main = hydra.main(str(conf_folder()), config_name=name, version_base=_HYDRA_VERSION_BASE)(job)
+    main = hydra.main(str(conf_folder()), config_name=name, version_base=HYDRA_VERSION_BASE)(job)
     with _hydra_process([f"semrsm {name}", *arguments, f"hydra.job.name={name}"]):
         try:
             with _explain_disk_errors():
@@ -65,29 +58,14 @@ def launch(name: str, argv: list[str]) -> None:
             if actions(name) and "=" not in error.override:
                 known = ", ".join(actions(name))
                 raise ConfigError(f"there is no {error.override}; choose from {known}") from error
-            raise ConfigError(_suggest_quotes(error, is_sweep="--multirun" in argv)) from error
+            raise ConfigError(suggest_quotes(error, is_sweep="--multirun" in argv)) from error
         except (CompactHydraException, OmegaConfBaseException) as error:
-            raise ConfigError(_one_line(error) + _suggest_setting(name, error)) from error
+            raise ConfigError(on_one_line(error) + _suggest_setting(name, error)) from error
         finally:
             for folder in made:
                 _remove_unused(folder)
     if failures:
         raise failures[0]
-
-
-def _register_resolvers() -> list[Path]:
-    """Tell OmegaConf the functions that conf/base.yaml calls; returns the list of the folders that they will make."""
-    made: list[Path] = []
-
-    def new(path: str) -> str:
-        with suppress(OSError):  # Hydra tries again, and its error is explained
-            path = new_folder(path)
-            made.append(Path(path))
-        return path
-
-    OmegaConf.register_new_resolver("new_folder", new, replace=True, use_cache=True)  # the same for all jobs
-    OmegaConf.register_new_resolver("file_name", file_name, replace=True)
-    return made
 
 
 def _remove_unused(folder: Path) -> None:
@@ -129,7 +107,7 @@ def _job(name: str, failures: list[SemrsmError], typed: set[str]) -> Callable[[D
         folder = RunFolder(Path(places[-1], f"job_{n}" if n > 1 else ""), command=command)
         try:
             _require_sweep(hydra_config)
-            _require_typed_code(settings, typed)
+            require_typed_code(settings, typed)
             folder.settings = OmegaConf.to_yaml(settings)
             with _explain_disk_errors():
                 _run_task(name, settings, folder)
@@ -152,18 +130,6 @@ def _require_sweep(hydra_config: Any) -> None:
             sweep, options = f"experiment={choices.experiment} is a sweep over", params[group].split(",")
             remedy = f"add --multirun, or choose one with {group}={options[0]}"
             raise ConfigError(f"{sweep} {len(options)} {group}s; {remedy}")
-
-
-def _require_typed_code(settings: DictConfig, typed: set[str]) -> None:
-    """Raise ConfigError where code would be run that a file names: only the command line may name it.
-
-    A preset or an experiment that was passed on could else run anything that is installed.
-    """
-    for key in code_settings(settings):
-        if key not in typed:
-            raise ConfigError(
-                f"{key} names Python code that is run, which no file may do; write {key}=... on the command line too"
-            )
 
 
 @contextmanager
@@ -219,74 +185,9 @@ def _check_settings(settings: DictConfig, prefix: str = "") -> None:
     try:
         OmegaConf.to_object(settings)
     except OmegaConfBaseException as error:
-        raise ConfigError(_one_line(error)) from error
+        raise ConfigError(on_one_line(error)) from error
     except ValueError as error:
         raise ConfigError(f"{prefix}{error}") from error
-
-
-def describe_config(name: str, argv: Sequence[str] = ()) -> str:
-    """List the config groups with their options, then the settings of task `name` with what `argv` chooses.
-
-    Raises:
-        ConfigError: What is chosen does not exist.
-    """
-    register_schemas()
-    _register_resolvers()
-    overrides = [as_override(name, argument) for argument in argv if "=" in argument and not argument.startswith("-")]
-    folders = _config_folders(argv)
-    overrides += [f"hydra.searchpath={json.dumps([f'file://{path}' for path in folders])}"]
-    with hydra.initialize_config_dir(str(conf_folder()), version_base=_HYDRA_VERSION_BASE):
-        try:
-            config = hydra.compose(name, overrides, return_hydra_config=True)
-        except OverrideParseException as error:
-            raise ConfigError(_suggest_quotes(error, is_sweep=False)) from error
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(_one_line(error)) from error
-        loader = GlobalHydra.instance().config_loader()
-        groups = [group for group in loader.list_groups("") if group in config.hydra.runtime.choices]
-        options = {group: _group_options(loader.get_group_options(group), group, name) for group in groups}
-    for group, names in options.items():
-        names += sorted({path.stem for folder in folders for path in folder.glob(f"{group}/*.yaml")} - {*names})
-    with open_dict(config):
-        del config["hydra"]
-    return settings_help({group: names for group, names in options.items() if names}, config)
-
-
-def _config_folders(argv: Sequence[str]) -> list[Path]:
-    """The folder that follows `--config-dir`, or stands behind its equals sign."""
-    values = [value for flag, value in pairwise(argv) if flag == "--config-dir"]
-    values += [argument.partition("=")[2] for argument in argv if argument.startswith("--config-dir=")]
-    return [Path(value).absolute() for value in values]
-
-
-def _group_options(names: list[str], group: str, task: str) -> list[str]:
-    """The options of a group that a user may choose for a task."""
-    return [name for name in names if group != "experiment" or name.startswith(f"{task}_")]
-
-
-def _suggest_quotes(error: OverrideParseException, *, is_sweep: bool) -> str:
-    """What is wrong with a setting that Hydra cannot read, and the quoted form that it can, ready for a shell."""
-    key, equals, value = error.override.partition("=")
-    start, end = ("[", "]") if value.startswith("[") and value.endswith("]") else ("", "")
-    items = value.removeprefix(start).removesuffix(end).split(",") if start or is_sweep else [value]
-    quoted = f"{key}{equals}{start}{','.join(_quote(item.strip()) for item in items)}{end}"
-    if value and _can_be_read(quoted):
-        return f"cannot read {error.override}; quote it: {shlex.quote(quoted)}"
-    return _one_line(error)
-
-
-def _quote(value: str) -> str:
-    """A value in the quotes of Hydra's grammar, unless it is fine as it is."""
-    return value if _can_be_read(f"key={value}") else QuotedString(value, Quote.double).with_quotes()
-
-
-def _can_be_read(override: str) -> bool:
-    """Whether an override follows Hydra's grammar."""
-    try:
-        OverridesParser.create().parse_override(override)
-    except HydraException:
-        return False
-    return True
 
 
 def _suggest_setting(name: str, error: BaseException) -> str:
@@ -294,13 +195,13 @@ def _suggest_setting(name: str, error: BaseException) -> str:
     unknown = _UNKNOWN.match(str(error))
     if not unknown:
         return ""
-    with hydra.initialize_config_dir(str(conf_folder()), version_base=_HYDRA_VERSION_BASE):
-        config = hydra.compose(name)
+    config = compose(name).config
     known = [key for key, _, _ in settings(config)]
     last = unknown[1].rpartition(".")[2]
     near = [key for key in RENAMED.get(unknown[1], ()) if key in known]
     near = near or [new for old, names in RENAMED.items() for new in names if new in known and old.endswith(f".{last}")]
     near = near or [key for key in known if key.rpartition(".")[2] == last]
+    near = near or [key for key in known if get_close_matches(last, [key.rpartition(".")[2]], cutoff=_ALIKE)]
     near = near or get_close_matches(unknown[1], {*known, *map(str, config)}, n=1)
     return f"; do you mean {' or '.join(near)}?" if near else f"; `semrsm {name} --help` lists all settings"
 
@@ -311,15 +212,3 @@ def _missing_key(settings: DictConfig) -> str | None:
         return min(OmegaConf.missing_keys(settings), default=None)
     except InterpolationToMissingValueError as error:  # says: ... Missing mandatory value: model.name
         return str(error).splitlines()[0].rpartition(" ")[2]
-
-
-def _one_line(error: BaseException) -> str:
-    """Hydra's message and its cause on one line, without the hints that do not hold here."""
-    if isinstance(error, MissingConfigException) and error.options:
-        return f"no config {error.missing_cfg_file!r}, choose from {', '.join(error.options)}"
-    lines = str(error).strip().splitlines()[:1]
-    if isinstance(error.__cause__, OmegaConfBaseException):
-        lines += str(error.__cause__).splitlines()[:1]
-    elif isinstance(error, CompactHydraException):
-        lines += [line for line in str(error).splitlines()[1:] if "https://" not in line]
-    return "; ".join(line.strip().rstrip(".") for line in lines if line.strip())

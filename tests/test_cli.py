@@ -61,7 +61,7 @@ def test_task_help_shows_groups_and_defaults(semrsm: Command) -> None:
     for task in TASKS:
         output = succeed(semrsm(task, "--help")).output
         assert "Config groups" in output, task
-        if task not in ("report", "store"):  # draw nothing
+        if task not in ("data", "report", "store"):  # draw nothing
             assert "seed=0" in output, task
             assert "Seed of everything that is drawn." in output, task
         assert "_schema" not in output, task
@@ -272,6 +272,10 @@ def test_an_old_name_is_answered_with_the_new_one(semrsm: Command) -> None:
         refuse(semrsm, task, f"{old}=1", complaint=f"; do you mean {new}?", exit_code=2)
     every = {name for names in RENAMED.values() for name in names}
     assert every == {new for _, new in asked.values()} | {"n_exact"}
+
+
+def test_a_misspelt_name_within_a_group_is_answered_with_the_whole_one(semrsm: Command) -> None:
+    refuse(semrsm, "retrieve", "n_querys=1", complaint="; do you mean dataset.n_queries?", exit_code=2)
 
 
 def test_a_value_that_cannot_be_read_is_answered_with_one_that_can(semrsm: Command, pretend: Calls) -> None:

@@ -19,10 +19,11 @@ import semrsm_cli
 from semrsm_cli import config
 from semrsm_cli.cli import TASKS
 from semrsm_cli.cluster import ClusterConfig
+from semrsm_cli.composition import HYDRA_VERSION_BASE
+from semrsm_cli.config.presets import conf_folder
 from semrsm_cli.config.schemas import register_schemas
 from semrsm_cli.config_help import field_docstrings
 from semrsm_cli.data import DATASETS
-from semrsm_cli.launch import _HYDRA_VERSION_BASE, _conf_folder
 from semrsm_cli.models.recipe import Architecture, Recipe
 from semrsm_cli.models.resnet import build_network
 from semrsm_cli.rsm import Matcher
@@ -33,7 +34,7 @@ SCHEMAS = [getattr(config, name) for name in config.__all__] + [Matcher, Recipe,
 
 
 def options(group: str) -> list[str]:
-    return sorted(path.stem for path in (Path(_conf_folder()) / group).glob("*.yaml"))
+    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -42,7 +43,7 @@ def schemas() -> None:
 
 
 def compose(task: str, *overrides: str) -> Any:
-    with hydra.initialize_config_dir(_conf_folder(), version_base=_HYDRA_VERSION_BASE):
+    with hydra.initialize_config_dir(str(conf_folder()), version_base=HYDRA_VERSION_BASE):
         return OmegaConf.to_object(hydra.compose(task, overrides=list(overrides)))
 
 
@@ -70,7 +71,7 @@ def test_every_option_composes(group: str) -> None:
 def test_every_experiment_composes_and_says_how_it_is_run(experiment: str) -> None:
     task = experiment.split("_")[0]
     compose(task, f"experiment={experiment}")
-    text = (Path(_conf_folder()) / "experiment" / f"{experiment}.yaml").read_text()
+    text = (conf_folder() / "experiment" / f"{experiment}.yaml").read_text()
     assert f"semrsm {task} experiment={experiment}" in text
 
 
@@ -159,7 +160,7 @@ def test_the_page_on_open_choices_lists_what_every_choice_changes() -> None:
 
 
 def test_table_2_is_drawn_three_times_and_seed_0_is_one_of_them() -> None:
-    with hydra.initialize_config_dir(_conf_folder(), version_base=_HYDRA_VERSION_BASE):
+    with hydra.initialize_config_dir(str(conf_folder()), version_base=HYDRA_VERSION_BASE):
         composed = hydra.compose("retrieve", ["experiment=retrieve_table2"], return_hydra_config=True)
     assert composed.hydra.sweeper.params.seed.split(",") == ["0", "1", "2"]
     assert composed.seed == 0
@@ -175,7 +176,7 @@ def test_sensitivity_starts_from_the_settings_of_the_paper(task: str) -> None:
     table, model = {"retrieve": ("retrieve_table2", "clip"), "correlate": ("correlate_table1", "vit_b16")}[task]
     paper = compose(task, f"experiment={table}", f"model={model}")
     assert compose(task, f"experiment={task}_sensitivity") == paper
-    with hydra.initialize_config_dir(_conf_folder(), version_base=_HYDRA_VERSION_BASE):
+    with hydra.initialize_config_dir(str(conf_folder()), version_base=HYDRA_VERSION_BASE):
         composed = hydra.compose(task, [f"experiment={task}_sensitivity"], return_hydra_config=True)
     choices = composed.hydra.sweeper.params.choice.split(",")
     assert choices[0] == "unchanged"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-_HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "dask", "transformers")
+_HEAVY = ("numba", "torch", "torchvision", "pandas", "matplotlib", "dask", "transformers")
 _LOADED = """
 import json, sys
 from semrsm_cli.cli import main

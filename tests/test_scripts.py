@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from semrsm_cli.cli import TASKS
-from semrsm_cli.launch import _conf_folder
+from semrsm_cli.config.presets import conf_folder
 
-SCRIPT = Path(_conf_folder()).parent / "scripts" / "reproduce_paper.sh"
+SCRIPT = conf_folder().parent / "scripts" / "reproduce_paper.sh"
 pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="the scripts lie in a checkout only")
 
 PRETENDED = """#!/usr/bin/env bash
@@ -37,7 +37,7 @@ def test_every_experiment_is_run_and_every_run_exists(tmp_path: Path) -> None:
     assert {call.split()[0] for call in calls} <= set(TASKS)
     named = {name for call in calls for name in re.findall(r"experiment=(\w+)", call)}
     others = {"cka_trained", "translate_fig2_hub"}  # for those without the trained networks
-    assert named | others == {path.stem for path in (Path(_conf_folder()) / "experiment").glob("*.yaml")}
+    assert named | others == {path.stem for path in (conf_folder() / "experiment").glob("*.yaml")}
 
 
 def test_what_fails_is_named_and_the_rest_runs(tmp_path: Path) -> None:

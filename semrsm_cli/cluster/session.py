@@ -4,6 +4,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -108,7 +109,7 @@ class Session:
             while todo or pending:
                 if self.roster.look(connection, self._open):
                     todo += self._take_back(connection, self._forgotten(connection, pending), pending)
-                while todo and len(pending) < AT_ONCE * len(self.roster.present):
+                while todo and len(pending) < AT_ONCE * len(self.roster.present) and _is_heard(connection):
                     unit = todo.pop()
                     future = connection.client.submit(
                         run_unit, function, payload, unit.job, pure=False, resources={self.roster.resource: 1}
@@ -119,7 +120,7 @@ class Session:
                     if future not in pending:  # taken from a worker that gets no more units
                         continue
                     unit = pending.pop(future)
-                    result = self._result(future, unit)
+                    result = self._result(connection, future, unit)
                     if isinstance(result, Failure):
                         todo += self._refuse(connection, result, pending)
                         result = None
@@ -130,8 +131,7 @@ class Session:
                     self._finished, self._done, self._open = self._finished + 1, self._done + 1, self._open - 1
                     yield unit.job, result.value
         finally:
-            if pending and connection.client.status == "running":
-                connection.client.cancel(list(pending), force=True)
+            _cancel(connection, list(pending))
 
     def close(self) -> None:
         """Free all jobs, and remove what was only for them."""
@@ -159,7 +159,7 @@ class Session:
                 raise
         return self._connection
 
-    def _result(self, future: Any, unit: _Unit) -> Result | Failure | None:
+    def _result(self, connection: Connection, future: Any, unit: _Unit) -> Result | Failure | None:
         """What a unit gave; None where it was lost.
 
         Raises:
@@ -170,7 +170,7 @@ class Session:
         try:
             result = future.result(timeout=_RESULT_S)
         except (CancelledError, TimeoutError):  # the scheduler was lost, or the worker with the result in its hands
-            future.cancel(force=True)
+            _cancel(connection, [future])
             return None
         except KilledWorker as error:
             unit.failed_on.append(str(error.last_worker.address))
@@ -213,10 +213,23 @@ class Session:
 
     def _take_back(self, connection: Connection, futures: list[Any], pending: dict[Any, _Unit]) -> list[_Unit]:
         """The units of these futures, which nobody is to do any more."""
-        if futures and connection.client.status == "running":
-            connection.client.cancel(futures, force=True)
+        _cancel(connection, futures)
         self.repeated += len(futures)
         return [pending.pop(future) for future in futures]
+
+
+def _is_heard(connection: Connection) -> bool:
+    """Whether there is a scheduler that hears what it is told."""
+    return bool(connection.client.status == "running")
+
+
+def _cancel(connection: Connection, futures: list[Any]) -> None:
+    """Drop units, where there still is a scheduler to hear of it."""
+    from distributed.client import ClosedClientError
+
+    if futures and _is_heard(connection):
+        with suppress(ClosedClientError):  # it may close at this moment
+            connection.client.cancel(futures, force=True)
 
 
 def _arrived(done: "SimpleQueue[Any]") -> Iterator[Any]:

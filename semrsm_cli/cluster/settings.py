@@ -43,17 +43,17 @@ class ClusterConfig:
     scheduler_file: str | None = None
     """Dask: the file that a running scheduler wrote with --scheduler-file."""
     n_workers: int | None = None
-    """Dask: workers to start on this machine; by default one a core."""
+    """Dask: workers to start on this machine; null: one a core."""
     cores: int | None = None
-    """Threads of each worker that is started; by default 1 for dask, and 4 for slurm."""
+    """Threads of each worker that is started; null: 1 for dask, and 4 for slurm."""
     nodes: int | None = None
-    """Slurm: jobs, each with one worker; by default 1."""
+    """Slurm: jobs, each with one worker; null: 1."""
     least: int | None = None
     """Slurm, in place of nodes: jobs that are kept to the end."""
     most: int | None = None
     """Slurm, in place of nodes: jobs while there is work for so many."""
     memory: str | None = None
-    """Slurm: memory of a job, such as 64GiB; by default 2GiB a core."""
+    """Slurm: memory of a job, such as 64GiB; null: 2GiB a core."""
     walltime: str = "1:00:00"
     """Slurm: time of a job, hours:minutes:seconds or days-hours:minutes; when it ends, another takes its place."""
     partition: str | None = None

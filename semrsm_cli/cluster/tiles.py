@@ -81,12 +81,12 @@ class _UnitWork(TileWork):
     stop_sign: StopSign
 
     def products(
-        self, piece: Tile, left: NDArray[np.float32], right: NDArray[np.float32]
+        self, mask: NDArray[np.bool_], left: NDArray[np.float32], right: NDArray[np.float32]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """As those of `TileWork`, when a core is free."""
         self.stop_sign.check()
         with self.cores.hold(self.unit):
-            return super().products(piece, left, right)
+            return super().products(mask, left, right)
 
 
 @lru_cache(1)

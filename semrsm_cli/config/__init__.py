@@ -3,7 +3,6 @@
 from semrsm_cli.config.comparison import KernelConfig, KernelsConfig, MatchedConfig
 from semrsm_cli.config.data import DataConfig
 from semrsm_cli.config.model import ModelConfig
-from semrsm_cli.config.presets import Preset, presets
 from semrsm_cli.config.runtime import RuntimeConfig
 from semrsm_cli.config.store import StoreConfig
 from semrsm_cli.config.tasks import (
@@ -28,7 +27,6 @@ __all__ = [
     "KernelsConfig",
     "MatchedConfig",
     "ModelConfig",
-    "Preset",
     "ReportConfig",
     "RetrieveConfig",
     "RsmConfig",
@@ -36,5 +34,4 @@ __all__ = [
     "StoreConfig",
     "TrainConfig",
     "TranslateConfig",
-    "presets",
 ]

@@ -37,7 +37,7 @@ class BandwidthConfig(Settings):
     """The width of the RBF kernel."""
 
     sigma: float | None = None
-    """Width of the RBF kernel; by default the root of the median non-zero squared distance."""
+    """Width of the RBF kernel; null: the root of the median non-zero squared distance."""
     sigma_tile: int | None = None
     """Take that median within each mini-batch of so many images a side (the paper: 100), not over everything."""
 

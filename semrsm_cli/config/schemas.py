@@ -28,13 +28,17 @@ TASKS = {
 }
 
 
-def register_schemas() -> None:
-    """Tell Hydra the schemas, in groups named `schema` whose members are no options, and what YAML calls."""
+def register_schemas(*needed: str) -> None:
+    """Tell Hydra the schemas, in groups named `schema` whose members are no options, and what YAML calls.
+
+    Args:
+        needed: Tasks whose schemas are needed, since each takes Hydra some milliseconds; by default all.
+    """
     OmegaConf.register_new_resolver("lower", str.lower, replace=True)
     OmegaConf.register_new_resolver("network_label", network_label, replace=True)
     store = ConfigStore.instance()
-    for task, schema in TASKS.items():
-        store.store(group="schema", name=task, node=editable(schema))
+    for task in needed or TASKS:
+        store.store(group="schema", name=task, node=editable(TASKS[task]))
     for dataset, kind in DATASETS.items():
         store.store(group="dataset/schema", name=dataset, node=editable(kind), package="dataset")
 

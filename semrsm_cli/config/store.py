@@ -36,6 +36,8 @@ class StoreConfig(Settings):
     """Only entries whose key begins so."""
     older_than: str | None = None
     """Only entries that no run used for so long: 30d, 12h, 90m."""
+    earlier: bool = False
+    """Only entries that other versions of the program stored, which runs do not read."""
     dry_run: bool = False
     """Whether `clear` only says what it would remove."""
 
@@ -45,10 +47,11 @@ class StoreConfig(Settings):
             self.older_than is None or bool(_AGE.fullmatch(self.older_than)),
             f"older_than must be a number and s, m, h, d or w, such as 30d, got {self.older_than}",
         )
-        chosen = (self.kind, self.key, self.older_than) != (None, None, None)
+        chosen = self.earlier or (self.kind, self.key, self.older_than) != (None, None, None)
         require(
             self.action is not Action.clear or chosen,
-            "action=clear needs to know what: give older_than=30d, kind=tiles or key=KEY; older_than=0s is everything",
+            "action=clear needs to know what: give older_than=30d, kind=tiles, key=KEY or earlier=true; "
+            "older_than=0s is everything",
         )
 
     @property

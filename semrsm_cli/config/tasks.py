@@ -1,6 +1,7 @@
 """The settings of every task, typed and checked, with their defaults."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from omegaconf import MISSING
 
@@ -17,8 +18,10 @@ from semrsm_cli.config.comparison import (
 from semrsm_cli.config.model import ModelConfig
 from semrsm_cli.config.runtime import RuntimeConfig
 from semrsm_cli.data import Dataset, ResampleBy
+from semrsm_cli.data.save_layers import SAVED_AS
 from semrsm_cli.matching import Method
 from semrsm_cli.measures.cka import Estimator
+from semrsm_cli.measures.nulls import MIN_PERMUTATIONS
 from semrsm_cli.models.recipe import Recipe
 from semrsm_cli.rsm import Centering, Invariance, Kernel
 
@@ -80,11 +83,11 @@ class _ClusterTaskConfig(_NetworkConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtractConfig(_ClusterTaskConfig):
-    """Settings of `semrsm extract`."""
+class _ImagesConfig(_ClusterTaskConfig):
+    """What the tasks share that draw images of a set."""
 
     n_images: int | None = None
-    """Draw so many images; by default all."""
+    """Images that are drawn at random; null takes all."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,21 +95,36 @@ class ExtractConfig(_ClusterTaskConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RsmConfig(ExtractConfig, MatchedConfig):
+class ExtractConfig(_ImagesConfig):
+    """Settings of `semrsm extract`."""
+
+    save: str | None = None
+    """Also write the layers, with ids and grids, to this .npz or .safetensors file or Zarr folder; `x=` takes them."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.save is None or Path(self.save).suffix in SAVED_AS,
+            f"save must end in .npz, .safetensors or .zarr, or be a folder without a suffix, got {self.save}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RsmConfig(_ImagesConfig, MatchedConfig):
     """Settings of `semrsm rsm`."""
 
     x: str | None = None
     """File or stored key of representations [n, s, c] to use instead of a model and images: .npy, .npz, .safetensors
-    or Zarr."""
+    or Zarr. Each array of a file gets an RSM, or one of them: 'x="FILE#NAME"'."""
     y: str | None = None
-    """A second one; the RSM then compares the images of x with those of y."""
+    """A second one; the RSM then compares the images of x with those of y, layer by layer where there are several."""
     kernel: KernelConfig = MISSING
     """Kernel of the RSM."""
     invariance: Invariance = Invariance.permutation
     """`none` (spatio-semantic), `translation`, `permutation` (semantic), `pooled`: one mean vector per image, or
     `maxsim`: every concept vector with its best partner."""
     grid: list[int] | None = None
-    """[height, width] of the positions of x, for invariance=translation on files."""
+    """[height, width] of the positions of x, for invariance=translation on files that do not say it."""
     dendrogram: bool = False
     """Whether images stand in the order of a dendrogram in the figure, alike ones together; arrays keep their order."""
 
@@ -192,7 +210,7 @@ class RetrieveConfig(_ClusterTaskConfig, MatchedConfig, KernelsConfig, Invarianc
     n_resamples: int = 10_000
     """Resamples for confidence intervals; 0 for none."""
     resample_by: ResampleBy | None = None
-    """What is resampled: `scene`, `video`, or each `query` alone; by default scenes, and of Cityscapes sequences, its
+    """What is resampled: `scene`, `video`, or each `query` alone; null: scenes, and of Cityscapes sequences, its
     videos."""
     n_neighbours: int = 5
     """Neighbours of a query that are kept and drawn."""
@@ -214,7 +232,7 @@ class RetrieveConfig(_ClusterTaskConfig, MatchedConfig, KernelsConfig, Invarianc
 
 
 @dataclass(frozen=True, kw_only=True)
-class CorrelateConfig(ExtractConfig, MatchedConfig, KernelsConfig, InvariancesConfig, OrderConfig):
+class CorrelateConfig(_ImagesConfig, MatchedConfig, KernelsConfig, InvariancesConfig, OrderConfig):
     """Settings of `semrsm correlate`; resamples are of the images, and of whole groups where these are related."""
 
     x: str | None = None
@@ -235,7 +253,7 @@ class CorrelateConfig(ExtractConfig, MatchedConfig, KernelsConfig, InvariancesCo
 
 
 @dataclass(frozen=True, kw_only=True)
-class CkaConfig(ExtractConfig, MatchedConfig, KernelsConfig, OrderConfig):
+class CkaConfig(_ImagesConfig, MatchedConfig, KernelsConfig, OrderConfig):
     """Settings of `semrsm cka`; sigma is taken from each RSM."""
 
     model_names: list[str] = field(default_factory=list)
@@ -250,7 +268,7 @@ class CkaConfig(ExtractConfig, MatchedConfig, KernelsConfig, OrderConfig):
     """The same for a second network; s and c may differ, the images must not. Ids are compared where both have some: in
     NAME.ids.csv beside the file (column `id`), or in an array `ids` of an .npz file."""
     size: int | None = None
-    """Side in pixels of the square that each image is brought to; by default the network's own preprocessing."""
+    """Side in pixels of the square that each image is brought to; null for the network's own preprocessing."""
     kernels: list[Kernel] = field(default_factory=lambda: [Kernel.linear, Kernel.rbf])
     """Kernels, all from one matching."""
     estimator: Estimator = Estimator.biased
@@ -258,6 +276,12 @@ class CkaConfig(ExtractConfig, MatchedConfig, KernelsConfig, OrderConfig):
     batch_images: int = 250
     """Images of a mini-batch; RSMs are made within mini-batches, drawn at random, and their HSICs summed before the
     ratio."""
+    n_permutations: int = 200
+    """Shuffles of the images of one side, for what CKA is by chance (`null_mean`, `null_95`, `calibrated`) and for the
+    p-value of a permutation test; 0 for none."""
+    classes: str | None = None
+    """The class of each image, for CKA within classes: a CSV file (columns image, class), or `folders`, the folder that
+    an image lies in."""
     n_draws: int = 1
     """Draws of n_images and of their mini-batches, each matched anew: CKA is their mean, and `std` tells how far it
     depends on the images. They share none where the set holds n_draws times n_images. Where all images are taken, as
@@ -277,6 +301,14 @@ class CkaConfig(ExtractConfig, MatchedConfig, KernelsConfig, OrderConfig):
         require_at_least(1, self, "size")
         require_at_least(2, self, "batch_images")
         require_at_least(1, self, "n_draws")
+        require(
+            self.n_permutations == 0 or self.n_permutations >= MIN_PERMUTATIONS,
+            f"n_permutations must be 0 or at least {MIN_PERMUTATIONS}, got {self.n_permutations}: fewer reject nothing",
+        )
+        require(
+            self.classes is None or self.n_permutations > 0,
+            "classes= is compared with its null; set n_permutations=200, or leave classes out",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,7 +318,7 @@ class ReportConfig(Settings):
     runs: list[str] = field(default_factory=lambda: ["outputs"])
     """Folders of runs: DIR or [DIR,DIR]; all are searched with their subfolders."""
     query: str | None = None
-    """Image to draw with its neighbours under all models; by default the queries that tell most."""
+    """Image to draw with its neighbours under all models; null: the queries that tell most."""
     n_pictures: int = 2
     """Queries to draw with their neighbours under all models."""
     open: bool = False
@@ -309,7 +341,7 @@ class TrainConfig(_TaskConfig):
     val_fraction: float = 0.2
     """Share of the training images that is kept for validation where a set has no validation images of its own."""
     label: str | None = None
-    """Name of the network in tables and figures; by default architecture and data set."""
+    """Name of the network in tables and figures; null: architecture and data set."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -8,8 +8,9 @@ from semrsm_cli.data.crops import batches_of_unrelated, crop_pairs, overlapping_
 from semrsm_cli.data.dataset import Dataset, RetrievalDataset
 from semrsm_cli.data.egoobjects import AspectRatio, EgoObjects, ImageFilter
 from semrsm_cli.data.folder import Folder
+from semrsm_cli.data.from_python import PythonDataset
 from semrsm_cli.data.imagenet import ImageNet
-from semrsm_cli.data.images import ImageOrder, Images, OnError, open_image
+from semrsm_cli.data.images import ImageError, ImageOrder, Images, OnError, name_unreadable, open_image
 from semrsm_cli.data.photos import Photos, photos
 from semrsm_cli.data.published import PUBLISHED, OwnFiles, PublishedDataset, files_of_split
 from semrsm_cli.data.render import SceneSpec
@@ -38,6 +39,7 @@ __all__ = [
     "Dataset",
     "EgoObjects",
     "Folder",
+    "ImageError",
     "ImageFilter",
     "ImageNet",
     "ImageOrder",
@@ -48,6 +50,7 @@ __all__ = [
     "OwnFiles",
     "Photos",
     "PublishedDataset",
+    "PythonDataset",
     "ResampleBy",
     "RetrievalDataset",
     "RetrievalSet",
@@ -59,6 +62,7 @@ __all__ = [
     "batches_of_unrelated",
     "crop_pairs",
     "files_of_split",
+    "name_unreadable",
     "open_image",
     "overlapping_crops",
     "photos",
@@ -75,6 +79,7 @@ DATASETS: dict[str, type[Dataset]] = {
     "folder": Folder,
     "imagenet": ImageNet,
     "photos": Photos,
+    "python": PythonDataset,
     "scenes": Scenes,
     "tiny_imagenet": TinyImageNet,
 }

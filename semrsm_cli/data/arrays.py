@@ -1,7 +1,9 @@
 """Representations that the user brings as files."""
 
 import hashlib
+import json
 import math
+import os
 import re
 import shlex
 import zlib
@@ -20,6 +22,7 @@ __all__ = ["opened_npz", "pin_array", "read_array"]
 
 _CONCEPT_VECTORS = ("n", "s", "c")
 _HASHED_BYTES = 64 * 2**20
+_BFLOAT16 = "BF16"  # as safetensors calls it
 
 
 def read_array(name: str, *, axes: tuple[str, ...] = _CONCEPT_VECTORS, setting: str = "x") -> Any:
@@ -122,7 +125,20 @@ def _tensor(tensors: Any, name: str, path: Path) -> Any:
         return tensors.get_tensor(name)
     except (TypeError, AttributeError, KeyError) as error:
         kind = tensors.get_slice(name).get_dtype()
+        if kind == _BFLOAT16:
+            return _read_bfloat16(path, name)
         raise SemrsmError(f"{path} holds {kind}, which NumPy lacks; save it as float32 or float16") from error
+
+
+def _read_bfloat16(path: Path, name: str) -> np.ndarray:
+    """A tensor of bfloat16 as float32, exactly: a bfloat16 is the upper half of a float32."""
+    with path.open("rb") as file:
+        header_bytes = int.from_bytes(file.read(8), "little")
+        about = json.loads(file.read(header_bytes))[name]
+        first, last = about["data_offsets"]
+        file.seek(first, os.SEEK_CUR)
+        halves = np.frombuffer(file.read(last - first), "<u2")
+    return (halves.astype(np.uint32) << 16).view(np.float32).reshape(about["shape"])
 
 
 def _one_of(names: list[str], chosen: str, path: Path, setting: str) -> str:

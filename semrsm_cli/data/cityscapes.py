@@ -66,7 +66,7 @@ class Cityscapes(RetrievalDataset):
 
     name: str = "cityscapes"
     root: str | None = None
-    """The folder with `leftImg8bit` and `gtFine`; by default $CITYSCAPES_DATASET or `cityscapes` in $SEMRSM_DATA."""
+    """The folder with `leftImg8bit` and `gtFine`; null: $CITYSCAPES_DATASET or `cityscapes` in $SEMRSM_DATA."""
     class_set: ClassSet = ClassSet.eval19
     """Which classes count; the paper does not say."""
     min_pixels: int = 1

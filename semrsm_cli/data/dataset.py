@@ -96,7 +96,7 @@ class RetrievalDataset(Dataset):
     n_queries: int | None = None
     """Number of queries."""
     n_database: int | None = None
-    """Number of database images; by default all that are no queries."""
+    """Number of database images; null: all that are no queries."""
     split_file: str | None = None
     """File of ids to use instead of drawing, in its order, as a run leaves it in tables/draw.csv."""
 

@@ -107,7 +107,7 @@ class EgoObjects(ImageFilter, RetrievalDataset):
 
     name: str = "egoobjects"
     root: str | None = None
-    """The folder with `images` and the annotations; by default `egoobjects` under $SEMRSM_DATA."""
+    """The folder with `images` and the annotations; null: `egoobjects` under $SEMRSM_DATA."""
     width: int = 1920
     """Width in pixels that images are resized to."""
     height: int = 1080

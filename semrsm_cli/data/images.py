@@ -22,6 +22,7 @@ from semrsm_cli.rsm.threads import available_cores
 __all__ = [
     "BY_DEFAULT",
     "MAX_PIXELS",
+    "ImageError",
     "ImageOrder",
     "Images",
     "OnError",
@@ -29,6 +30,7 @@ __all__ = [
     "Reading",
     "decode",
     "header_of",
+    "name_unreadable",
     "open_image",
     "opened",
     "read_bytes",
@@ -42,7 +44,16 @@ MAX_PIXELS = 2**27
 _MAX_BYTES = 9 * MAX_PIXELS  # of any file: 16 bits in each of four channels, and as much again of metadata
 # Pillow goes by a file's content, whatever its name: another format could start a program, as EPS does Ghostscript.
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
+_MOST_NAMED = 10  # of the images that cannot be read
 _REMEDY = "remove it, or set dataset.on_error=skip"
+
+
+class ImageError(SemrsmError):
+    """The file of an image, called `name`, is missing, broken, too large, or no image."""
+
+    def __init__(self, message: str, name: str = "") -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class OnError(StrEnum):
@@ -154,9 +165,12 @@ class Images:
 
     @cached_property
     def headers(self) -> tuple[Header, ...]:
-        """Size of every picture, and whether EXIF turns it; none is decoded. SemrsmError if a file is no image."""
-        with ThreadPoolExecutor(available_cores()) as threads:
-            return tuple(threads.map(self.reader.header, self.ids))
+        """Size of every picture, and whether EXIF turns it; none is decoded. ImageError if a file is no image."""
+        try:
+            with ThreadPoolExecutor(available_cores()) as threads:
+                return tuple(threads.map(self.reader.header, self.ids))
+        except ImageError as error:
+            raise name_unreadable(self, error) from error
 
     def fingerprint(self) -> str:
         """Hash of the ids and of every picture's version key, for the key under which results are stored."""
@@ -174,8 +188,7 @@ def with_readable(images: Images, reading: Reading) -> Images:
     """
     if reading.on_error is OnError.stop:
         return images
-    with ThreadPoolExecutor(available_cores()) as threads:
-        readable = list(threads.map(lambda image_id: _is_readable(images.reader, image_id), images.ids))
+    readable = [error is None for error in _errors(images)]
     kept = images.select([i for i, fine in enumerate(readable) if fine])
     skipped = tuple(image_id for image_id, fine in zip(images.ids, readable, strict=True) if not fine)
     if not kept.ids:
@@ -183,13 +196,31 @@ def with_readable(images: Images, reading: Reading) -> Images:
     return replace(kept, skipped=skipped)
 
 
-def _is_readable(reader: Reader, image_id: str) -> bool:
-    """Whether the picture can be decoded."""
+def name_unreadable(images: Images, first: ImageError) -> ImageError:
+    """The error that names all files of a set that cannot be read, not the first alone; this decodes each image."""
+    names = sorted({error.name for error in _errors(images) if error is not None})
+    if len(names) < 2:
+        return first
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ImageError(
+        f"{len(names)} images of {images.name} cannot be read: {', '.join(names[:_MOST_NAMED])}{more}; remove them, or "
+        "set dataset.on_error=skip"
+    )
+
+
+def _errors(images: Images) -> list[ImageError | None]:
+    """What is wrong with each image; None where it can be decoded."""
+    with ThreadPoolExecutor(available_cores()) as threads:
+        return list(threads.map(lambda image_id: _error(images.reader, image_id), images.ids))
+
+
+def _error(reader: Reader, image_id: str) -> ImageError | None:
+    """Why a picture cannot be decoded."""
     try:
         reader.read(image_id)
-    except SemrsmError:
-        return False
-    return True
+    except SemrsmError as error:
+        return error if isinstance(error, ImageError) else ImageError(str(error), image_id)
+    return None
 
 
 def open_image(path: Path | str, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -225,10 +256,10 @@ def read_bytes(path: Path) -> bytes:
         _require_regular(path)
         size = path.stat().st_size
         if size > _MAX_BYTES:
-            raise SemrsmError(f"{path} has {size:,} bytes, more than a picture takes that is read; {_REMEDY}")
+            raise ImageError(f"{path} has {size:,} bytes, more than a picture takes that is read; {_REMEDY}", str(path))
         return path.read_bytes()
     except OSError as error:
-        raise SemrsmError(f"{path} cannot be read: {_reason(error)}; {_REMEDY}") from error
+        raise ImageError(f"{path} cannot be read: {_reason(error)}; {_REMEDY}", str(path)) from error
 
 
 def header_of(source: Path | str | BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Header:
@@ -254,9 +285,9 @@ def opened(source: Path | str | BinaryIO, name: str, max_pixels: int = MAX_PIXEL
     except Image.DecompressionBombError as error:
         raise _too_large(name, "far too many", max_pixels) from error
     except UnidentifiedImageError as error:
-        raise SemrsmError(f"{name} is no image; {_REMEDY} (read are {', '.join(_formats())})") from error
+        raise ImageError(f"{name} is no image; {_REMEDY} (read are {', '.join(_formats())})", name) from error
     except Exception as error:  # decoders raise what they like on broken files: RuntimeError, NotImplementedError, ...
-        raise SemrsmError(f"{name} cannot be read: {_reason(error)}; {_REMEDY}") from error
+        raise ImageError(f"{name} cannot be read: {_reason(error)}; {_REMEDY}", name) from error
 
 
 @cache
@@ -266,10 +297,11 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
-def _too_large(name: str, pixels: str, max_pixels: int) -> SemrsmError:
+def _too_large(name: str, pixels: str, max_pixels: int) -> ImageError:
     """The error for a picture of more pixels than are read."""
-    return SemrsmError(
-        f"{name} has {pixels} pixels, more than dataset.max_pixels={max_pixels}; raise that, scale it down, {_REMEDY}"
+    return ImageError(
+        f"{name} has {pixels} pixels, more than dataset.max_pixels={max_pixels}; raise that, scale it down, {_REMEDY}",
+        name,
     )
 
 

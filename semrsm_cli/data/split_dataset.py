@@ -23,7 +23,7 @@ class SplitDataset(Dataset):
     """Training, validation and test images in folders, or as a Hugging Face data set."""
 
     root: str | None = None
-    """The folder; by default `imagenet`, `tiny-imagenet-200` or `cifar-100-python` under $SEMRSM_DATA."""
+    """The folder; null: `imagenet`, `tiny-imagenet-200` or `cifar-100-python` under $SEMRSM_DATA."""
     split: str = "val"
     """Split: train, val or test."""
     hub: str | None = None

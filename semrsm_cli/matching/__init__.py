@@ -11,7 +11,6 @@ from semrsm_cli.matching.match import (
     match_tile,
     permute,
 )
-from semrsm_cli.matching.optimal import compile_all
 
 __all__ = [
     "Matching",
@@ -20,7 +19,6 @@ __all__ = [
     "check_pair",
     "check_partial",
     "check_settings",
-    "compile_all",
     "match",
     "match_tile",
     "permute",

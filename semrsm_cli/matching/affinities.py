@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semrsm_cli.matching.lanes import LANES
+__all__ = ["LANES", "MAX_MATRIX_BYTES", "PRODUCT_BYTES", "Affinities", "max_similarity", "pad_tail"]
 
-__all__ = ["MAX_MATRIX_BYTES", "PRODUCT_BYTES", "Affinities", "max_similarity", "pad_tail"]
-
+LANES = 16  # elements that the compiled loops read at once
 MAX_MATRIX_BYTES = 256 * 2**20  # of an affinity that is built; beyond, computing it anew is as quick
 PRODUCT_BYTES = 4 * 2**20  # of the matrix product that is matched while it is in the cache
 

@@ -12,6 +12,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
+from semrsm_cli.matching.affinities import LANES
+
 __all__ = [
     "LANES",
     "Lanes",
@@ -33,7 +35,6 @@ __all__ = [
     "where",
 ]
 
-LANES = 16
 _INT32 = ir.IntType(32)
 _INT64 = ir.IntType(64)
 

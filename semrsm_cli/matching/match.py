@@ -1,4 +1,7 @@
-"""Every matching method by name, behind one function, and its three steps: check the pair, permute, assess."""
+"""Every matching method by name, behind one function, and its three steps: check the pair, permute, assess.
+
+The compiled ones are imported where they are called: settings, and the help on them, need not wait for numba.
+"""
 
 import math
 from collections.abc import Callable
@@ -11,9 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from semrsm_cli.matching import solvers
 from semrsm_cli.matching.affinities import Affinities, max_similarity
-from semrsm_cli.matching.approximate import batch_optimal, greedy, positionwise_inner, upper_bounds
-from semrsm_cli.matching.optimal import optimum
-from semrsm_cli.matching.partial import partial_optimum
 
 __all__ = [
     "Matching",
@@ -202,6 +202,8 @@ def permute(
         return Permutation(np.arange(pair.s))
     if method in _SOLVERS:
         return Permutation(_SOLVERS[method](pair.of_pair(0, 0)))
+    from semrsm_cli.matching.approximate import batch_optimal, greedy
+
     col_of_row = np.empty((1, 1, pair.s), np.int64)
     certificate = None
     if method in _GREEDY:
@@ -222,6 +224,9 @@ def _optimum(
     col_of_row: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """`optimum`, or `partial_optimum` where positions may stay free."""
+    from semrsm_cli.matching.optimal import optimum
+    from semrsm_cli.matching.partial import partial_optimum
+
     if floor == -math.inf and affinities.s == affinities.n_columns:
         return optimum(affinities, mask, tolerance, col_of_row)
     return partial_optimum(affinities, mask, tolerance, floor, col_of_row)
@@ -238,6 +243,8 @@ def assess(pair: Affinities, method: Method, permutation: Permutation) -> Matchi
         value = float(pair.given[np.arange(pair.s), col_of_row].sum(dtype=np.float64))
     if method in _EXACT:
         return Matching(col_of_row, value, value)
+    from semrsm_cli.matching.approximate import upper_bounds
+
     bound = float(upper_bounds(pair)[0, 0])
     if method in _GREEDY and pair.given is None and not pair.exceed_memory:
         bound = min(bound, max_similarity(pair.of_pair(0, 0)))
@@ -257,6 +264,8 @@ def match_tile(
 
     The settings are those of `match`.
     """
+    from semrsm_cli.matching.approximate import batch_optimal, greedy, positionwise_inner, upper_bounds
+
     bound = np.zeros(mask.shape)
     match method:
         case Method.batch_optimal if batch < affinities.s:

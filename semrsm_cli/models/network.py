@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor, nn
 
-__all__ = ["ClsToken", "Framing", "Network", "Readout", "Source", "nearest", "resolve_layers"]
+__all__ = ["Autocast", "ClsToken", "Framing", "Network", "Readout", "Source", "nearest", "resolve_layers"]
 
 _ALL, _LAST = "all", "last"
 
@@ -49,6 +49,14 @@ class ClsToken(StrEnum):
 
     drop = "drop"
     keep = "keep"
+
+
+class Autocast(StrEnum):
+    """The type in which a network multiplies; what would suffer, such as norms, stays in float32, all by `none`."""
+
+    none = "none"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
 
 
 class Framing(StrEnum):

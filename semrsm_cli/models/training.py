@@ -172,8 +172,9 @@ class Training:
         if epoch is not None:
             order = [(epoch, int(i)) for i in _random_order(len(examples), self.seed, epoch)]
         cut = [list(order[i : i + size]) for i in range(0, len(order), size)]
-        for images, labels in load_batches(examples, cut, self.num_workers):
-            yield images.to(self.fabric.device), labels.to(self.fabric.device)
+        for images, labels in load_batches(examples, cut, self.num_workers, device=str(self.fabric.device)):
+            device = self.fabric.device
+            yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
             advance(1)
 
     def save(self) -> None:

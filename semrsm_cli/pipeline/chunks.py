@@ -92,7 +92,9 @@ class ChunkWork:
             def compute(job: tuple[int, torch.Tensor | None]) -> None:
                 i, batch = job
                 batch = torch.stack([prepare(self.images[j]) for j in self._rows(i)]) if batch is None else batch
-                self._write(i, run(batch.to(self.runtime.device, non_blocking=True)), lacking)
+                with own_stream(self.runtime.device):
+                    captured = run(batch.to(self.runtime.device, non_blocking=True))
+                self._write(i, captured, lacking)
 
             jobs = zip(chunks, self._read_ahead(prepare, chunks), strict=False)
             for job, _ in share_within_memory(compute, jobs, threads=threads, memory_gib=self.runtime.memory_gib):
@@ -114,10 +116,10 @@ class ChunkWork:
 
     def _read_ahead(self, prepare: Prepare, chunks: Sequence[int]) -> Iterator[torch.Tensor | None]:
         """The images of each chunk, prepared by processes of their own; None where whoever computes it reads them."""
-        if not self.runtime.num_workers:
+        if not self.runtime.n_readers:
             return itertools.repeat(None)
         rows = [list(self._rows(i)) for i in chunks]
-        return load_batches(_Prepared(self.images, prepare), rows, self.runtime.num_workers)
+        return load_batches(_Prepared(self.images, prepare), rows, self.runtime.n_readers, device=self.runtime.device)
 
 
 class Passes:
@@ -181,6 +183,17 @@ class _Prepared(TorchDataset[torch.Tensor]):
 
     def __getitem__(self, i: int) -> torch.Tensor:
         return self.prepare(self.images[i])
+
+
+@contextmanager
+def own_stream(device: str) -> Iterator[None]:
+    """Let what this thread does on a CUDA device wait for nothing of others: copies run beside their computing."""
+    if torch.device(device).type != "cuda":
+        yield
+        return
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    with torch.cuda.stream(stream):
+        yield
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Matched inner products of what a source holds: estimated, cut into tiles, and kept in the store."""
 
+import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -27,6 +28,7 @@ from semrsm_cli.rsm import (
     estimate_cost,
     gram,
 )
+from semrsm_cli.rsm.listed import n_listed
 from semrsm_cli.rsm.locality import resolve_unit
 from semrsm_cli.rsm.plan import squared_norms
 from semrsm_cli.stages import versions_of
@@ -126,7 +128,7 @@ def gram_in_store(
         runtime: Threads and memory.
         folder: Where a forecast is noted.
         locality: What it costs to move a position, for `permutation`.
-        pairs: Which pairs [n, m] to compute; None: all.
+        pairs: For each image of x those of y to compute [n, k], as `gram` takes them; None: all.
         in_memory: Whether the result is held in memory, or read from the store by rows.
         advance: Called with the pairs just finished, where this is a part of a step that has a bar and a forecast.
 
@@ -158,7 +160,8 @@ def gram_in_store(
         bar: AbstractContextManager[Callable[[int], None] | None] = nullcontext(advance)
         if advance is None:
             _log_estimate(step, compared, options, folder, pairs=pairs, in_memory=in_memory)
-            bar = tracked(step, compared.n_pairs, status=None if session is None else session.status)
+            n_pairs = compared.n_pairs if pairs is None else n_listed(pairs)
+            bar = tracked(step, n_pairs, status=None if session is None else session.status)
         with locked(tiles.key), bar as progress:
             return gram(
                 compared.x,
@@ -195,7 +198,13 @@ def _tiles(
         # what it is measured in follows from the images, whose key is there already
         key |= {"locality": locality, "grid": [compared.places, compared.places_y]}
     about = {"invariance": str(Rearrangement(invariance, locality)), "compared": compared.name}
-    return TileFolder(key if pairs is None else key | {"pairs": digest(np.packbits(pairs).tolist())}, about=about)
+    return TileFolder(key if pairs is None else key | {"pairs": _hash_lists(pairs)}, about=about)
+
+
+def _hash_lists(pairs: np.ndarray) -> str:
+    """Hash of lists of pairs, whatever the order within a list."""
+    lists = np.sort(pairs, axis=1).astype("<i8")
+    return digest([*pairs.shape, hashlib.blake2b(lists.tobytes(), digest_size=16).hexdigest()])
 
 
 def _settings_of(matcher: Matcher) -> dict[str, Any]:
@@ -218,18 +227,18 @@ def _log_estimate(
     in_memory: bool,
 ) -> None:
     """Note in run.json what long work will cost, and say it unless that is a matter of seconds."""
-    share = 1.0 if pairs is None else float(pairs.mean())
-    if share * compared.n_pairs * compared.x.shape[1] ** 2 <= _WORK_TO_ESTIMATE:
+    n_pairs = compared.n_pairs if pairs is None else n_listed(pairs)
+    if n_pairs * compared.x.shape[1] ** 2 <= _WORK_TO_ESTIMATE:
         return
     session = cluster.current()
     if session is not None:
         options = options | {"threads": 1}
-    cost = estimate_cost(compared.x, compared.y, **options)
-    seconds = share * cost.seconds
+    cost = estimate_cost(compared.x, compared.y, **options, pairs=pairs)
+    seconds = cost.seconds
     wall = seconds if session is None else seconds / session.cores
     folder.note(forecast_seconds=folder.facts.get("forecast_seconds", {}) | {step: round(wall, 3)})
     if seconds > _SECONDS_TO_LOG:
-        parts = [f"{share * cost.pairs:,.0f} pairs"]
+        parts = [f"{cost.pairs:,} pairs"]
         if session is None:
             memory = cost.memory_bytes + (cost.disk_bytes + cost.kernel_bytes if in_memory else 0)
             parts += [f"about {duration(seconds)}", f"{size(memory)} of memory"]

@@ -10,6 +10,7 @@ from semrsm_cli import cluster
 from semrsm_cli.config import ModelConfig, RuntimeConfig
 from semrsm_cli.errors import ConfigError
 from semrsm_cli.models import Network, load
+from semrsm_cli.models.autocast import with_autocast
 from semrsm_cli.models.framing import with_framing
 from semrsm_cli.models.structure import patch_size
 from semrsm_cli.report.folder import RunFolder
@@ -21,7 +22,7 @@ __all__ = ["Prepare", "cut_to_size", "load_network", "note_network", "require_de
 
 
 def load_network(model: ModelConfig, runtime: RuntimeConfig) -> Network:
-    """The network that the settings describe, ready on its device, with the framing that they ask for.
+    """The network that the settings describe, ready on its device, with the framing and the type that they ask for.
 
     Where a cluster computes, its workers have the device.
 
@@ -39,7 +40,8 @@ def load_network(model: ModelConfig, runtime: RuntimeConfig) -> Network:
         options=model.options,
         device=device,
     )
-    return replace(with_framing(network, model.framing), label=model.label)
+    network = with_autocast(with_framing(network, model.framing), runtime.autocast)
+    return replace(network, label=model.label)
 
 
 def cut_to_size(network: Network, size: int) -> Prepare:

@@ -11,7 +11,6 @@ from semrsm_cli.data import Images
 from semrsm_cli.models import Network, resolve_layers
 from semrsm_cli.pipeline.chunks import LOGITS, ChunkWork, Prepare, compute_on_cluster
 from semrsm_cli.report.progress import tracked
-from semrsm_cli.rsm.threads import available_cores
 from semrsm_cli.stages import versions_of
 from semrsm_cli.store import Precision, Representation, Writer
 
@@ -44,6 +43,7 @@ def represent(
     layers = resolve_layers(network, model.layers, model.readout)
     settings = {
         "network": network.identity,
+        "device": runtime.device_kind,  # whose kernels round in their own way
         "readout": str(model.readout),
         "cls_token": str(model.cls_token),
         "prepare": "own" if prepare is None else "normalise",
@@ -88,6 +88,5 @@ def _fill(work: ChunkWork, network: Network, prepare: Prepare | None) -> None:
         if session is not None:
             compute_on_cluster(work, missing, session, advance)
             return
-        threads = work.runtime.threads or available_cores()
-        for _ in work.compute(missing, lacking, network, prepare, threads=threads):
+        for _ in work.compute(missing, lacking, network, prepare, threads=work.runtime.n_passes):
             advance(1)

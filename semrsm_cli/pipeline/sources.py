@@ -10,7 +10,7 @@ import numpy as np
 
 from semrsm_cli import store
 from semrsm_cli.config import ModelConfig, RuntimeConfig
-from semrsm_cli.data import Images
+from semrsm_cli.data import ImageError, Images, name_unreadable
 from semrsm_cli.data.arrays import pin_array, read_array
 from semrsm_cli.data.layers import read_layers
 from semrsm_cli.errors import ConfigError, SemrsmError
@@ -21,7 +21,16 @@ from semrsm_cli.rsm import Representations
 if TYPE_CHECKING:
     from semrsm_cli.pipeline.represent import Prepare
 
-__all__ = ["Layer", "Source", "from_model", "from_stored_or_files", "read_layer", "read_rows", "require_same_images"]
+__all__ = [
+    "Layer",
+    "Source",
+    "from_model",
+    "from_stored_or_files",
+    "read_layer",
+    "read_rows",
+    "read_source",
+    "require_same_images",
+]
 
 _ROWS_AT_ONCE = 64  # images that are read together, if some of them are wanted
 _KEY = re.compile(r"[0-9a-f]{32}")
@@ -31,8 +40,8 @@ _KEY = re.compile(r"[0-9a-f]{32}")
 class Layer:
     """Concept vectors `x` [n, s, c] of one layer.
 
-    `key` tells their content apart from any other; `grid` is (height, width) where they lie on a CNN's map, `patches`
-    where they are the patches of a transformer.
+    `key` tells their content apart from any other; `grid` is (height, width) where they lie on a CNN's map, or where a
+    file says so, `patches` where they are the patches of a transformer.
     """
 
     name: str
@@ -133,7 +142,10 @@ def from_model(
             "it out, or set size=null"
         )
     with folder.timed("extract"):
-        extracted = represent(network, images, model, runtime, prepare=prepare)
+        try:
+            extracted = represent(network, images, model, runtime, prepare=prepare)
+        except ImageError as error:
+            raise name_unreadable(images, error) from error
     layers = (
         Layer(layer, stored, stored.key, stored.grid, stored.patches) for layer, stored in extracted.layers.items()
     )
@@ -150,6 +162,19 @@ def read_layer(location: str) -> Layer:
         name, stored = store.open_stored(location)
         return Layer(name, stored, stored.key, stored.grid, stored.patches)
     return _layer_of(Path(location.split("#")[0]).stem, read_array(location))
+
+
+def read_source(location: str) -> Source:
+    """All layers in one file, or the one under a key; a single array without a name of its own is called as the file.
+
+    Raises:
+        SemrsmError: It cannot be read.
+    """
+    parts = _layers_in(location)
+    path, _, chosen = location.partition("#")
+    if len(parts) == 1 and not chosen and not _KEY.fullmatch(location):
+        return replace(parts[0], layers=(replace(parts[0].layers[0], name=Path(path).stem),))
+    return Source(location, tuple(part.layers[0] for part in parts), parts[0].ids)
 
 
 def from_stored_or_files(name: str, locations: Sequence[str]) -> Source:
@@ -188,10 +213,13 @@ def _layers_in(location: str) -> list[Source]:
         layer = Layer(name, stored, stored.key, stored.grid, stored.patches)
         return [Source(f"{location} ({name})", (layer,), stored.ids)]
     given = read_layers(location)
-    return [Source(location, (_layer_of(name, array),), given.ids) for name, array in given.arrays.items()]
+    return [
+        Source(location, (_layer_of(name, array, given.grids.get(name)),), given.ids)
+        for name, array in given.arrays.items()
+    ]
 
 
-def _layer_of(name: str, array: Any) -> Layer:
+def _layer_of(name: str, array: Any, grid: tuple[int, int] | None = None) -> Layer:
     """The user's own array under a key that its values make; they must not change while it is used."""
     pinned, content = pin_array(array)
-    return Layer(name, pinned, store.digest([content]))
+    return Layer(name, pinned, store.digest([content]), grid)

@@ -1,5 +1,6 @@
 """What an RSM will cost, told before it is begun."""
 
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semrsm_cli.rsm.centering import Pooled, Representations
+from semrsm_cli.rsm.listed import check_columns, n_listed
 from semrsm_cli.rsm.locality import resolve_unit
 from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher, PairMatcher
-from semrsm_cli.rsm.plan import Plan, check_pairs, check_shapes, load_float32
+from semrsm_cli.rsm.plan import Plan, check_shapes, load_float32
 from semrsm_cli.rsm.threads import single_threaded_blas
 
 __all__ = ["CostEstimate", "estimate_cost"]
@@ -48,7 +50,7 @@ def estimate_cost(
     unit: float | None = None,
     threads: int | None = None,
     memory_gib: float | None = None,
-    pairs: NDArray[np.bool_] | None = None,
+    pairs: NDArray[np.integer] | None = None,
 ) -> CostEstimate:
     """Estimate the cost of `gram` with the same arguments, from the time that a few pairs of the images take.
 
@@ -63,7 +65,7 @@ def estimate_cost(
         unit: What that is measured in; None: the mean squared norm of the concept vectors of the images that are timed.
         threads: Threads; None: one per core that this process may use.
         memory_gib: Memory that all threads together may take beside x and y; None: half of what is free.
-        pairs: Which pairs [n, m] of x and y to compute; None: all.
+        pairs: For each image of x those of y that it is compared with [n, k], as `gram` takes them; None: all.
 
     Returns:
         Pairs, seconds, and bytes of memory and disk.
@@ -80,12 +82,14 @@ def estimate_cost(
     if pair_matcher.invariance is Invariance.pooled:
         x, y = Pooled(x), None if y is None else Pooled(y)
     plan = Plan.of(x, y, pair_matcher, threads, memory_gib)
-    check_pairs(pairs, plan.n, plan.m, plan.symmetric)
-    images_read = sum(sum(tile.shape) for tile in plan.tiles())
-    n_pairs = sum(tile.n_pairs for tile in plan.tiles()) if pairs is None else int(np.count_nonzero(pairs))
+    check_columns(pairs, plan.n, plan.m, plan.symmetric)
     s = x.shape[1]
     block = pair_matcher.block(s) if pair_matcher.matrix_size(s) else plan.piece_size
     count = min(plan.piece_size, plan.n, plan.m, block)
+    if pairs is not None:
+        plan = replace(plan, m=pairs.shape[1])
+    images_read = sum(sum(tile.shape) if pairs is None else math.prod(tile.shape) for tile in plan.tiles())
+    n_pairs = sum(tile.n_pairs for tile in plan.tiles()) if pairs is None else n_listed(pairs)
     left = load_float32(x, 0, count)
     right = load_float32(x, plan.n - count, count) if y is None else load_float32(y, 0, count)
     if pair_matcher.needs_unit:

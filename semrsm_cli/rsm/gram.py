@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semrsm_cli.rsm.centering import Centered, Pooled, Representations
+from semrsm_cli.rsm.listed import check_columns, sort_columns
 from semrsm_cli.rsm.locality import resolve_unit
 from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher, PairMatcher
-from semrsm_cli.rsm.plan import Matrix, Plan, Tile, TileStore, check_pairs, check_shapes, load_float32, squared_norms
+from semrsm_cli.rsm.plan import Matrix, Plan, Tile, TileStore, check_shapes, load_float32, squared_norms
 from semrsm_cli.rsm.threads import run, single_threaded_blas
 from semrsm_cli.rsm.work import Engine, TileWork
 
@@ -43,6 +44,9 @@ class Gram:
     """The same of y [m]."""
     symmetric: bool
     """Whether x was compared with itself."""
+    columns: NDArray[np.intp] | None = None
+    """Of a list of pairs the images of y [n, k] that `inner` and `bound` [n, k] are with, in ascending order, -1 where
+    there are fewer; None where all pairs are there."""
 
     def rows(self, start: int, stop: int, *, bounds: bool = True) -> "Gram":
         """Read some rows into memory; of x with itself, their columns from `start` on.
@@ -61,7 +65,8 @@ class Gram:
         inner = self._block(self.inner, start, stop).astype(np.float32).astype(np.float64)
         sq_y = self.sq_y[start:] if self.symmetric else self.sq_y
         bound = np.maximum(self._block(self.bound, start, stop), inner) if bounds else np.full_like(inner, np.inf)
-        return Gram(inner, bound, self.sq_x[start:stop], sq_y, False)
+        columns = None if self.columns is None else self.columns[start:stop]
+        return Gram(inner, bound, self.sq_x[start:stop], sq_y, False, columns)
 
     def _block(self, matrix: Matrix, start: int, stop: int) -> _Values:
         """Some rows of a matrix; of x with itself, the square at their beginning is made whole."""
@@ -87,7 +92,7 @@ def gram(
     unit: float | None = None,
     threads: int | None = None,
     memory_gib: float | None = None,
-    pairs: NDArray[np.bool_] | None = None,
+    pairs: NDArray[np.integer] | None = None,
     tiles: TileStore | None = None,
     in_memory: bool = True,
     progress: Callable[[int], None] | None = None,
@@ -124,7 +129,8 @@ def gram(
             x with itself, so that it does not depend on which pairs are computed.
         threads: Threads; None: one per core that this process may use.
         memory_gib: Memory that all threads together may take beside x and y; None: half of what is free.
-        pairs: Which pairs [n, m] of x and y to compute; None: all. The others have 0.
+        pairs: For each image of x those of y that it is compared with [n, k], -1 where there are fewer; None: all. The
+            result is of these alone, [n, k], in ascending order of `Gram.columns`.
         tiles: Where finished tiles are kept, and taken from.
         in_memory: Hold the result in memory. Otherwise it consists of the arrays of `tiles`, which of x with itself
             have something only above the diagonal: read them by `Gram.rows`.
@@ -152,7 +158,7 @@ def gram(
         x = Pooled(x)[0 : x.shape[0]]
         y = None if y is None else Pooled(y)[0 : y.shape[0]]
     plan = Plan.of(x, y, pair_matcher, threads, memory_gib)
-    check_pairs(pairs, plan.n, plan.m, plan.symmetric)
+    check_columns(pairs, plan.n, plan.m, plan.symmetric)
     sq_x = _checked_squares(x, given_x, "x")
     sq_y = sq_x if y is None else _checked_squares(y, given_y, "y")
     if pair_matcher.needs_unit:
@@ -160,13 +166,16 @@ def gram(
     if pair_matcher.has_own_norms:
         sq_x = _self_products(x, pair_matcher, plan)
         sq_y = sq_x if y is None else _self_products(y, pair_matcher, plan)
+    columns = None if pairs is None else sort_columns(pairs)
+    if columns is not None:
+        plan = replace(plan, m=columns.shape[1])
     if tiles is not None:
         tiles.open((plan.n, plan.m), plan.tile_size)
     if tiles is not None and not in_memory:
-        result = Gram(tiles.inner, tiles.bound, sq_x, sq_y, y is None)
+        result = Gram(tiles.inner, tiles.bound, sq_x, sq_y, y is None, columns)
     else:
-        result = Gram(*_reserve(plan.n, plan.m), sq_x, sq_y, y is None)
-    work = TileWork(x, y, pair_matcher, plan.piece_size, pairs)
+        result = Gram(*_reserve(plan.n, plan.m), sq_x, sq_y, y is None, columns)
+    work = TileWork(x, y, pair_matcher, plan.piece_size, columns)
     for tile, inner, bound in _finished_tiles(work, plan, tiles, engine, progress):
         if in_memory:
             _place(result, tile, inner, bound)

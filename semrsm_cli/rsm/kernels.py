@@ -13,7 +13,7 @@ from semrsm_cli.rsm.gram import Gram, gram
 from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher
 from semrsm_cli.rsm.plan import check_shapes, squared_norms
 
-__all__ = ["Kernel", "KernelRows", "check_bandwidth", "kernel", "median_sigma_by_rows", "rsm"]
+__all__ = ["Kernel", "KernelRows", "check_bandwidth", "kernel", "median_sigma_by_rows", "rsm", "squared_distances"]
 
 _PAIRS_AT_ONCE = 2**21
 _PAIRS_OF_BLOCK = 2**16  # half a MiB, which stays in the cache
@@ -42,24 +42,31 @@ def _row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, shape[0], step))
 
 
+def _of_y(g: Gram, values: NDArray[np.float64], rows: slice) -> NDArray[np.float64]:
+    """A value of each image of y [m] beside the pairs in some rows; of no image beside those that fill up a list."""
+    return values[None, :] if g.columns is None else values[g.columns[rows]]
+
+
 def _cosine(g: Gram) -> NDArray[np.float64]:
     """`<x, Py> / (|x| |y|)` [n, m], zero where an image is."""
     values: NDArray[np.float64] = np.zeros_like(g.inner)
     norms_x, norms_y = np.sqrt(g.sq_x), np.sqrt(g.sq_y)
     for rows in _row_blocks(values.shape):
-        norms = norms_x[rows, None] * norms_y[None, :]
+        norms = norms_x[rows, None] * _of_y(g, norms_y, rows)
         np.divide(g.inner[rows], norms, out=values[rows], where=norms > 0)
     return values
 
 
-def _squared_distances(g: Gram) -> NDArray[np.float64]:
+def squared_distances(g: Gram) -> NDArray[np.float64]:
     """`|x|^2 + |y|^2 - 2 <x, Py>` [n, m], never below zero."""
     distances = np.empty(g.inner.shape)
     for rows in _row_blocks(distances.shape):
-        sums = g.sq_x[rows, None] + g.sq_y[None, :]
+        sums = g.sq_x[rows, None] + _of_y(g, g.sq_y, rows)
         block = np.subtract(sums, 2 * g.inner[rows], out=distances[rows])
         # Rounding leaves a little where two images are the same; it must count as zero for the median.
         block[block < 1e-6 * sums] = 0
+        if g.columns is not None:
+            block[g.columns[rows] < 0] = 0
     return distances
 
 
@@ -99,7 +106,8 @@ def kernel(
             over the whole matrix.
 
     Returns:
-        The RSM [n, m]: without a unit, but for `linear`, in squared units of the features.
+        The RSM [n, m]: without a unit, but for `linear`, in squared units of the features. Of a list of pairs only
+        these [n, k], whose sigma is theirs, with -infinity where a list has no more images.
 
     Raises:
         ValueError: If sigma or sigma_tile is not positive, both are given, or g is on disk.
@@ -113,17 +121,34 @@ def kernel(
     if not isinstance(g.inner, np.ndarray):
         raise ValueError("kernel takes a Gram in memory, got one on disk; take rows of it, or KernelRows")
     if which is Kernel.linear:
-        return g.inner.copy()
-    if which is Kernel.cosine:
-        return _cosine(g)
-    check_bandwidth(sigma, sigma_tile)
-    distances = _squared_distances(g)
+        values = g.inner.copy()
+    elif which is Kernel.cosine:
+        values = _cosine(g)
+    else:
+        check_bandwidth(sigma, sigma_tile)
+        values = _rbf(g, sigma, sigma_tile)
+    if g.columns is not None:
+        values[g.columns < 0] = -np.inf
+    return values
+
+
+def _rbf(g: Gram, sigma: float | None, sigma_tile: int | None) -> NDArray[np.float64]:
+    """`exp(-|x - Py|^2 / (2 sigma^2))`, with one sigma or one for each tile."""
+    distances = squared_distances(g)
     if sigma_tile is None:
         _gaussian(distances, sigma or _median_sigma(distances))
         return distances
     for i in range(0, distances.shape[0], sigma_tile):
+        rows = distances[i : i + sigma_tile]
+        if g.columns is not None:  # the tiles of a list are those of the matrix that it is a part of
+            of_tile = g.columns[i : i + sigma_tile] // sigma_tile
+            for j in np.unique(of_tile):
+                part = rows[of_tile == j][None]
+                _gaussian(part, _median_sigma(part))
+                rows[of_tile == j] = part[0]
+            continue
         for j in range(0, distances.shape[1], sigma_tile):
-            part = distances[i : i + sigma_tile, j : j + sigma_tile]
+            part = rows[:, j : j + sigma_tile]
             _gaussian(part, _median_sigma(part))
     return distances
 
@@ -269,7 +294,7 @@ def median_sigma_by_rows(g: Gram) -> float:
     for start in range(0, n, step):
         part = g.rows(start, min(start + step, n), bounds=False)
         rows, columns = part.inner.shape
-        block = _squared_distances(part)[np.arange(columns) > np.arange(rows)[:, None]]
+        block = squared_distances(part)[np.arange(columns) > np.arange(rows)[:, None]]
         block = block[block > 0]
         distances[used : used + block.size] = block
         used += block.size

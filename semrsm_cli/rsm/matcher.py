@@ -1,4 +1,7 @@
-"""How the images of a pair are compared: the inner products of [r, s, c] and [q, s, c] after rearrangement."""
+"""How the images of a pair are compared: the inner products of [r, s, c] and [q, s, c] after rearrangement.
+
+What is compiled is imported where it is called: settings, and the help on them, need not wait for numba.
+"""
 
 import math
 from dataclasses import dataclass, replace
@@ -10,9 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from semrsm_cli.matching import Matching, Method, check_partial, check_settings, match, match_tile
 from semrsm_cli.matching.affinities import MAX_MATRIX_BYTES, PRODUCT_BYTES, Affinities
-from semrsm_cli.matching.approximate import positionwise_inner
-from semrsm_cli.matching.maxsim import max_similarities, working_bytes
-from semrsm_cli.matching.optimal import PARTS_OF_VECTORS
 from semrsm_cli.rsm.locality import CHANNELS, MAX_LOCALITY_FLOAT32, append_places, check_locality
 from semrsm_cli.rsm.translation import best_shifts
 
@@ -171,6 +171,9 @@ class PairMatcher:
 
     def memory(self, tile_size: int, s: int, c: int) -> int:
         """Bytes that one thread takes for a tile of tile_size x tile_size images of s positions and c channels."""
+        from semrsm_cli.matching.maxsim import working_bytes
+        from semrsm_cli.matching.optimal import PARTS_OF_VECTORS
+
         images = 2 * tile_size * s * c * 4  # both sides
         if self.invariance is Invariance.translation:
             return 4 * images + 2 * 2 * 4 * s * tile_size**2  # spectra; of every pair, its spectrum and its correlation
@@ -192,6 +195,9 @@ class PairMatcher:
 
     def products(self, left: _Images, right: _Images, mask: NDArray[np.bool_]) -> tuple[_Values, _Values]:
         """Inner products and upper bounds [r, q] of the pairs in the mask, of left [r, s, c] and right [q, s, c]."""
+        from semrsm_cli.matching.approximate import positionwise_inner
+        from semrsm_cli.matching.maxsim import max_similarities
+
         if self.invariance is Invariance.translation:
             assert self.grid is not None  # see `check`
             inner = best_shifts(left, right, self.grid)
@@ -252,6 +258,8 @@ class PairMatcher:
         With a floor t, too, no matching of an image with itself is better than each position with itself:
         `max(<x_i, x_j>, t) <= (max(|x_i|^2, t) + max(|x_j|^2, t)) / 2`.
         """
+        from semrsm_cli.matching.maxsim import max_similarities
+
         if self._has_floor:
             squares = np.einsum("nsc,nsc->ns", images, images, dtype=np.float64)
             floor = self.matcher.floor_in(self.unit)

@@ -22,7 +22,6 @@ __all__ = [
     "Plan",
     "Tile",
     "TileStore",
-    "check_pairs",
     "check_shapes",
     "load_float32",
     "squared_norms",
@@ -224,14 +223,6 @@ def check_shapes(
         )
     n, s, c = x.shape
     return n, n if y is None else y.shape[0], s if y is None else max(s, y.shape[1]), c
-
-
-def check_pairs(pairs: NDArray[np.bool_] | None, n: int, m: int, symmetric: bool) -> None:
-    """Raise ValueError unless `pairs` is left out, or names pairs [n, m] of x and y."""
-    if pairs is not None and symmetric:
-        raise ValueError(f"pairs of x and y must be left out without y, got {pairs.shape}")
-    if pairs is not None and pairs.shape != (n, m):
-        raise ValueError(f"pairs of x and y must be {(n, m)}, got {pairs.shape}")
 
 
 def load_float32(x: Representations, start: int, count: int) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ from safetensors import safe_open
 
 from semrsm_cli.files import LAST_USED, UNFINISHED, is_sealed
 from semrsm_cli.store.arrays import CheckedArray
+from semrsm_cli.store.earlier import earlier_version, format_of
 from semrsm_cli.store.hashes import HASHES
 from semrsm_cli.store.keys import cache_folder
 from semrsm_cli.store.locks import try_locked
@@ -55,6 +56,7 @@ class Entry:
         size: Bytes.
         made: When it was made, in seconds since 1970.
         used: When a run used it last.
+        earlier: Which version of the program stored it, in words, if no run reads it any more.
     """
 
     kind: Kind
@@ -64,6 +66,7 @@ class Entry:
     size: int
     made: float
     used: float
+    earlier: str = ""
 
 
 def list_entries(root: Path | None = None) -> list[Entry]:
@@ -84,6 +87,8 @@ def list_entries(root: Path | None = None) -> list[Entry]:
 
 def damaged_parts(entry: Entry) -> int:
     """How many parts of an entry are not as they were written; each is named in the log."""
+    if format_of(entry.path) is not None:  # of one without checksums nothing can be told
+        return 0
     match entry.kind:
         case Kind.representations:
             return _damaged_chunks(entry.path / ARRAY)
@@ -142,12 +147,21 @@ def _describe(kind: Kind, path: Path) -> Entry | None:
     describe = _CONTENTS.get(kind)
     content = "" if describe is None else describe(path)
     key, made = path.name.lstrip(".").removesuffix(".txt"), min(state.st_mtime for state in states)
-    return Entry(kind, key, path, content, size, made, used)
+    return Entry(
+        kind,
+        key,
+        path,
+        content,
+        size,
+        made,
+        used,
+        earlier_version(path) if kind in (Kind.representations, Kind.tiles) else "",
+    )
 
 
 def _content_of_representations(path: Path) -> str:
     metadata = _read_json(path / ARRAY / "zarr.json")
-    settings = metadata["attributes"]["settings"]
+    settings = _read_json(path / "zarr.json")["attributes"]["settings"]
     return _join(settings["network"]["name"], settings["layer"], settings["dataset"], metadata["shape"])
 
 

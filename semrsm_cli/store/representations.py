@@ -7,6 +7,7 @@ forward pass, and `ids.csv` beside it. Every file appears whole or not at all.
 import csv
 import io
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,11 +20,13 @@ import numpy as np
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.files import atomic, note_use, remove_unfinished
 from semrsm_cli.store.arrays import CheckedArray
+from semrsm_cli.store.earlier import earlier_version, format_of
 from semrsm_cli.store.keys import FORMAT, cache_folder, digest
 
 __all__ = ["ARRAY", "REPRESENTATIONS", "Precision", "Representation", "Writer", "open_stored"]
 
 REPRESENTATIONS, ARRAY, _IDS = "representations", "concept_vectors", "ids.csv"
+_LOG = logging.getLogger(__name__)
 
 
 _Grid = tuple[int, int]
@@ -205,6 +208,11 @@ def open_stored(key: str, root: Path | None = None) -> tuple[str, Representation
         SemrsmError: There is none, or it is not complete.
     """
     path = (root or cache_folder()) / REPRESENTATIONS / key
+    if format_of(path) is not None:
+        raise SemrsmError(
+            f"the representation {key} was stored by another version ({earlier_version(path)}, today's is {FORMAT}) "
+            "and is not read; run the same `semrsm extract` again, which prints its new key"
+        )
     array = CheckedArray.find(path / ARRAY)
     if array is None:
         raise SemrsmError(f"the store holds no representation {key}; `semrsm extract` prints the keys it has")
@@ -218,6 +226,8 @@ def open_stored(key: str, root: Path | None = None) -> tuple[str, Representation
     writer.__dict__["_array"] = array  # found already
     if writer.key != key or not writer.is_complete():
         raise SemrsmError(f"the representation {key} is not complete; run the same `semrsm extract` again")
+    if version := earlier_version(path):
+        _LOG.warning("the representation %s is read as an earlier version stored it (%s)", key, version)
     return str(settings["layer"]), writer.finished()
 
 

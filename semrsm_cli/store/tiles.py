@@ -30,7 +30,8 @@ class TileFolder:
         self, settings: Mapping[str, Any], root: Path | None = None, *, about: Mapping[str, Any] | None = None
     ) -> None:
         self.key = digest({"format": FORMAT, "settings": settings})
-        self.about = dict(about or {})
+        told = {name: settings[name] for name in ("stages",) if name in settings}
+        self.about = dict(about or {}) | told | {"format": FORMAT}
         self.root = root or cache_folder()
         self.path = self.root / TILES / self.key
 

@@ -4,11 +4,13 @@ import pandas as pd
 
 from semrsm_cli import store
 from semrsm_cli.config import ExtractConfig
+from semrsm_cli.data.save_layers import save_layers
 from semrsm_cli.pipeline.frames import note_share_seen
 from semrsm_cli.pipeline.images import note_images, open_images
 from semrsm_cli.pipeline.networks import load_network, note_network
 from semrsm_cli.pipeline.sources import from_model
 from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.report.progress import log
 
 __all__ = ["extract"]
 
@@ -37,4 +39,14 @@ def extract(config: ExtractConfig, folder: RunFolder) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     folder.table("representations", table)
     folder.note(store=str(store.cache_folder()))
+    if config.save is not None:
+        with folder.timed("save"):
+            save_layers(
+                config.save,
+                {layer.name: layer.x for layer in source.layers},
+                ids=images.ids,
+                grids={layer.name: layer.grid for layer in source.layers},
+            )
+        folder.note(saved=config.save)
+        log(f"layers, ids and grids are in {config.save}; `semrsm rsm x={config.save}` and `semrsm cka` read them")
     return table

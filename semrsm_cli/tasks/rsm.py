@@ -12,7 +12,7 @@ from semrsm_cli.errors import SemrsmError
 from semrsm_cli.matching import Method
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store, matching_name
 from semrsm_cli.pipeline.rearrangements import Rearrangement, informative, movement_columns, rearrangements
-from semrsm_cli.pipeline.sources import from_model, read_layer
+from semrsm_cli.pipeline.sources import Layer, Source, from_model, read_source
 from semrsm_cli.report.figures.locality import locality_figure
 from semrsm_cli.report.figures.rsm import dendrogram_order, rsm_figure
 from semrsm_cli.report.figures.style import INVARIANCE_TITLE
@@ -22,11 +22,13 @@ from semrsm_cli.rsm import Gram, Invariance, kernel
 
 __all__ = ["rsm"]
 
+_Ids = tuple[str, ...]
+
 
 def rsm(config: RsmConfig, folder: RunFolder) -> pd.DataFrame:
-    """Write one RSM per layer, or one of the given files, and its heat map; one row each."""
+    """Write one RSM per layer, of a model or of the given files, and its heat map; one row each."""
     rows = []
-    comparisons, ids = _of_model(config, folder) if config.x is None else ([_of_files(config)], None)
+    comparisons, ids = _of_model(config, folder) if config.x is None else _of_files(config)
     wanted = [Rearrangement(config.invariance, locality) for locality in dict.fromkeys(config.locality or [0.0])]
     for compared, moved in itertools.product(comparisons, wanted):
         g, values = _rsm_of(compared, moved, config, folder)
@@ -91,7 +93,7 @@ def _draw(
     values: np.ndarray,
     compared: Comparison,
     moved: Rearrangement,
-    ids: Sequence[str] | None,
+    ids: tuple[_Ids, _Ids] | None,
     config: RsmConfig,
     *,
     name: str,
@@ -104,15 +106,16 @@ def _draw(
         title=f"{what}{compared.name}, {INVARIANCE_TITLE[str(config.invariance)]}{cost}",
         kernel=str(config.kernel.name),
         is_within=compared.y is None,
-        names=None if ids is None else (ids, ids),
+        names=ids,
         order=dendrogram_order(values) if config.dendrogram and compared.y is None else None,
     )
     folder.figure(name, figure)
 
 
-def _of_model(config: RsmConfig, folder: RunFolder) -> tuple[list[Comparison], Sequence[str]]:
-    """The images with each other, at every layer of the model; and what they are called."""
-    from semrsm_cli.pipeline.frames import note_share_seen  # brings torch, which own arrays need not wait for
+def _of_model(config: RsmConfig, folder: RunFolder) -> tuple[list[Comparison], tuple[_Ids, _Ids]]:
+    """The images with each other, at every layer of the model; and what rows and columns are called."""
+    # these bring torch, which own arrays need not wait for
+    from semrsm_cli.pipeline.frames import log_unseen, note_share_seen
     from semrsm_cli.pipeline.images import note_images, open_images
     from semrsm_cli.pipeline.networks import load_network, note_network
 
@@ -120,19 +123,49 @@ def _of_model(config: RsmConfig, folder: RunFolder) -> tuple[list[Comparison], S
     network = load_network(config.model, config.runtime)
     note_images(folder, images)
     note_network(folder, config.model, network)
-    note_share_seen(folder, network, images)
+    log_unseen(config.model.label, note_share_seen(folder, network, images))
     source = from_model(network, images, config.model, config.runtime, folder)
-    return [Comparison.within(layer, config.centering) for layer in source.layers], images.ids
+    return [Comparison.within(layer, config.centering) for layer in source.layers], (images.ids, images.ids)
 
 
-def _of_files(config: RsmConfig) -> Comparison:
-    """The images in the user's files."""
-    grid = None if config.grid is None else (config.grid[0], config.grid[1])
-    x = read_layer(str(config.x))
-    x = x if grid is None else replace(x, grid=grid)
+def _of_files(config: RsmConfig) -> tuple[list[Comparison], tuple[_Ids, _Ids] | None]:
+    """The images in the user's files, at every layer that they hold; and what rows and columns are called if known."""
+    x = read_source(str(config.x))
+    if config.grid is not None:
+        grid = config.grid[0], config.grid[1]
+        x = replace(x, layers=tuple(replace(layer, grid=grid) for layer in x.layers))
     if config.y is None:
-        return Comparison.within(x, config.centering)
-    y = read_layer(config.y)
+        return [Comparison.within(layer, config.centering) for layer in x.layers], _pair_ids(x, x)
+    y = read_source(config.y)
+    compared = [_between(left, right, config) for left, right in _pair_layers(x, y)]
+    return compared, _pair_ids(x, y)
+
+
+def _pair_ids(x: Source, y: Source) -> tuple[_Ids, _Ids] | None:
+    """What the images of both are called, where it is known of both."""
+    return None if x.ids is None or y.ids is None else (x.ids, y.ids)
+
+
+def _pair_layers(x: Source, y: Source) -> list[tuple[Layer, Layer]]:
+    """Which layers of two files are compared: their only ones, or those of one name.
+
+    Raises:
+        SemrsmError: Their layers have other names.
+    """
+    if len(x.layers) == len(y.layers) == 1:
+        return [(x.layers[0], y.layers[0])]
+    of_y = {layer.name: layer for layer in y.layers}
+    if {layer.name for layer in x.layers} != of_y.keys():
+        left, right = (", ".join(layer.name for layer in source.layers[:5]) for source in (x, y))
+        raise SemrsmError(
+            f"x and y must hold the same layers, got {left} in {x.name} and {right} in {y.name}; choose one of each "
+            "with # behind the file"
+        )
+    return [(layer, of_y[layer.name]) for layer in x.layers]
+
+
+def _between(x: Layer, y: Layer, config: RsmConfig) -> Comparison:
+    """The images of x with those of y."""
     unequal = config.invariance is Invariance.pooled or (
         config.invariance is Invariance.permutation and config.matching.method == Method.optimal
     )
@@ -141,7 +174,8 @@ def _of_files(config: RsmConfig) -> Comparison:
             f"x and y must have the same {'' if unequal else 'positions and '}channels, got {list(x.x.shape[1:])} in "
             f"{config.x} and {list(y.x.shape[1:])} in {config.y}"
         )
-    return Comparison.between(x, y, config.centering, center_of=x, name=f"{x.name}_{y.name}")
+    name = x.name if x.name == y.name else f"{x.name}_{y.name}"
+    return Comparison.between(x, y, config.centering, center_of=x, name=name)
 
 
 def _certified_gap(g: Gram) -> float:

@@ -80,7 +80,7 @@ def _train(images: TrainingSet, config: TrainConfig, key: str) -> Training:
         seed=config.seed,
         state=state,
         device=config.runtime.device,
-        num_workers=config.runtime.num_workers,
+        num_workers=config.runtime.n_readers,
     )
     done = len(training.history)
     if done:

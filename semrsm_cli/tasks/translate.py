@@ -47,7 +47,10 @@ def translate(config: TranslateConfig, folder: RunFolder) -> pd.DataFrame:
         batches_of_unrelated(images, n_per_batch=config.n_pairs, n_batches=config.n_batches, seed=config.seed)
     )
     if len(chosen) < config.n_batches:
-        log(f"{images.name} fills {len(chosen)} of {config.n_batches} batches: no image is used twice")
+        log(
+            f"{images.name} has images for {len(chosen)} batches, not n_batches={config.n_batches}: each image is used "
+            "once; n_batches or n_pairs may be smaller"
+        )
     crops = crop_pairs(images, chosen, size=config.size, crop=config.crop)
     network = load_network(config.model, config.runtime)
     prepare = cut_to_size(network, config.crop)
@@ -166,6 +169,8 @@ def _separation_table(
                     "auc": separation(overlapping, unrelated),
                     "n_overlapping": overlapping.size,
                     "n_unrelated": unrelated.size,
+                    "centering": str(config.centering),
+                    "size": config.size,
                     **movement,
                 }
             )

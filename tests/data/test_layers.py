@@ -53,7 +53,7 @@ def test_ids_within_an_npz_file_are_no_layer(tmp_path: Path, x: np.ndarray) -> N
     with pytest.raises(SemrsmError, match=r"ids in .*mine.npz names 2 images, but early in .* holds 3"):
         read_layers(str(path))
     np.savez(path, early=x, ids=np.array(["cat", "dog", "owl"], dtype=object), allow_pickle=True)
-    with pytest.raises(SemrsmError, match="keep them as strings"):
+    with pytest.raises(SemrsmError, match="keep ids as strings"):
         read_layers(str(path))
 
 

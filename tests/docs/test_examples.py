@@ -19,6 +19,7 @@ from tests.command import Command
 from tests.docs.pages import PAGES, commands_of, document_of, is_composed_only, is_printed, language_of
 
 _NUMBER = re.compile(r"-?\d+\.\d+")
+LANGUAGES = {"sh", "python", "text", "csv", "yaml", "{eval-rst}", "{toctree}", "{settings}", "{bibliography}"}
 _TOLERANCE = 0.02  # of printed numbers, from one machine to another
 
 every_page = pytest.mark.parametrize("page", PAGES)
@@ -89,6 +90,12 @@ def test_a_wrong_number_and_a_missing_line_are_noticed() -> None:
     for shown in ("a 0.600", "c", "b [0.1, 0.2]\na 0.500", "a 0.5 1"):
         with pytest.raises(AssertionError, match="here: not printed"):
             assert_printed(shown, "a 0.505\nb [0.11, 0.19]", "here")
+
+
+@every_page
+def test_every_block_says_its_language(page: str) -> None:
+    openings = re.findall(r"^ *```(.*)$", PAGES[page].read_text(), re.MULTILINE)[::2]
+    assert {opening.split(" ")[0] for opening in openings} - LANGUAGES == set()
 
 
 @every_page

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from semrsm_cli.matching import affinities as affinities_module
-from semrsm_cli.matching import compile_all, match
+from semrsm_cli.matching import match
 from semrsm_cli.matching import optimal as optimal_module
+from semrsm_cli.matching.optimal import compile_all
 from tests import naive
 from tests.matching.matrices import KINDS
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semrsm_cli.config import presets
+from semrsm_cli.config.presets import presets
 from semrsm_cli.models.published import PUBLISHED, files_of_weights
 
 

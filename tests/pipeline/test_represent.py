@@ -15,7 +15,7 @@ from semrsm_cli.data.content import Files, HashFile, hash_file, pin
 from semrsm_cli.data.headers import Header
 from semrsm_cli.data.images import Reader
 from semrsm_cli.errors import ConfigError, SemrsmError
-from semrsm_cli.models import Framing, Network
+from semrsm_cli.models import Autocast, Framing, Network
 from semrsm_cli.pipeline.networks import load_network
 from semrsm_cli.pipeline.represent import Extracted, represent
 from semrsm_cli.pipeline.sources import from_model
@@ -144,6 +144,39 @@ def test_threads_and_processes_change_no_bit(images: Images, monkeypatch: pytest
             torch.set_num_threads(before)
     for other in found[1:]:
         same(other, found[0])
+
+
+def test_autocast_is_another_key_whose_values_differ_in_late_digits_and_are_stored_as_ever(images: Images) -> None:
+    found = {}
+    for autocast in Autocast:
+        runtime = RuntimeConfig(autocast=autocast)
+        found[autocast] = represent(load_network(MODEL, runtime), images, MODEL, runtime)
+    expected = found.pop(Autocast.none)
+    for name, layer in expected.layers.items():
+        for other in found.values():
+            assert other.layers[name].key != layer.key
+            assert other.layers[name].dtype == np.float32
+            scale = np.abs(layer[:]).mean()
+            assert 0 < np.abs(other.layers[name][:] - layer[:]).mean() < 0.05 * scale
+    assert len({layer.key for extracted in found.values() for layer in extracted.layers.values()}) == 2 * len(
+        expected.layers
+    )
+
+
+def test_the_kind_of_device_is_in_the_key(network: Network, images: Images) -> None:
+    layer = next(iter(represent(network, images, MODEL, RuntimeConfig()).layers.values()))
+    assert layer.array.attributes["settings"]["device"] == "cpu"  # type: ignore[index, call-overload]
+
+
+def test_an_accelerator_is_fed_by_processes_and_holds_two_batches_a_cpu_one_per_core(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("semrsm_cli.config.runtime.available_cores", lambda: 12)
+    on_cpu, on_cuda = RuntimeConfig(), RuntimeConfig(device="cuda:1")
+    assert (on_cpu.n_readers, on_cpu.n_passes) == (0, 12)
+    assert (on_cuda.device_kind, on_cuda.n_readers, on_cuda.n_passes) == ("cuda", 8, 2)
+    chosen = RuntimeConfig(device="cuda", num_workers=3, threads=5)
+    assert (chosen.n_readers, chosen.n_passes) == (3, 5)
 
 
 @pytest.mark.parametrize(("memory_gib", "most"), [(64, 2), (1e-9, 1)])

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from semrsm_cli.report.figures.cka import Consistency, cka_figure, consistency_figure
@@ -22,6 +24,7 @@ from semrsm_cli.report.figures.rsm import dendrogram_order, rsm_figure
 from semrsm_cli.report.figures.style import short_layer, verbatim
 from semrsm_cli.report.figures.train import learning_curve_figure
 from semrsm_cli.report.figures.translate import translation_figure
+from tests.report.figure_cases import FIGURES, SIZES
 
 INVARIANCES = ("none", "permutation")
 LAYERS = ("stem", "layer1.0", "layer2.0")
@@ -241,3 +244,40 @@ def test_agreement_has_a_bar_for_each_kernel_and_pair(n: int) -> None:
     figure = agreement_figure(pd.DataFrame(rows, columns=columns), title="Net on photos")
     assert len(figure.axes[0].patches) == n * 2
     assert {bar.get_width() for bar in figure.axes[0].patches} == {0.25}
+
+
+# Sizes: one layer, image or model; some; and forty with names of sixty letters
+
+
+def texts_of(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> list[Text]:
+    """The texts that a figure draws."""
+    drawn: dict[int, Text] = {}
+    draw = Text.draw
+
+    def record(text: Text, renderer: Any) -> None:
+        if text.get_text().strip():
+            drawn[id(text)] = text
+        draw(text, renderer)
+
+    monkeypatch.setattr(Text, "draw", record)
+    FigureCanvasAgg(figure).draw()
+    return list(drawn.values())
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_lies_on_another_with_forty_long_names(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    upright = [text for text in texts_of(FIGURES[name](40), monkeypatch) if text.get_rotation() in (0.0, 90.0)]
+    boxes = [text.get_window_extent().padded(-2) for text in upright]
+    for (a, box_a), (b, box_b) in itertools.combinations(zip(upright, boxes, strict=True), 2):
+        is_apart = box_a.x1 <= box_b.x0 or box_b.x1 <= box_a.x0 or box_a.y1 <= box_b.y0 or box_b.y1 <= box_a.y0
+        assert is_apart, f"{a.get_text()!r} lies on {b.get_text()!r}"
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize(
+    "name", ["alignment", "cka", "intervals", "learning_curve", "neighbours", "scores_of_models", "rsm", "translation"]
+)
+@pytest.mark.mpl_image_compare(baseline_dir="baseline", tolerance=5, style="default", savefig_kwargs={"dpi": 50})
+def test_size(name: str, n: int) -> Figure:
+    """One figure of each task."""
+    return FIGURES[name](n)

@@ -220,5 +220,5 @@ def test_matchings_of_other_networks_matrices_and_trainings_have_their_sections(
     assert choice["values"] == (np.eye(3) + 0.25).tolist()
     assert (choice["low"], choice["high"]) == (0.225, 0.275), "an image with itself takes no part in the colours"
     assert data[0]["row_names"] == ["cat.jpg", "dog.jpg", "1"]
-    assert page.says("RSM density")
+    assert page.says("RSM density, Net")
     assert {"matching", "rsm", "training"} <= set(page.ids)

@@ -36,8 +36,8 @@ def test_takes_the_settings_of_gram(rng: np.random.Generator) -> None:
 
 def test_counts_the_pairs_asked_for(rng: np.random.Generator) -> None:
     x, y = rng.normal(size=(3, 6, 2)), rng.normal(size=(4, 6, 2))
-    pairs = np.eye(3, 4, dtype=bool)
-    assert estimate_cost(x, y, pairs=pairs, invariance="pooled").pairs == 3
+    pairs = np.array([[0, 3], [1, -1], [2, -1]])
+    assert estimate_cost(x, y, pairs=pairs, invariance="pooled").pairs == 4
     with pytest.raises(ValueError, match="left out without y"):
         estimate_cost(x, pairs=pairs)
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -227,17 +229,49 @@ def test_a_finer_tolerance_than_float32_allows(x: np.ndarray, y: np.ndarray) -> 
 def test_only_the_pairs_asked_for_are_computed(
     x: np.ndarray, y: np.ndarray, method: Method, rng: np.random.Generator, small_tiles: None
 ) -> None:
-    pairs = rng.uniform(size=(6, 5)) < 0.4
-    pairs[2] = False
-    whole, some = (gram(x, y, matcher=Matcher(method=method, batch=4), pairs=chosen) for chosen in (None, pairs))
-    np.testing.assert_allclose(some.inner[pairs], whole.inner[pairs], rtol=1e-5)
-    assert (some.bound[pairs] >= some.inner[pairs]).all()
-    assert not some.inner[~pairs].any()
+    chosen = [[4, 0, -1], [1, 2, 3], [-1, -1, -1], [-1, 2, 0], [3, 4, -1], [0, -1, -1]]
+    lists = np.array(chosen)
+    matcher = Matcher(method=method, batch=4)
+    whole, some = gram(x, y, matcher=matcher), gram(x, y, matcher=matcher, pairs=lists)
+    assert some.columns is not None
+    assert some.columns.tolist() == [[*sorted(j for j in row if j >= 0), *(j for j in row if j < 0)] for row in chosen]
+    rows, places = np.nonzero(some.columns >= 0)
+    for part, of_all in ((some.inner, whole.inner), (some.bound, whole.bound)):
+        np.testing.assert_allclose(part[rows, places], of_all[rows, some.columns[rows, places]], rtol=1e-5)
+    assert not some.inner[some.columns < 0].any()
     np.testing.assert_array_equal(some.sq_y, whole.sq_y)
-    with pytest.raises(ValueError, match=r"must be \(6, 5\), got \(5, 6\)"):
-        gram(x, y, pairs=pairs.T)
+    shuffled = gram(x, y, matcher=matcher, pairs=lists[:, ::-1], threads=3)
+    np.testing.assert_array_equal(shuffled.inner, some.inner)
+
+
+@pytest.mark.parametrize("sigma_tile", [None, 2])
+def test_kernels_of_listed_pairs_are_those_of_a_matrix_that_holds_no_others(
+    x: np.ndarray, y: np.ndarray, sigma_tile: int | None, small_tiles: None
+) -> None:
+    lists = np.array([[0, 2, -1], [1, 3, 4], [-1, -1, -1], [2, 4, -1], [0, 1, 2], [3, -1, -1]])
+    g = gram(x, y, pairs=lists)
+    rows, places = np.nonzero(lists >= 0)
+    whole = gram(x, y)
+    inner = (whole.sq_x[:, None] + whole.sq_y) / 2  # of images that are the same: no median counts their distance
+    inner[rows, lists[rows, places]] = g.inner[rows, places]
+    for name in ("linear", "cosine", "rbf"):
+        of_lists = kernel(g, name, sigma_tile=sigma_tile if name == "rbf" else None)
+        of_matrix = kernel(replace(whole, inner=inner), name, sigma_tile=sigma_tile if name == "rbf" else None)
+        np.testing.assert_array_equal(of_lists[rows, places], of_matrix[rows, lists[rows, places]])
+        assert (of_lists[lists < 0] == -np.inf).all()
+
+
+def test_lists_of_pairs_that_do_not_fit_are_refused(x: np.ndarray, y: np.ndarray) -> None:
+    for lists, message in (
+        (np.zeros((5, 2), int), r"lists of integers \[6, k\], got int64 \(5, 2\)"),
+        (np.zeros((6, 2)), r"lists of integers \[6, k\], got float64"),
+        (np.full((6, 1), 5), "from 0 to 4, or -1 for none, got 5 to 5"),
+        (np.repeat([[3, 1, 3]], 6, axis=0), "row 0 names one again"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            gram(x, y, pairs=lists)
     with pytest.raises(ValueError, match="left out without y"):
-        gram(x, pairs=np.ones((6, 6), bool))
+        gram(x, pairs=np.zeros((6, 1), int))
 
 
 @pytest.mark.usefixtures("small_tiles")

@@ -16,6 +16,8 @@ COLUMNS = [
     *("model_a", "layer_a", "model_b", "layer_b"),
     *("kernel", "invariance_a", "invariance_b", "estimator", "cka"),
     *("biased", "unbiased", "std", "n_draws"),
+    *("null_mean", "null_95", "calibrated", "p_value"),
+    *("class_cka", "class_null_mean", "class_null_95", "class_calibrated", "class_p_value"),
 ]
 
 
@@ -137,8 +139,9 @@ def test_the_order_of_the_files_changes_nothing_where_ids_tell_the_images(semrsm
     np.savez("b.npz", layer=x[order], ids=ids[order])
     for name in ("a", "b"):
         succeed(semrsm("cka", f"x={name}.npz", "batch_images=4", "n_draws=3", f"hydra.run.dir={name}"))
-    first, second = (numbers(name, "cka", "biased", "unbiased", "std") for name in ("a", "b"))
-    np.testing.assert_allclose(first, second, atol=2e-5)
+    columns = ("cka", "biased", "unbiased", "std", "null_mean", "null_95", "calibrated", "p_value")
+    first, second = (numbers(name, *columns) for name in ("a", "b"))
+    np.testing.assert_allclose(first, second, atol=1e-4)
     succeed(semrsm("cka", "x=a.npz", "batch_images=4", "n_draws=3", "seed=1", "hydra.run.dir=seed"))
     assert np.abs(numbers("seed", "cka") - numbers("a", "cka")).max() > 1e-3
 
@@ -238,10 +241,84 @@ def test_stored_representations_by_their_keys(semrsm: Command) -> None:
     refuse(semrsm, "cka", f"x={first['key'][0]}", f"y={second['key'][0]}", complaint="in x, but ", exit_code=1)
 
 
+# What CKA is by chance
+
+
+@pytest.fixture
+def classified(rng: np.random.Generator) -> np.ndarray:
+    """Ids of 24 images of three classes, and files of two networks that know these, and of one that knows nothing."""
+    labels = np.repeat(np.arange(3), 8)
+    ids = np.array([f"{['cow', 'dog', 'cat'][label]}/{i:02d}.png" for i, label in enumerate(labels)])
+    known = rng.normal(size=(3, 4, 20))[labels]
+    for name, share in (("a", 2), ("b", 2), ("c", 0)):
+        np.savez(f"{name}.npz", layer=share * known + rng.normal(size=(24, 4, 20)), ids=ids)
+    return ids
+
+
+def test_cka_stands_beside_its_null_and_within_classes(semrsm: Command, classified: np.ndarray) -> None:
+    from semrsm_cli.measures.nulls import compare_with_null, permute_cka, permute_class_cka
+
+    common = ("kernels=[linear]", "classes=folders", "centering=none")
+    for y in "bc":
+        succeed(semrsm("cka", "x=a.npz", f"y={y}.npz", *common, f"hydra.run.dir={y}"))
+    row, chance = (table(y).query("invariance_a == 'none'").iloc[0] for y in "bc")
+    order = np.argsort(classified)
+    features = [np.load(f"{name}.npz")["layer"].reshape(24, -1).astype(np.float32)[order] for name in "ab"]
+    batches = [tuple((x @ x.T)[None] for x in features)]
+    of_all = compare_with_null(*permute_cka(batches, n_permutations=200, seed=(0, 0, 1)))
+    labels = [name.split("/")[0] for name in classified[order]]
+    within = compare_with_null(*permute_class_cka(batches, [labels], n_permutations=200, seed=(0, 0, 2)))
+    for prefix, test in (("", of_all), ("class_", within)):
+        for name in ("cka", "null_mean", "null_95", "calibrated", "p_value"):
+            assert row[prefix + name] == pytest.approx(getattr(test, name).item(), abs=1e-5), prefix + name
+    assert row["p_value"] == pytest.approx(1 / 201), "both tell classes apart"
+    assert row["class_p_value"] > 0.02, "and share nothing else"
+    assert chance["calibrated"] == 0
+    facts = json.loads(Path("b/run.json").read_text())
+    assert (facts["n_permutations"], facts["classes"]) == (200, "folders")
+    assert (table("b", "closest")[COLUMNS[-9:]].notna()).all(axis=None)
+
+
+def test_the_null_does_not_depend_on_layers_threads_or_how_classes_are_told(
+    semrsm: Command, rng: np.random.Generator, classified: np.ndarray
+) -> None:
+    layers = {f"l{i}": rng.normal(size=(24, 3, 4)) for i in range(3)}
+    np.savez("both.npz", **layers, ids=classified)
+    np.savez("one.npz", l1=layers["l1"], ids=classified)
+    lines = [f"{name},{name.split('/')[0]}" for name in reversed(classified)]
+    Path("classes.csv").write_text("\n".join(["image,class", *lines, "another.png,cow"]))
+    for run, settings in (
+        ("both", ("x=both.npz", "classes=folders", "runtime.threads=1")),
+        ("one", ("x=one.npz", "classes=classes.csv", "runtime.threads=3")),
+    ):
+        succeed(semrsm("cka", *settings, "batch_images=12", f"hydra.run.dir={run}"))
+    both, one = (table(run).query("layer_a == 'l1' and layer_b == 'l1'") for run in ("both", "one"))
+    np.testing.assert_allclose(both[COLUMNS[8:]].to_numpy(float), one[COLUMNS[8:]].to_numpy(float), atol=1e-9)
+    same = table("both").query("layer_a == layer_b and invariance_a == invariance_b")
+    np.testing.assert_allclose(same["calibrated"], 1)
+
+
+def test_without_permutations_there_is_no_null(semrsm: Command, classified: np.ndarray) -> None:
+    succeed(semrsm("cka", "x=a.npz", "n_permutations=0", "hydra.run.dir=none"))
+    assert table("none")[COLUMNS[-9:]].isna().all(axis=None)
+    assert table("none", "consistency")["p_value"].isna().all()
+    result = succeed(semrsm("cka", "x=a.npz", "classes=folders", "batch_images=6", "hydra.run.dir=few"))
+    assert table("few")["p_value"].notna().all()
+    if table("few")["class_cka"].isna().all():
+        assert "no class has 4 images in a mini-batch" in result.stderr
+
+
 WRONG = [
+    (["x=cows.npz", "n_permutations=18"], "n_permutations must be 0 or at least 19, got 18", 2),
+    (["x=cows.npz", "n_permutations=0", "classes=folders"], "set n_permutations=200, or leave classes out", 2),
+    (["x=a.npy", "classes=folders"], "classes= needs the ids of the images", 2),
+    (["x=cows.npz", "classes=folders"], "classes=folders needs images in folders, but cow lies in none", 2),
+    (["x=cows.npz", "classes=one.csv"], "one.csv says nothing of 11 of 12 images, the first is", 1),
+    (["x=cows.npz", "classes=two.csv"], "gives cow two classes, a and b", 1),
+    (["x=cows.npz", "classes=named.ids.csv"], "must have the columns image and class, it lacks image and class", 1),
     (["x=a.npy", "y=short.npy"], "a and short must hold the same images, got 12 and 11", 1),
     (["x=a.npy", "y=named.npy"], "named.ids.csv names 2 images, but named in named.npy holds 12", 1),
-    (["x=left.npy", "y=right.npy"], "image 1 is dog in x, but cat in y", 1),
+    (["x=left.npy", "y=right.npy"], "image 1 is dog in left, but cat in right", 1),
     (["x=a.npy", "y=constant.npy"], "y constant: centring leaves nothing of x [12, 6, 4]", 1),
     (["x=nan.npy"], "x nan: ", 1),
     (["x=a.npy", "estimator=unbiased", "batch_images=3"], "unbiased HSIC needs at least 4 images", 1),
@@ -265,6 +342,9 @@ def test_errors_are_one_line(semrsm: Command, x: np.ndarray) -> None:
         np.save(f"{name}.npy", x[:2])
         Path(f"{name}.ids.csv").write_text("row,id\n" + "".join(f"{i},{one}\n" for i, one in enumerate(ids)))
     np.save("named.npy", x)
+    np.savez("cows.npz", x=x, ids=["cow", *(f"image {i}" for i in range(11))])
+    Path("one.csv").write_text("image,class\ncow,animal\n")
+    Path("two.csv").write_text("image,class\ncow,a\ncow,b\n")
     Path("named.ids.csv").write_text("row,id\n0,cow\n1,dog\n")
     for arguments, complaint, exit_code in WRONG:
         refuse(semrsm, "cka", *arguments, complaint=complaint, exit_code=exit_code)

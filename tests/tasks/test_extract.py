@@ -1,6 +1,7 @@
 """`semrsm extract`: the store, its resumption, its memory."""
 
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from semrsm_cli.data.layers import read_layers
 from tests.command import Command, succeed
 from tests.tasks.processes import ran_through, started
 
@@ -87,3 +89,26 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
         (folder,) = (root / "outputs" / "extract").iterdir()
         peaks.append(json.loads((folder / "run.json").read_text())["peak_memory_mib"])
     assert peaks[1] < peaks[0] + 60, peaks
+
+
+@pytest.mark.parametrize("name", ["layers.npz", "layers.safetensors", "layers"])
+def test_saved_layers_give_the_rsms_and_ckas_of_the_model(semrsm: Command, tmp_path: Path, name: str) -> None:
+    network = (*SMALL, "model.layers=[layer3.0,layer4.0]", "n_images=5")
+    succeed(semrsm("extract", *network, f"save={name}", "hydra.run.dir=extract"))
+    invariance = "invariance=translation"  # the grid is in the file
+    succeed(semrsm("rsm", *network, invariance, "hydra.run.dir=model"))
+    succeed(semrsm("rsm", f"x={name}", invariance, "hydra.run.dir=file"))
+    for layer in ("layer3.0", "layer4.0"):
+        assert Path(f"model/arrays/{layer}.npy").read_bytes() == Path(f"file/arrays/{layer}.npy").read_bytes()
+    assert read_layers(name).ids == tuple(pd.read_csv(_ids_of("extract"))["id"])
+    succeed(semrsm("cka", f"x={name}", "n_images=null", "kernels=linear", "n_draws=1", "hydra.run.dir=cka"))
+    assert len(pd.read_csv("cka/tables/cka.csv")) == 12
+    refused = semrsm("extract", *network, "save=layers.pt")
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+    assert "save must end in .npz, .safetensors or .zarr" in refused.stderr
+
+
+def _ids_of(run: str) -> Path:
+    """The ids that the store keeps of a run's first layer."""
+    key = pd.read_csv(f"{run}/tables/representations.csv")["key"][0]
+    return Path(os.environ["SEMRSM_CACHE"], "representations", key, "ids.csv")

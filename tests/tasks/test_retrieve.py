@@ -517,6 +517,40 @@ def test_a_shortlist_holds_the_nearest_pooled_vectors_and_limits_the_matching_al
     pd.testing.assert_frame_equal(*(side[side["invariance"] == "none"] for side in (short, full)))
 
 
+def test_what_is_too_large_for_the_memory_is_ranked_by_rows_with_the_same_numbers(
+    semrsm: Command, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from semrsm_cli.tasks.retrieve import ranking
+
+    settings = (*NO_PICTURES, "n_neighbours=4")
+    sets = {"scenes": ("retrieve", *SMALL, *FEW_SCENES, *settings), "own": of_folder(own, *settings)}
+    for place in ("memory", "disk"):
+        for name, arguments in sets.items():
+            succeed(semrsm(*arguments, f"hydra.run.dir={name}_{place}"))
+            succeed(semrsm(*arguments, "sigma_tile=2", "kernels=[rbf]", f"hydra.run.dir={name}_tile_{place}"))
+        monkeypatch.setattr(ranking, "_PAIRS_IN_MEMORY", 0)
+        monkeypatch.setattr(ranking, "_PAIRS_AT_ONCE", 20)
+    for name in ("scenes", "scenes_tile", "own", "own_tile"):
+        whole, by_rows = (table("neighbours", f"{name}_{place}") for place in ("memory", "disk"))
+        assert whole["neighbour"].equals(by_rows["neighbour"]), name
+        np.testing.assert_allclose(whole["similarity"], by_rows["similarity"], rtol=1e-6)
+
+
+def test_the_shortlist_does_not_depend_on_how_many_queries_are_searched_at_once(
+    semrsm: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from semrsm_cli.tasks.retrieve import ranking
+
+    arguments = ("retrieve", *SMALL, *FEW_SCENES, *NO_PICTURES, "shortlist=7", "invariances=[permutation]")
+    succeed(semrsm(*arguments, "hydra.run.dir=whole"))
+    for name in ("_PAIRS_AT_ONCE", "_MIN_ROWS"):
+        monkeypatch.setattr(ranking, name, 1)
+    succeed(semrsm(*arguments, "hydra.run.dir=single"))
+    whole, single = (table("neighbours", run) for run in ("whole", "single"))
+    assert whole["neighbour"].equals(single["neighbour"])
+    np.testing.assert_allclose(whole["similarity"], single["similarity"], rtol=1e-6)
+
+
 # Settings
 
 

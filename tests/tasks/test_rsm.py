@@ -30,6 +30,16 @@ def test_own_array_gives_what_the_library_gives(semrsm: Command, x: np.ndarray) 
     np.testing.assert_allclose(written("mine").diagonal(), 1, atol=1e-6)
 
 
+def test_every_array_of_a_file_gets_an_rsm_and_images_their_names(semrsm: Command, x: np.ndarray) -> None:
+    np.savez("layers.npz", early=x, late=x[..., :2], ids=np.array([f"image {i}" for i in range(5)]))
+    succeed(semrsm("rsm", "x=layers.npz", "hydra.run.dir=all"))
+    succeed(semrsm("rsm", 'x="layers.npz#late"', "hydra.run.dir=one"))
+    table = pd.read_csv("all/tables/rsm.csv")
+    assert [*table["array"]] == ["arrays/early.npy", "arrays/late.npy"]
+    assert [*table["channels"]] == [4, 2]
+    np.testing.assert_array_equal(np.load("all/arrays/late.npy"), np.load("one/arrays/layers.npy"))
+
+
 def test_two_files_are_compared_with_each_other(semrsm: Command, x: np.ndarray) -> None:
     np.save("a.npy", x)
     np.save("b.npy", x[:3, ::-1])
@@ -226,3 +236,21 @@ def test_the_heat_map_may_stand_in_the_order_of_a_dendrogram_and_the_array_does_
     np.save("y.npy", x[:2])
     succeed(semrsm("rsm", "x=x.npy", "y=y.npy", "dendrogram=true", "hydra.run.dir=between"))
     assert Path("between/figures/x_y.png").stat().st_size > 5000
+
+
+def test_every_layer_of_a_file_has_an_rsm_and_a_grid_may_stand_in_it(semrsm: Command, x: np.ndarray) -> None:
+    layers = {"early": x, "late": x[:, :2] ** 2}
+    semrsm_library.save_layers("many.npz", layers, ids=list("abcde"), grids={"early": (2, 3), "late": (1, 2)})
+    succeed(semrsm("rsm", "x=many.npz", "invariance=translation", "hydra.run.dir=many"))
+    for name, grid in (("early", (2, 3)), ("late", (1, 2))):
+        expected = semrsm_library.rsm(layers[name], invariance="translation", grid=grid)
+        np.testing.assert_array_equal(np.load(f"many/arrays/{name}.npy"), expected)
+    semrsm_library.save_layers("late.npz", {"late": layers["late"][:3], "early": x[:3]})
+    succeed(semrsm("rsm", "x=many.npz", "y=late.npz", "centering=none", "hydra.run.dir=between"))
+    found = np.load("between/arrays/late.npy")
+    np.testing.assert_array_equal(found, semrsm_library.rsm(layers["late"], layers["late"][:3], centering="none"))
+    np.savez("other.npz", early=x, middle=x)
+    complaint = "x and y must hold the same layers, got early, late in many.npz and early, middle in other.npz"
+    refused = semrsm("rsm", "x=many.npz", "y=other.npz")
+    assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+    assert complaint in refused.stderr

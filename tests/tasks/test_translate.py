@@ -77,7 +77,7 @@ def test_same_command_gives_the_same_bytes(semrsm: Command) -> None:
 
 def test_any_folder_of_ten_photographs(semrsm: Command, photo_folder: Path) -> None:
     result = succeed(semrsm("translate", "dataset=folder", f"dataset.root={photo_folder}", "model.layers=[blocks.4]"))
-    assert "fills 1 of 6 batches" in result.stderr
+    assert "has images for 1 batches, not n_batches=6" in result.stderr
     table = pd.read_csv(run_folder("translate") / "tables" / "separation.csv").set_index("invariance")
     assert table.loc["permutation", "auc"] > table.loc["none", "auc"]
     assert table.loc["permutation", ["n_overlapping", "n_unrelated"]].tolist() == [10, 180]
@@ -99,6 +99,17 @@ def test_broken_file_is_named_or_skipped_and_counted(semrsm: Command, photo_fold
     result = succeed(semrsm(*arguments[:-1], "dataset.on_error=skip"))
     assert "skipped 1 unreadable images, the first is notes.jpg" in result.stderr
     assert json.loads((run_folder("translate") / "run.json").read_text())["images_skipped"] == 1
+
+
+def test_all_broken_files_are_named_at_once(semrsm: Command, photo_folder: Path) -> None:
+    for i in range(12):
+        (photo_folder / f"broken_{i:02}.jpg").write_text("not a picture")
+    whole = next(photo_folder.glob("[!b]*.jpg"))
+    whole.write_bytes(whole.read_bytes()[:-1000])  # its header can be read
+    arguments = ("retrieve", "dataset=folder", f"dataset.root={photo_folder}", "dataset.name=mine")
+    said = refuse(semrsm, *arguments, complaint="13 images of mine cannot be read: ", exit_code=1)
+    assert all(f"broken_{i:02}.jpg" in said for i in range(9))
+    assert " and 3 more; remove them, or set dataset.on_error=skip" in said
 
 
 def test_other_kernels_draw_a_figure_too(semrsm: Command) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from semrsm_cli.report.figures.style import PAGE_WIDTH, paper_style, short_layer
+from semrsm_cli.report.figures.style import PAGE_WIDTH, every, paper_style, short_layer
 
 __all__ = ["alignment_figure", "runtime_figure"]
 
@@ -25,6 +25,8 @@ _METHOD_STYLE = {
     "greedy": ("#bcbd22", "X"),
     "diagonal": ("#999999", "."),
 }
+_MAX_LABELLED = 10  # layers up to which each is named
+_MAX_CURVES = 10  # as many as there are colours
 _OTHER_STYLE = ("#7f7f7f", "x")
 _SERIES = ("batch_optimal", "topk_greedy")  # several curves each, the darker the larger their parameter
 _DRAWN = {"batch": 512, "n_exact": 128}  # the parameters that stand for all: the paper's, or the largest
@@ -74,7 +76,7 @@ def _draw_method(axes: Axes, method: str, of_method: pd.DataFrame) -> None:
 def _method_label(of_method: pd.DataFrame) -> str:
     """A method's name in a legend, with its parameter."""
     first = of_method.iloc[0]
-    parameters = [f"({first[name]})" for name in _DRAWN if pd.notna(first[name])]
+    parameters = [f"({first[name]:g})" for name in _DRAWN if pd.notna(first[name])]
     certified = ", certified" if first["method"] == "optimal" else ""
     return "".join([str(first["method"]), *parameters, certified])
 
@@ -113,7 +115,10 @@ def _draw_ratios(axes: Axes, alignment: pd.DataFrame, layers: list[str], methods
         axes.plot(x, means, color=color, alpha=shade, marker=marker, markersize=4, linewidth=0.7, label=label)
     axes.axhline(1, color="#444444", linewidth=0.6)
     sizes = alignment.drop_duplicates("layer").set_index("layer")["positions"]
-    axes.set_xticks(range(len(layers)), [f"{short_layer(layer)}\ns = {sizes[layer]}" for layer in layers])
+    labelled = [layers[i] for i in every(len(layers), _MAX_LABELLED)]
+    axes.set_xticks(
+        [layers.index(layer) for layer in labelled], [f"{short_layer(layer)}\ns = {sizes[layer]}" for layer in labelled]
+    )
     axes.set(ylabel="similarity relative to the optimum")
     axes.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.13))  # below, where it hides no curve
 
@@ -125,11 +130,11 @@ def _rank_among(method: str, methods: list[str]) -> float:
 
 
 def _draw_pairs(axes: Axes, unmatched: pd.DataFrame, layers: list[str]) -> None:
-    """Sorted ratios of the spatio-semantic to the semantic similarity, one curve a layer."""
-    colors = [f"C{i}" for i in range(len(layers))]
-    for color, layer in zip(colors, layers, strict=True):
+    """Sorted ratios of the spatio-semantic to the semantic similarity, one curve a layer, of some of many layers."""
+    drawn = [layers[i] for i in every(len(layers), _MAX_CURVES)]
+    for color, layer in zip([f"C{i}" for i in range(_MAX_CURVES)], drawn, strict=False):
         ratios = np.sort(unmatched.loc[unmatched["layer"] == layer, "ratio_to_optimal"].to_numpy())
         axes.plot(np.linspace(0, 100, len(ratios)), ratios, color=color, label=short_layer(layer))
     axes.axhline(0, color="#444444", linewidth=0.6)
     axes.set(xlabel="pairs of images, sorted [%]", ylabel="spatio-semantic / semantic similarity")
-    axes.legend(ncols=2)
+    axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.13))

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from semrsm_cli.report.figures.style import (
@@ -18,6 +19,7 @@ from semrsm_cli.report.figures.style import (
     INVARIANCE_TITLE,
     PAGE_WIDTH,
     SEQUENTIAL,
+    every,
     paper_style,
     shorten,
     verbatim,
@@ -30,15 +32,17 @@ __all__ = [
 ]
 
 _MAX_NUMBERED = 8  # layers a side up to which every cell shows its number
-_MAX_LABELLED = 20  # layers a side up to which every one is named
+_MAX_LABELLED = 16  # layers a side up to which every one is named
 _LEAST_SPAN = 0.1  # of the colours of CKA
 _LEAST_DIFFERENCE = 0.02  # to which those of differences reach on both sides
-_LONGEST_NAME = 40
-_LONGEST_TITLE = 28
-_LONGEST_LAYER = 24
+_LONGEST_NAME = 26
+_LONGEST_TITLE = 24
+_LONGEST_LAYER = 16
 _KERNEL_NAME = {"linear": "linear", "rbf": "RBF", "cosine": "cosine"}
 _KERNEL_COLOR = {"linear": "#0072B2", "rbf": "#D55E00", "cosine": "#009E73"}
 _KEY_COLOR = "#555555"  # of what the legend tells of all kernels
+_HATCH = "////"
+_NULL_LABEL = "not above 95 % of shuffled images"
 _OTHER = {"biased": "unbiased", "unbiased": "biased"}
 
 
@@ -51,12 +55,14 @@ class Consistency:
         other: The diagonal of the networks' mean [layers] by the other estimator of HSIC; NaN where there is none.
         std: Spread of the networks' mean over draws of the images [layers], if there are several.
         n_draws: How many.
+        null_95: What the diagonal [layers] exceeds with a chance of 5 % if only chance relates the two, if it is known.
     """
 
     values: np.ndarray
     other: np.ndarray
     std: np.ndarray | None = None
     n_draws: int = 1
+    null_95: np.ndarray | None = None
 
 
 def cka_figure(
@@ -68,6 +74,7 @@ def cka_figure(
     label_a: str,
     label_b: str,
     kernel: str,
+    by_chance: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Figure:
     """CKA from spatio-semantic and from semantic RSMs on one colour scale, and the difference centred at zero.
 
@@ -79,6 +86,7 @@ def cka_figure(
         label_a: Name of network a.
         label_b: Name of network b.
         kernel: Name of the kernel.
+        by_chance: Of both, where CKA does not exceed what it is with shuffled images; these cells are hatched.
     """
     low, high = _scale(spatial, semantic)
     difference = semantic - spatial
@@ -90,12 +98,17 @@ def cka_figure(
             picture = _draw_heat_map(axes, values, layers_a, layers_b, cmap=SEQUENTIAL, vmin=low, vmax=high)
             axes.set_title(INVARIANCE_TITLE[name])
         change = _draw_heat_map(right, difference, layers_a, layers_b, cmap=DIVERGING, vmin=-largest, vmax=largest)
-        right.set_title("difference, semantic \N{MINUS SIGN} spatio-semantic")
+        right.set_title("difference:\nsemantic \N{MINUS SIGN} spatio-semantic")
         left.set_ylabel(verbatim(shorten(label_a, _LONGEST_NAME)))
         for axes in (left, middle, right):
             axes.set_xlabel(verbatim(shorten(label_b, _LONGEST_NAME)))
         _add_colorbar(figure, picture, [left, middle], f"CKA, {_KERNEL_NAME[kernel]} kernel")
         _add_colorbar(figure, change, [right], "difference of CKA")
+        if by_chance is not None and np.any(by_chance):
+            for axes, cells in zip((left, middle), by_chance, strict=True):
+                _hatch(axes, cells)
+            example = Patch(facecolor="none", edgecolor=_KEY_COLOR, hatch=_HATCH, linewidth=0.5)
+            figure.legend([example], [_NULL_LABEL], loc="outside lower left")
     return figure
 
 
@@ -129,6 +142,15 @@ def consistency_figure(
     return figure
 
 
+def _hatch(axes: Axes, cells: np.ndarray) -> None:
+    """Hatch some cells of a heat map, light on a dark line, so that it is seen on any colour."""
+    for row, column in np.argwhere(cells):
+        place = (column - 0.5, row - 0.5)
+        for color, width in (("black", 0.9), ("white", 0.4)):
+            with rc_context({"hatch.linewidth": width}):
+                axes.add_patch(Rectangle(place, 1, 1, fill=False, edgecolor=color, hatch=_HATCH, linewidth=0))
+
+
 def _scale(*values: np.ndarray) -> tuple[float, float]:
     """The ends of the colours: those of the values, at least `_LEAST_SPAN` apart, or rounding would look like much."""
     low, high = min(float(part.min()) for part in values), max(float(part.max()) for part in values)
@@ -146,11 +168,13 @@ def _draw_diagonals(
             places, diagonals.mean(axis=0), yerr=of_kernel.std, color=color, marker="o", markersize=3, capsize=2
         )
         axes.plot(places, of_kernel.other, color=color, linestyle="dashed", linewidth=0.9)
+        if of_kernel.null_95 is not None:
+            axes.plot(places, of_kernel.null_95, color=color, linestyle="dotted", linewidth=0.9)
         if len(diagonals) > 1:
             axes.fill_between(places, diagonals.min(axis=0), diagonals.max(axis=0), color=color, alpha=0.2, linewidth=0)
-    shown = _tick_positions(len(layers))
+    shown = every(len(layers), _MAX_LABELLED)
     labels = _layer_labels(layers)
-    axes.set_xticks(shown, [labels[i] for i in shown], rotation=90)
+    axes.set_xticks(shown, [labels[i] for i in shown], rotation=90, fontsize=_tick_size(len(shown)))
     axes.set(title="the diagonal: both RSMs of a layer", ylabel="CKA", xlim=(-0.5, len(layers) - 0.5))
     axes.set_box_aspect(1)
     top = axes.secondary_xaxis("top")
@@ -170,6 +194,8 @@ def _add_diagonals_legend(figure: Figure, values: Mapping[str, Consistency], est
     entries[estimator] = Line2D([], [], color=_KEY_COLOR)
     if np.isfinite(shown.other).any():
         entries[_OTHER[estimator]] = Line2D([], [], color=_KEY_COLOR, linestyle="dashed", linewidth=0.9)
+    if shown.null_95 is not None:
+        entries["95 % of shuffled images"] = Line2D([], [], color=_KEY_COLOR, linestyle="dotted", linewidth=0.9)
     if shown.std is not None:
         bar = Line2D([], [], color=_KEY_COLOR, marker="|", markersize=7, linestyle="none")
         entries[f"\N{PLUS-MINUS SIGN} std over {shown.n_draws} draws"] = bar
@@ -184,8 +210,8 @@ def _draw_heat_map(
     """A matrix with the first layers at the lower left, and its numbers where there is room."""
     picture = axes.imshow(values, origin="lower", interpolation="nearest", **colors)
     for axis, layers in ((axes.yaxis, layers_a), (axes.xaxis, layers_b)):
-        shown, labels = _tick_positions(len(layers)), _layer_labels(layers)
-        axis.set_ticks(shown, [labels[i] for i in shown])
+        shown, labels = every(len(layers), _MAX_LABELLED), _layer_labels(layers)
+        axis.set_ticks(shown, [labels[i] for i in shown], fontsize=_tick_size(len(shown)))
     axes.tick_params(length=0)
     axes.tick_params(axis="x", rotation=90)
     axes.spines[:].set_visible(False)
@@ -210,13 +236,13 @@ def _add_colorbar(figure: Figure, picture: AxesImage, axes: list[Axes], label: s
     colorbar = figure.colorbar(picture, ax=axes, location="bottom", shrink=0.6, aspect=30, pad=0.03)
     colorbar.set_label(label, labelpad=1)
     colorbar.outline.set_visible(False)
-    colorbar.locator = MaxNLocator(5)
+    colorbar.locator = MaxNLocator(5 if len(axes) > 1 else 3)
     colorbar.update_ticks()
 
 
-def _tick_positions(n: int) -> list[int]:
-    """Which of n layers are named on an axis: all, or every second, third and so on."""
-    return list(range(0, n, -(-n // _MAX_LABELLED)))
+def _tick_size(n: int) -> float:
+    """Points of the names of n layers on a side, so that they do not touch."""
+    return 7 if n <= _MAX_LABELLED // 2 else 5.5
 
 
 def _layer_labels(layers: Sequence[str]) -> list[str]:

@@ -12,13 +12,22 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from semrsm_cli.report.figures.style import COLOR, INVARIANCE_TITLE, PAGE_WIDTH, SEQUENTIAL, paper_style, short_layer
+from semrsm_cli.report.figures.style import (
+    COLOR,
+    INVARIANCE_TITLE,
+    PAGE_WIDTH,
+    SEQUENTIAL,
+    every,
+    paper_style,
+    short_layer,
+)
 
 __all__ = ["Density", "density_figure", "depth_figure", "intervals_figure"]
 
 _KERNEL_TITLE = {"cosine": "cosine similarity", "linear": "inner product", "rbf": "RBF kernel"}
 _STATISTIC_TITLE = {"pearson": "Pearson's $r$", "spearman": r"Spearman's $\rho$"}
 _DIVERGENCE = "Jensen-Shannon divergence of predictions (nats)"
+_MAX_LABELLED = 10  # layers up to which each is named
 _THOUSANDS = 2000  # from which on ticks are written with k
 _LOG_2 = float(np.log(2))
 _N_BINS = (72, 54)  # of similarity and of divergence
@@ -225,7 +234,8 @@ def depth_figure(depth: pd.DataFrame, *, resampled: str = "") -> Figure:
         for axes, name in zip(grid[0], kernels, strict=True):
             axes.set_title(_KERNEL_TITLE[name])
         for axes in grid[-1]:
-            axes.set_xticks(range(len(layers)), [short_layer(layer) for layer in layers], rotation=30, ha="right")
+            shown = every(len(layers), _MAX_LABELLED)
+            axes.set_xticks(shown, [short_layer(layers[i]) for i in shown], rotation=30, ha="right")
         figure.supxlabel(_with_intervals("layer", resampled), fontsize=8)
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(invariances))

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure, SubFigure
 from PIL import Image
 
 from semrsm_cli.report.figures.retrieve import Picture, add_legend, draw_bars, draw_picture
-from semrsm_cli.report.figures.style import COLOR, INVARIANCE_TITLE, PAGE_WIDTH, paper_style, verbatim
+from semrsm_cli.report.figures.style import COLOR, INVARIANCE_TITLE, PAGE_WIDTH, paper_style, shorten, verbatim
 from semrsm_cli.report.layout import METRIC_TITLE
 
 __all__ = ["models_neighbours_figure", "models_scores_figure"]
@@ -18,6 +18,8 @@ __all__ = ["models_neighbours_figure", "models_scores_figure"]
 _PANEL = 1.35  # inches: height of the bars of one kernel
 _WIDTH, _TEXT = 0.95, 0.4  # inches: width of a picture, height of the lines above and below it
 _LABEL = 22  # characters of a network's name on a line
+_LINE_LENGTH = 18  # characters of what stands below a picture
+_TITLE = 16  # characters a picture, of what stands above
 _QUERY = 1.8  # the query's width in pictures
 
 
@@ -76,9 +78,9 @@ def _draw_lines(part: SubFigure, rows: Mapping[str, Sequence[Picture]], k: int, 
     """A line of pictures for each model, whose name stands above its first."""
     grid: Any = part.subplots(len(rows), k, squeeze=False)
     for places, (model, row) in zip(grid, rows.items(), strict=True):
-        places[0].set_title(verbatim(str(model)), loc="left", fontsize=7, pad=2)
+        places[0].set_title(verbatim(shorten(str(model), _TITLE * k)), loc="left", fontsize=7, pad=2)
         for rank, place in enumerate(places):
             if rank < len(row):
-                draw_picture(place, row[rank], frame=frame)
+                draw_picture(place, row[rank], frame=frame, width=_LINE_LENGTH)
             else:
                 place.set_axis_off()

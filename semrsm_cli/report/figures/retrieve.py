@@ -1,5 +1,6 @@
 """Figures 3, 4 and 8 to 12: scores of retrieval, pictures of neighbours, and what was matched to what."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from semrsm_cli.report.figures.style import COLOR, INVARIANCE_TITLE, PAGE_WIDTH, bare, paper_style, verbatim
+from semrsm_cli.report.figures.style import COLOR, INVARIANCE_TITLE, PAGE_WIDTH, bare, paper_style, shorten, verbatim
 from semrsm_cli.report.layout import METRIC_TITLE
 
 __all__ = [
@@ -33,6 +34,9 @@ _NARROW = 0.18  # bars, five of a kernel side by side, whose numbers would touch
 _PAPER_LABEL = "in the paper"
 _LINE = 7.2  # points, of text below a picture
 _KERNEL_COLORS = ("#0072B2", "#E69F00", "#009E73")
+_LINE_LENGTH = 26  # characters, of text below a picture
+_TITLE_LENGTH = 30  # above the query
+_LONGEST_TITLE = 60
 _COLUMN, _TEXT = 1.5, 0.6  # inches: width of a picture, height of what stands below it
 
 
@@ -137,7 +141,7 @@ def neighbours_figure(query: Picture, rows: Mapping[str, Sequence[Picture]], *, 
         left, right = parts
         axes = left.subplots()
         draw_picture(axes, query, frame="#333333")
-        axes.set_title(f"query\n{verbatim(title)}")
+        axes.set_title(f"query\n{verbatim(textwrap.fill(title, _TITLE_LENGTH))}")
         grid: Any = right.subplots(len(rows), k, squeeze=False, height_ratios=heights)
         for places, (invariance, row) in zip(grid, rows.items(), strict=True):
             for rank, place in enumerate(places):
@@ -149,19 +153,23 @@ def neighbours_figure(query: Picture, rows: Mapping[str, Sequence[Picture]], *, 
     return figure
 
 
-def draw_picture(axes: Axes, picture: Picture, *, frame: str, query: Picture | None = None) -> None:
+def draw_picture(
+    axes: Axes, picture: Picture, *, frame: str, query: Picture | None = None, width: int = _LINE_LENGTH
+) -> None:
     """A picture in a coloured frame, below it its score, or else its similarity, and its objects.
 
-    Of an answer to `query` the objects come first, in bold, of which it shows another number than the query.
+    Of an answer to `query` the objects come first, in bold, of which it shows another number than the query. A line
+    has at most `width` characters.
     """
     axes.imshow(np.asarray(picture.image))
+    axes.set_anchor("N")  # where pictures of other shapes begin, and what stands above them
     bare(axes)
     axes.spines[:].set(visible=True, color=frame, linewidth=1.6)
     lines = [] if picture.score is None else [f"score {picture.score:.2f}"]
     if picture.score is None and picture.similarity is not None:
         lines = [f"similarity {picture.similarity:.3f}".replace("-", "\N{MINUS SIGN}")]
     different = {} if query is None else _different_objects(picture.objects, query.objects)
-    bold = _describe_objects(different).splitlines()
+    bold = _describe_objects(different, width).splitlines()
     if bold:
         axes.annotate(
             "\n".join(bold),
@@ -174,7 +182,7 @@ def draw_picture(axes: Axes, picture: Picture, *, frame: str, query: Picture | N
             fontsize=6,
             fontweight="bold",
         )
-    shared = _describe_objects({name: n for name, n in picture.objects.items() if name not in different})
+    shared = _describe_objects({name: n for name, n in picture.objects.items() if name not in different}, width)
     below = [*lines, *[""] * len(bold), *shared.splitlines()]
     axes.set_xlabel("\n".join(below).rstrip(), fontsize=6, labelpad=2)
 
@@ -185,9 +193,10 @@ def _different_objects(objects: Mapping[str, int], of_query: Mapping[str, int]) 
     return {name: objects.get(name, 0) for name in names if objects.get(name, 0) != of_query.get(name, 0)}
 
 
-def _describe_objects(objects: Mapping[str, int]) -> str:
+def _describe_objects(objects: Mapping[str, int], width: int) -> str:
     """The objects in words, two a line: `2 cup, chair, no fork` and how many kinds are left out."""
     words = [{0: f"no {name}", 1: name}.get(count, f"{count} {name}") for name, count in objects.items()]
+    words = [shorten(word, width // 2 - 1) for word in words]
     shown = words[:_N_OBJECTS] + ([f"+{len(words) - _N_OBJECTS} more"] if len(words) > _N_OBJECTS else [])
     return verbatim("\n".join(", ".join(shown[i : i + 2]) for i in range(0, len(shown), 2)))
 
@@ -210,14 +219,19 @@ def agreement_figure(table: pd.DataFrame, *, title: str) -> Figure:
         for i, kernel in enumerate(kernels):
             rows = table[table["kernel"] == kernel].set_index(["invariance_a", "invariance_b"]).loc[pairs]
             places = np.arange(len(pairs)) + (i - (len(kernels) - 1) / 2) * width
-            bars = axes.barh(places, rows["overlap"], width * 0.9, color=_KERNEL_COLORS[i % 3], label=str(kernel))
-            axes.bar_label(bars, fmt="%.2f", padding=6, fontsize=6)
+            axes.barh(places, rows["overlap"], width * 0.9, color=_KERNEL_COLORS[i % 3], label=str(kernel))
+            for place, share in zip(places, rows["overlap"], strict=True):  # beyond 1, where no marker lies
+                axes.text(1.12, place, f"{share:.2f}", ha="right", va="center", fontsize=6)
             axes.plot(rows["same_first"], places, "D", color="black", markersize=3, markeredgecolor="white")
         axes.plot([], [], "D", color="black", markersize=3, label="same first neighbour")
         labels = [f"{INVARIANCE_TITLE[a]}\nand {INVARIANCE_TITLE[b]}" for a, b in pairs]
         axes.set_yticks(range(len(pairs)), labels)
         axes.invert_yaxis()
-        axes.set(xlim=(0, 1.1), xlabel=f"share of the {k} neighbours that both found", title=verbatim(title))
+        axes.set(
+            xlim=(0, 1.13),
+            xlabel=f"share of the {k} neighbours that both found",
+            title=verbatim(shorten(title, _LONGEST_TITLE)),
+        )
         figure.legend(loc="outside right center")
     return figure
 

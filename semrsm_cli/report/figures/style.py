@@ -16,6 +16,7 @@ __all__ = [
     "SEQUENTIAL",
     "bare",
     "color_limits",
+    "every",
     "paper_style",
     "short_layer",
     "shorten",
@@ -90,6 +91,11 @@ def shorten(text: str, most: int) -> str:
         return text
     kept = most - 1
     return f"{text[: kept // 2]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - (kept - kept // 2) :]}"
+
+
+def every(n: int, most: int) -> list[int]:
+    """Which of n layers or images are named on an axis that has room for so many: all, or every second, third, ..."""
+    return list(range(0, n, -(-n // most)))
 
 
 def color_limits(matrices: Sequence[np.ndarray], *, without_diagonal: bool) -> tuple[float, float]:

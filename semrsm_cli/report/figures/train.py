@@ -38,5 +38,5 @@ def _draw_curves(axes: Axes, curve: pd.DataFrame, score: str) -> None:
     marker = "o" if len(curve) <= 30 else ""
     for kind, color, name in (("train", _TRAIN, "training (augmented)"), ("val", _VAL, "validation")):
         axes.plot(curve["epoch"], curve[f"{kind}_{score}"], color=color, marker=marker, markersize=3, label=name)
-    axes.set_xlabel("epoch")
+    axes.set(xlabel="epoch", xlim=(curve["epoch"].min() - 0.5, curve["epoch"].max() + 0.5))  # a tick at a single one
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -18,6 +18,7 @@ from semrsm_cli.report.figures.style import (
     SEQUENTIAL,
     bare,
     color_limits,
+    every,
     paper_style,
     short_layer,
 )
@@ -26,6 +27,7 @@ __all__ = ["translation_figure"]
 
 _N_RSMS = 8  # layers whose RSMs are drawn, evenly from the first to the last
 _N_CROPS = 4
+_MAX_LABELLED = 14  # layers up to which each has a name and a number below and above its distributions
 _BOUNDED = ("rbf", "cosine")
 _Crops = tuple[Image.Image, Image.Image]
 _PAIRS = ("overlapping", "unrelated")
@@ -54,7 +56,7 @@ def translation_figure(
     invariances = list(rsms[layers[0]])
     with paper_style():
         figure = Figure(figsize=(PAGE_WIDTH * 1.45, PAGE_WIDTH * 0.4), layout="constrained")
-        widths = [1.05, 0.92 * len(shown), 0.55 * len(layers) + 0.7]
+        widths = [1.05, 0.92 * len(shown), 0.55 * min(len(layers), _MAX_LABELLED) + 0.7]
         parts: Any = figure.subfigures(1, 3, width_ratios=widths, wspace=0.02)
         _draw_crops(parts[0], _most_colorful(crops, _N_CROPS))
         _draw_rsms(parts[1], {layer: rsms[layer] for layer in shown}, invariances, kernel)
@@ -122,14 +124,14 @@ def _draw_distributions(
             of_layer = of_invariance[of_invariance["layer"] == layer]
             for side, pair in zip(_SIDES, _PAIRS, strict=True):
                 _draw_half_violin(axes, _scale(of_layer, pair, kernel), position, side, COLOR[pair])
-        ticks = [f"{areas[layer]:.2f}" for layer in layers]
+        labelled = every(len(layers), _MAX_LABELLED)
         top = axes.secondary_xaxis("top")
-        top.set_xticks(range(len(layers)), ticks)
+        top.set_xticks(labelled, [f"{areas[layers[i]]:.2f}" for i in labelled])
         top.tick_params(length=0, pad=1)
         top.spines[:].set_visible(False)
         top.set_xlabel(f"{INVARIANCE_TITLE[str(invariance)]}: area under the ROC curve", fontsize=7)
         axes.set_ylabel("similarity" if kernel in _BOUNDED else "similarity (scaled)")
-    grid[-1].set_xticks(range(len(layers)), [short_layer(layer) for layer in layers], rotation=30, ha="right")
+    grid[-1].set_xticks(labelled, [short_layer(layers[i]) for i in labelled], rotation=30, ha="right")
     handles = [Patch(color=COLOR[pair], alpha=0.75, label=f"{pair} crops") for pair in _PAIRS]
     figure.legend(handles=handles, loc="outside upper center", ncols=2)
 

@@ -16,6 +16,7 @@ __all__ = ["Budget", "Budgets", "captioned_figures", "figure_of", "thumbnail_sou
 _PHOTOGRAPHIC = ("neighbours", "matched")  # how the names of figures begin that show photographs
 _WIDEST = 1600  # pixels of a figure: twice the width of the page's column
 _WIDEST_PHOTOGRAPH = 1000
+_PIXELS_AN_INCH = 120.0  # the page's column is as wide as a figure of the paper's width
 _QUALITY = 82
 _CAPTIONS: dict[str, tuple[str, str]] = {
     "translation": (
@@ -152,12 +153,17 @@ def thumbnail_source(path: Path, side: int) -> str | None:
 
 
 def _encode(path: Path, widest: int, *, is_photograph: bool = False) -> tuple[str, int, int] | None:
-    """Address, width and height of a picture: without loss, unless that takes more."""
+    """Address, width and height on the page of a picture: without loss, unless that takes more.
+
+    A figure is as wide as it was drawn, so that the words of all have one size.
+    """
     try:
         with Image.open(path) as file:
             image = file.convert("RGB")
+            drawn = 1.0 if is_photograph else _PIXELS_AN_INCH / max(1.0, file.info.get("dpi", (_PIXELS_AN_INCH,))[0])
     except OSError:
         return None
+    width, height = (max(1, round(drawn * side)) for side in image.size)
     if image.width > widest:
         image = image.resize((widest, round(image.height * widest / image.width)), Image.Resampling.LANCZOS)
     lossy = _webp(image, quality=_QUALITY)
@@ -165,7 +171,7 @@ def _encode(path: Path, widest: int, *, is_photograph: bool = False) -> tuple[st
     if not is_photograph:
         lossless = _webp(image, lossless=True)
         content = lossless if len(lossless) <= len(lossy) else lossy
-    return f"data:image/webp;base64,{base64.b64encode(content).decode()}", image.width, image.height
+    return f"data:image/webp;base64,{base64.b64encode(content).decode()}", width, height
 
 
 def _webp(image: Image.Image, **options: object) -> bytes:

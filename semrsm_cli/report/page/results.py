@@ -61,10 +61,12 @@ class Results:
     def label_of(self, run: Run) -> str:
         """What a run's network is called on the page."""
         for name in run.tables:
+            if name == "rsm":  # whose rows are called by their arrays
+                continue
             rows = self.joined.get(name, pd.DataFrame())
             if not rows.empty and (rows["run"] == run.path.as_posix()).any():
                 return str(rows.loc[rows["run"] == run.path.as_posix(), "label"].iloc[0])
-        return str(run.settings.get("model.label", run.path.name))
+        return str(run.settings.get("model.label") or run.path.name)
 
     def dataset_of(self, run: Run) -> str:
         """What a run's images are called; empty where they are the user's own arrays."""

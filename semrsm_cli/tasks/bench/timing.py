@@ -12,8 +12,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from semrsm_cli.config import BenchConfig
-from semrsm_cli.matching import Method, assess, check_pair, compile_all, permute
+from semrsm_cli.matching import Method, assess, check_pair, permute
 from semrsm_cli.matching.affinities import Affinities
+from semrsm_cli.matching.optimal import compile_all
 from semrsm_cli.pipeline.grams import Comparison
 from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report.progress import log

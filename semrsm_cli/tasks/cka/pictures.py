@@ -10,7 +10,8 @@ from semrsm_cli.measures.cka import Estimator
 from semrsm_cli.report.figures.cka import Consistency, cka_figure, consistency_figure
 from semrsm_cli.report.figures.locality import locality_figure
 from semrsm_cli.report.folder import RunFolder
-from semrsm_cli.tasks.cka.tables import PLAIN, SEMANTIC, Compared
+from semrsm_cli.tasks.cka.nulls import test_over_draws
+from semrsm_cli.tasks.cka.tables import PLAIN, SEMANTIC, Compared, permuted_of
 
 __all__ = ["draw_figures", "draw_locality"]
 
@@ -26,7 +27,16 @@ def draw_figures(folder: RunFolder, compared: Sequence[Compared], config: CkaCon
         spatial, semantic = (
             np.mean([one.mean((moved, moved)) for one in of_kernel], axis=0) for moved in (PLAIN, SEMANTIC)
         )
-        figure = cka_figure(spatial, semantic, layers_a, layers_b, label_a=label_a, label_b=label_b, kernel=str(name))
+        figure = cka_figure(
+            spatial,
+            semantic,
+            layers_a,
+            layers_b,
+            label_a=label_a,
+            label_b=label_b,
+            kernel=str(name),
+            by_chance=_by_chance(of_kernel),
+        )
         folder.figure(f"cka_{name}", figure)
         if first.a is first.b:
             consistency[str(name)] = _consistency(of_kernel)
@@ -64,6 +74,16 @@ def _labels(compared: Sequence[Compared], config: CkaConfig) -> tuple[str, str]:
     return label_a, label_b
 
 
+def _by_chance(of_kernel: Sequence[Compared]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Where CKA from spatio-semantic and from semantic RSMs does not exceed 95 % of what it is by chance."""
+    pairs = [(moved, moved) for moved in (PLAIN, SEMANTIC)]
+    tests = [test_over_draws(of["all"]) for pair in pairs if (of := permuted_of(of_kernel, pair))]
+    if not tests:
+        return None
+    spatial, semantic = (~(test.cka > test.null_95) for test in tests)
+    return spatial, semantic
+
+
 def _consistency(of_kernel: Sequence[Compared]) -> Consistency:
     """Semantic with spatio-semantic RSMs: of each network, and over draws the spread of the networks' mean."""
     pair, chosen = (SEMANTIC, PLAIN), of_kernel[0].estimator
@@ -73,9 +93,11 @@ def _consistency(of_kernel: Sequence[Compared]) -> Consistency:
     }
     (other,) = (estimator for estimator in Estimator if estimator is not chosen)
     n_draws = len(diagonals[chosen])
+    nulls = permuted_of(of_kernel, pair)
     return Consistency(
         values=np.stack([one.mean(pair) for one in of_kernel]),
         other=diagonals[other].mean(axis=0),
         std=diagonals[chosen].std(axis=0, ddof=1) if n_draws > 1 else None,
         n_draws=n_draws,
+        null_95=test_over_draws(nulls["all"]).null_95.diagonal() if nulls else None,
     )

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from semrsm_cli.measures.cka import Estimator
+from semrsm_cli.measures.nulls import PermutedCka
 from semrsm_cli.pipeline.rearrangements import Rearrangement, rearrangements
 from semrsm_cli.pipeline.sources import Source
 from semrsm_cli.rsm import Invariance, Kernel
+from semrsm_cli.tasks.cka.nulls import mean_of, null_columns
 
 __all__ = [
     "INVARIANCES",
@@ -19,11 +21,13 @@ __all__ = [
     "SEMANTIC",
     "Compared",
     "Movement",
+    "Nulls",
     "Values",
     "cka_table",
     "closest_table",
     "consistency_table",
     "mean_table",
+    "permuted_of",
     "wanted_pairs",
 ]
 
@@ -48,30 +52,48 @@ def wanted_pairs(locality: Sequence[float], *, within: bool) -> list[_Both]:
 
 Movement = Callable[[Source, int, Rearrangement], dict[str, float]]
 """Of a network, the number of a layer and a rearrangement: locality, and how far positions move."""
+Nulls = dict[_Both, dict[str, PermutedCka]]
+"""CKA with shuffled images in one draw, over `all` images and within `classes`; empty where none were shuffled."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """CKA of two networks by the estimator that was chosen, and by the other, in each draw."""
+    """CKA of two networks by the estimator that was chosen, and by the other, in each draw, and of shuffled images."""
 
     a: Source
     b: Source
     kernel: Kernel
     estimator: Estimator
     draws: Values
+    nulls: Sequence[Nulls]
 
     @classmethod
-    def over_draws(cls, a: Source, b: Source, name: Kernel, estimator: Estimator, values: Sequence[Values]) -> Self:
+    def over_draws(
+        cls,
+        a: Source,
+        b: Source,
+        name: Kernel,
+        estimator: Estimator,
+        values: Sequence[Values],
+        nulls: Sequence[Nulls],
+    ) -> Self:
         """Put the CKA of all draws together."""
         draws = {
             pair: {kind: np.stack([of_draw[pair][kind] for of_draw in values]) for kind in of_pair}
             for pair, of_pair in values[0].items()
         }
-        return cls(a, b, name, estimator, draws)
+        return cls(a, b, name, estimator, draws, nulls)
 
     def mean(self, pair: _Both) -> np.ndarray:
         """The mean over the draws [layers of a, layers of b], by the estimator that was chosen."""
         return np.asarray(self.draws[pair][self.estimator].mean(axis=0))
+
+
+def permuted_of(of_kernel: Sequence[Compared], pair: _Both) -> dict[str, list[PermutedCka]]:
+    """Of each draw CKA with shuffled images, in the mean over networks."""
+    kinds = of_kernel[0].nulls[0].get(pair, {})
+    draws = range(len(of_kernel[0].nulls))
+    return {kind: [mean_of([one.nulls[draw][pair][kind] for one in of_kernel]) for draw in draws] for kind in kinds}
 
 
 def _over_draws(draws: Mapping[Estimator, np.ndarray], chosen: Estimator) -> dict[str, object]:
@@ -86,6 +108,7 @@ def _over_draws(draws: Mapping[Estimator, np.ndarray], chosen: Estimator) -> dic
 
 def cka_table(compared: Sequence[Compared], estimator: str) -> pd.DataFrame:
     """One row a pair of layers, kernel and pair of invariances."""
+    nulls = [{pair: null_columns(permuted_of([one], pair)) for pair in one.draws} for one in compared]
     table = [
         {
             "model_a": one.a.name,
@@ -98,14 +121,22 @@ def cka_table(compared: Sequence[Compared], estimator: str) -> pd.DataFrame:
             "estimator": estimator,
             "cka": draws[one.estimator][:, i, j].mean(),
             **_over_draws({kind: values[:, i, j] for kind, values in draws.items()}, one.estimator),
+            **_at(of_pairs[left, right], i, j),
             "locality": np.nan if left == PLAIN else left.locality,
         }
-        for one in compared
+        for one, of_pairs in zip(compared, nulls, strict=True)
         for (left, right), draws in one.draws.items()
         for i, layer_a in enumerate(one.a.layers)
         for j, layer_b in enumerate(one.b.layers)
     ]
     return pd.DataFrame(table)
+
+
+def _at(columns: Mapping[str, np.ndarray | float], *place: int) -> dict[str, float]:
+    """The last columns of a row."""
+    return {
+        name: float(np.asarray(values)[place]) if np.ndim(values) else float(values) for name, values in columns.items()
+    }
 
 
 def mean_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -125,6 +156,7 @@ def consistency_table(
         first = of_kernel[0]
         pair = moved, PLAIN
         draws = _mean_over_networks(of_kernel, pair)
+        nulls = null_columns(permuted_of(of_kernel, pair))
         for i, layer in enumerate(first.a.layers):
             values = np.array([one.mean(pair)[i, i] for one in of_kernel])
             table.append(
@@ -139,6 +171,7 @@ def consistency_table(
                     "lowest": values.min(),
                     "highest": values.max(),
                     **_over_draws({kind: of_kind[:, i, i] for kind, of_kind in draws.items()}, first.estimator),
+                    **_at(nulls, i, i),
                     **movement(first.a, i, moved),
                 }
             )
@@ -148,12 +181,16 @@ def consistency_table(
 def closest_table(
     compared: Sequence[Compared], estimator: str, locality: Sequence[float], movement: Movement
 ) -> pd.DataFrame:
-    """For each layer of a the most similar one of b, by CKA of either RSMs, in the mean over pairs of networks."""
+    """For each layer of a the most similar one of b, by CKA of either RSMs, in the mean over pairs of networks.
+
+    Its null is that of the largest CKA: the more layers there are to choose from, the larger is it by chance.
+    """
     table = []
     for of_kernel, (left, right) in itertools.product(_by_kernel(compared), wanted_pairs(locality, within=False)):
         first = of_kernel[0]
         draws = _mean_over_networks(of_kernel, (left, right))
         values = draws[first.estimator].mean(axis=0)
+        nulls = null_columns(_largest(permuted_of(of_kernel, (left, right)), values.argmax(axis=1)))
         for i, j in enumerate(values.argmax(axis=1)):
             table.append(
                 {
@@ -166,10 +203,20 @@ def closest_table(
                     "estimator": estimator,
                     "cka": values[i, j],
                     **_over_draws({kind: of_kind[:, i, j] for kind, of_kind in draws.items()}, first.estimator),
+                    **_at(nulls, i),
                     **movement(first.a, i, left),
                 }
             )
     return pd.DataFrame(table)
+
+
+def _largest(draws: dict[str, list[PermutedCka]], chosen: np.ndarray) -> dict[str, list[PermutedCka]]:
+    """CKA of each layer with the one that was chosen [l_a], and with shuffled images with the most similar one."""
+    rows = np.arange(len(chosen))
+    return {
+        kind: [PermutedCka(draw.cka[rows, chosen], draw.permuted.max(axis=2)) for draw in of_kind]
+        for kind, of_kind in draws.items()
+    }
 
 
 def _mean_over_networks(of_kernel: Sequence[Compared], pair: _Both) -> dict[Estimator, np.ndarray]:

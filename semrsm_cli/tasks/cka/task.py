@@ -11,6 +11,7 @@ from semrsm_cli.config import CkaConfig
 from semrsm_cli.data import ImageOrder
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.measures.cka import Estimator, cka_matrix, hsic
+from semrsm_cli.measures.nulls import PermutedCka
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store
 from semrsm_cli.pipeline.rearrangements import Rearrangement, informative, movement_columns, rearrangements
 from semrsm_cli.pipeline.sources import Layer, Source
@@ -18,12 +19,15 @@ from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log
 from semrsm_cli.rsm import Gram, Kernel, kernel
 from semrsm_cli.tasks.cka.batches import mini_batches
+from semrsm_cli.tasks.cka.classes import classes_of
 from semrsm_cli.tasks.cka.networks import Pairs, pairs_of_draws
+from semrsm_cli.tasks.cka.nulls import NULL_COLUMNS, Shuffling, log_lonely
 from semrsm_cli.tasks.cka.pictures import draw_figures, draw_locality
 from semrsm_cli.tasks.cka.tables import (
     INVARIANCES,
     Compared,
     Movement,
+    Nulls,
     Values,
     cka_table,
     closest_table,
@@ -36,6 +40,8 @@ __all__ = ["cka"]
 
 _BIAS = 0.1  # of CKA, from which on it is said
 
+_Draw = dict[Kernel, list[tuple[Values, Nulls]]]
+"""Of one draw, for each kernel and pair of networks, CKA as it is and with shuffled images."""
 _Rsms = dict[Kernel, list[np.ndarray]]
 """For each kernel and mini-batch the RSMs [invariances * layers, n, n] of a network."""
 
@@ -50,19 +56,22 @@ def cka(config: CkaConfig, folder: RunFolder) -> pd.DataFrame:
     with folder.timed("match"):
         values = [_values_of_draw(of_draw, i, config, folder) for i, of_draw in enumerate(draws)]
     compared = [
-        Compared.over_draws(a, b, name, config.estimator, [of_draw[name][i] for of_draw in values])
+        Compared.over_draws(
+            a, b, name, config.estimator, *map(list, zip(*(of_draw[name][i] for of_draw in values), strict=True))
+        )
         for name in config.kernels
         for i, (a, b) in enumerate(pairs)
     ]
     estimator = f"{config.estimator}, {len(batches)} x {max(map(len, batches))} images"
-    every = cka_table(compared, estimator)
+    chosen = {"centering": str(config.centering)} | ({} if config.x else {"size": config.size})
+    every = cka_table(compared, estimator).assign(**chosen)
     _warn_of_few_images(every, config.estimator, max(map(len, batches)))
     folder.data("cka", every)
     if len(pairs) > 1:
         folder.data("cka_mean", mean_table(every))
     is_within = pairs[0][0] is pairs[0][1]
     summarize = consistency_table if is_within else closest_table
-    summary = summarize(compared, estimator, config.locality, _movement(config))
+    summary = summarize(compared, estimator, config.locality, _movement(config)).assign(**chosen)
     folder.table("consistency" if is_within else "closest", summary)
     folder.note(
         estimator=estimator,
@@ -72,13 +81,14 @@ def cka(config: CkaConfig, folder: RunFolder) -> pd.DataFrame:
         sigma=config.sigma or "median",
         seed=config.seed,
         compared=[[a.name, b.name] for a, b in pairs],
+        n_permutations=config.n_permutations,
+        classes=config.classes,
         image_ids_compared=all(network.ids is not None for pair in pairs for network in pair),
     )
     draw_figures(folder, compared, config)
     if any(config.locality):
         draw_locality(folder, summary, config)
-    repeated = [str(config.estimator)] + (["lowest", "highest"] if is_within and len(pairs) == 1 else [])
-    return informative(summary).drop(columns=repeated)  # what says the same as `cka`
+    return _shown(informative(summary), config, has_range=is_within and len(pairs) > 1)
 
 
 def _movement(config: CkaConfig) -> Movement:
@@ -90,6 +100,14 @@ def _movement(config: CkaConfig) -> Movement:
         return movement_columns(compared, moved, config.matching)
 
     return of_layer
+
+
+def _shown(summary: pd.DataFrame, config: CkaConfig, *, has_range: bool) -> pd.DataFrame:
+    """The table for a terminal, without what says the same as `cka`, and of the nulls what a reader asks first."""
+    repeated = [str(config.estimator)] + ([] if has_range else ["lowest", "highest"])
+    asked = ("calibrated", "null_95") if config.classes is None else ("calibrated", "class_calibrated")
+    shown = [name for name in asked if config.n_permutations]
+    return summary.drop(columns=[name for name in (*repeated, *NULL_COLUMNS) if name in summary and name not in shown])
 
 
 def _warn_of_few_images(every: pd.DataFrame, estimator: Estimator, n: int) -> None:
@@ -109,12 +127,25 @@ def _what_is_drawn(draws: Sequence[Pairs], n_batches: int) -> str:
     return " and ".join(["images"] * (draws[1] is not draws[0]) + ["mini-batches"] * (n_batches > 1))
 
 
-def _values_of_draw(pairs: Pairs, draw: int, config: CkaConfig, folder: RunFolder) -> dict[Kernel, list[Values]]:
+def _values_of_draw(pairs: Pairs, draw: int, config: CkaConfig, folder: RunFolder) -> _Draw:
     """CKA of every pair of networks for each kernel, from one draw; all networks have the same mini-batches."""
+    a, b = pairs[0]
     batches = mini_batches(*pairs[0], config, draw)
+    shuffling = _shuffling(a, b, batches, draw, config)
     networks = dict.fromkeys(itertools.chain(*pairs))
     rsms = {network: _network_rsms(network, batches, config, folder) for network in networks}
-    return {name: [_compare(a, b, name, rsms, config) for a, b in pairs] for name in config.kernels}
+    return {name: [_compare(*pair, name, rsms, shuffling, config) for pair in pairs] for name in config.kernels}
+
+
+def _shuffling(a: Source, b: Source, batches: Sequence[np.ndarray], draw: int, config: CkaConfig) -> Shuffling:
+    """How images are shuffled: by their ids, so that the order of files does not matter."""
+    ids, classes = a.ids or b.ids, classes_of(a, b, config.classes)
+    orders = [np.arange(len(rows)) if ids is None else np.argsort([ids[row] for row in rows]) for rows in batches]
+    of_batches = None
+    if classes is not None:
+        of_batches = [[classes[row] for row in rows[order]] for rows, order in zip(batches, orders, strict=True)]
+    seed = config.seed, draw
+    return Shuffling(config.estimator, config.n_permutations, seed, config.runtime.threads, orders, of_batches)
 
 
 def _network_rsms(network: Source, batches: Sequence[np.ndarray], config: CkaConfig, folder: RunFolder) -> _Rsms:
@@ -168,20 +199,31 @@ def _require_varying(network: Source, rsms: Sequence[np.ndarray], config: CkaCon
             )
 
 
-def _compare(a: Source, b: Source, name: Kernel, rsms: dict[Source, _Rsms], config: CkaConfig) -> Values:
-    """CKA of two networks' layers, or of one's with each other, from the RSMs of one kernel."""
+def _compare(
+    a: Source, b: Source, name: Kernel, rsms: dict[Source, _Rsms], shuffling: Shuffling, config: CkaConfig
+) -> tuple[Values, Nulls]:
+    """CKA of two networks' layers, or of one's with each other, by one kernel; as it is and with shuffled images."""
     batches = list(zip(rsms[a][name], rsms[b][name], strict=True))
-    of_estimator = {
-        estimator: _estimate(batches, estimator, is_chosen=estimator is config.estimator) for estimator in Estimator
-    }
-    order = rearrangements(INVARIANCES, config.locality)
-    return {
-        (left, right): {
-            estimator: values[_rows(order.index(left), a), _rows(order.index(right), b)]
-            for estimator, values in of_estimator.items()
-        }
+    order, chosen = rearrangements(INVARIANCES, config.locality), shuffling.estimator
+    of_estimator = {estimator: _estimate(batches, estimator, is_chosen=estimator is chosen) for estimator in Estimator}
+    permuted = shuffling.permute(batches)
+    log_lonely(permuted)
+    cells = {
+        (left, right): (_rows(order.index(left), a), _rows(order.index(right), b))
         for left, right in wanted_pairs(config.locality, within=a is b)
     }
+    nulls = {
+        pair: {
+            kind: PermutedCka(cka[rows, columns], shuffled[:, rows, columns])
+            for kind, (cka, shuffled) in permuted.items()
+        }
+        for pair, (rows, columns) in cells.items()
+    }
+    values = {
+        pair: {estimator: cka[rows, columns] for estimator, cka in of_estimator.items()}
+        for pair, (rows, columns) in cells.items()
+    }
+    return values, nulls
 
 
 def _estimate(batches: list[tuple[np.ndarray, np.ndarray]], estimator: Estimator, *, is_chosen: bool) -> np.ndarray:

@@ -9,7 +9,7 @@ from semrsm_cli.config import CorrelateConfig
 from semrsm_cli.data import ImageOrder
 from semrsm_cli.data.arrays import read_array
 from semrsm_cli.errors import ConfigError, SemrsmError
-from semrsm_cli.pipeline.frames import note_share_seen
+from semrsm_cli.pipeline.frames import log_unseen, note_share_seen
 from semrsm_cli.pipeline.images import note_images, open_images
 from semrsm_cli.pipeline.networks import load_network, note_network
 from semrsm_cli.pipeline.sources import Source, from_model, read_layer
@@ -49,7 +49,7 @@ def of_model(config: CorrelateConfig, folder: RunFolder) -> Predicted:
         raise ConfigError(f"{label} predicts no classes; choose a classifier such as model=resnet18")
     note_images(folder, images)
     note_network(folder, config.model, network)
-    note_share_seen(folder, network, images)
+    log_unseen(network.label, note_share_seen(folder, network, images))
     source = from_model(network, images, config.model, config.runtime, folder)
     assert source.logits is not None
     _require_finite(source.logits, images.ids, f"the logits of {label} on {images.name}")

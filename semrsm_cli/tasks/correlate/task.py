@@ -183,7 +183,8 @@ def _write(
     table = _join_paper(of_last.reset_index(drop=True), identifying_settings(config), last.x.shape[1])
     statistics = [f"paper_{statistic}" for statistic in STATISTICS]
     table[statistics] = table[statistics].where(~(table["locality"] > 0))
-    table = _movement_last(table.assign(n_groups=divergence.n_groups))
+    table = table.assign(n_groups=divergence.n_groups, layer=last.name, centering=str(config.centering))
+    table = _movement_last(table)
     own = table[~(table["locality"] > 0)]
     folder.data("images", pd.DataFrame({"image": predicted.ids}))
     resampled = divergence.resampled if config.n_resamples else ""

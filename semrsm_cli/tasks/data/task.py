@@ -6,8 +6,9 @@ from typing import Any
 import humanize
 import pandas as pd
 
-from semrsm_cli.config import DataConfig, Preset, presets
+from semrsm_cli.config import DataConfig
 from semrsm_cli.config.data import Action
+from semrsm_cli.config.presets import Preset, presets
 from semrsm_cli.data import PUBLISHED, files_of_split
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.fetch import Download, Repository

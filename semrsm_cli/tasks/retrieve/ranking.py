@@ -16,9 +16,15 @@ from semrsm_cli.pipeline.rearrangements import Rearrangement, rearrangements
 from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log
-from semrsm_cli.rsm import Centering, Gram, Invariance, Kernel, Representations, kernel
+from semrsm_cli.rsm import Centering, Gram, Invariance, Kernel, Pooled, Representations, gram, kernel
+from semrsm_cli.rsm.medians import sigma_of_parts
+from semrsm_cli.store import digest
 
 __all__ = ["Embedded", "Ranking", "rank", "shortens"]
+
+_PAIRS_IN_MEMORY = 2**26  # of an RSM that is held as a whole: 1 GiB with its bounds
+_PAIRS_AT_ONCE = 2**24  # of one that is not
+_MIN_ROWS = 128  # of pooled vectors: a matrix product of a few is slow
 
 
 @dataclass(frozen=True)
@@ -67,17 +73,11 @@ class Ranking:
 
 def rank(images: RetrievalSet, embedded: Embedded, config: RetrieveConfig, folder: RunFolder) -> Iterator[Ranking]:
     """The neighbours under every invariance and kernel; all kernels come from one matching."""
-    scores = _score_all(images)
     for moved in rearrangements(_possible(config, embedded), config.locality):
-        pairs = _shortlist(images, embedded, config, folder) if moved.invariance is Invariance.permutation else None
+        pairs = _shortlist(images, embedded, config) if moved.invariance is Invariance.permutation else None
         g = _inner_products(moved, embedded, config, folder, pairs)
-        for name in config.kernels:
-            similarity = kernel(g, name, sigma=config.sigma, sigma_tile=config.sigma_tile)
-            if pairs is not None:
-                similarity = np.where(pairs, similarity, -np.inf)
-            nearest = _neighbours_of(similarity, images, config.n_neighbours)
-            values = neighbour_scores(similarity, nearest)
-            yield Ranking(name, moved, nearest, values, None if scores is None else neighbour_scores(scores, nearest))
+        for name, (nearest, values) in _rank_rows(g, images, config).items():
+            yield Ranking(name, moved, nearest, values, _score(images, nearest))
 
 
 def _possible(config: RetrieveConfig, embedded: Embedded) -> Sequence[Invariance]:
@@ -89,34 +89,83 @@ def _possible(config: RetrieveConfig, embedded: Embedded) -> Sequence[Invariance
     return others
 
 
-def _neighbours_of(similarity: np.ndarray, images: RetrievalSet, k: int) -> np.ndarray:
-    """The k nearest images that are of another video than the query."""
-    try:
-        return neighbours(similarity, k=k, query_groups=images.queries.videos, database_groups=images.database.videos)
-    except ValueError as error:
-        raise SemrsmError(f"{images.name}: {error}") from error
-
-
 def _inner_products(
     moved: Rearrangement,
     embedded: Embedded,
     config: RetrieveConfig,
     folder: RunFolder,
-    pairs: np.ndarray | None = None,
+    pairs: np.ndarray | None,
 ) -> Gram:
-    """Inner products of queries and database, of all `pairs` or of some [q, d]."""
-    compared = embedded.compared
-    if pairs is not None and compared.y is None:
-        compared = replace(compared, y=compared.x)
-    g = gram_in_store(
-        compared, moved.invariance, config.matching, config.runtime, folder, locality=moved.locality, pairs=pairs
+    """Inner products of queries and database, of all pairs or of those in lists [q, k]; on disk where they are many."""
+    compared, n_pairs = embedded.compared, embedded.queries.shape[0] * embedded.database.shape[0]
+    in_memory = pairs is not None or n_pairs <= _PAIRS_IN_MEMORY
+    if compared.y is None and (pairs is not None or not in_memory):
+        # of images with themselves the store has one half, under the key of these
+        key = digest([compared.key, "both halves"])
+        compared = replace(compared, y=compared.x, key=key, places_y=compared.places)
+    return gram_in_store(
+        compared,
+        moved.invariance,
+        config.matching,
+        config.runtime,
+        folder,
+        locality=moved.locality,
+        pairs=pairs,
+        in_memory=in_memory,
     )
-    return g if pairs is None else _at_no_distance(g, pairs)
 
 
-def _at_no_distance(inner: Gram, pairs: np.ndarray) -> Gram:
-    """The products of `pairs`, and for all others those of images that are the same: no median counts these."""
-    return replace(inner, inner=np.where(pairs, inner.inner, (inner.sq_x[:, None] + inner.sq_y) / 2))
+def _rank_rows(g: Gram, images: RetrievalSet, config: RetrieveConfig) -> dict[Kernel, tuple[np.ndarray, np.ndarray]]:
+    """The k neighbours of every query and their similarities [q, k] for each kernel; some rows at a time."""
+    blocks = _row_blocks(g, config.sigma_tile)
+    sigma = config.sigma
+    if Kernel.rbf in config.kernels and sigma is None and config.sigma_tile is None and len(blocks) > 1:
+        sigma = sigma_of_parts(lambda: (_in_memory(g, rows) for rows in blocks))
+    ranked: dict[Kernel, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in config.kernels}
+    for rows in blocks:
+        block = _in_memory(g, rows)
+        for name in config.kernels:
+            similarity = kernel(block, name, sigma=sigma, sigma_tile=config.sigma_tile)
+            if block.columns is None:
+                nearest = _neighbours_of(similarity, images, config.n_neighbours, rows)
+                ranked[name].append((nearest, neighbour_scores(similarity, nearest)))
+            else:
+                ranked[name].append(_rank_lists(similarity, block.columns, config.n_neighbours))
+    return {
+        name: (np.concatenate([a for a, _ in of]), np.concatenate([b for _, b in of])) for name, of in ranked.items()
+    }
+
+
+def _rank_lists(similarity: np.ndarray, columns: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k nearest images of each list [q, n], which holds none of the query's own video, and their similarities."""
+    places = neighbours(similarity, k=k)
+    nearest = np.where(places < 0, -1, np.take_along_axis(columns, places, axis=1))
+    return nearest, np.where(nearest < 0, np.nan, np.take_along_axis(similarity, places, axis=1))
+
+
+def _row_blocks(g: Gram, sigma_tile: int | None) -> list[slice]:
+    """Rows that are ranked at once: all that are in memory, else as many as fit, in whole tiles of sigma."""
+    n, m = g.inner.shape
+    step = max(1, n if isinstance(g.inner, np.ndarray) else _PAIRS_AT_ONCE // m)
+    step += -step % (sigma_tile or 1)
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def _in_memory(g: Gram, rows: slice) -> Gram:
+    """Some rows, without their bounds."""
+    if isinstance(g.inner, np.ndarray):
+        return g
+    inner = np.asarray(g.inner[rows], np.float64)
+    return Gram(inner, inner, g.sq_x[rows], g.sq_y, False)
+
+
+def _neighbours_of(similarity: np.ndarray, images: RetrievalSet, k: int, rows: slice) -> np.ndarray:
+    """The k nearest images of some queries that are of another video than the query."""
+    groups = {"query_groups": images.queries.videos[rows], "database_groups": images.database.videos}
+    try:
+        return neighbours(similarity, k=k, **groups)
+    except ValueError as error:
+        raise SemrsmError(f"{images.name}: {error}") from error
 
 
 def shortens(shortlist: int | None, images: RetrievalSet) -> bool:
@@ -124,25 +173,31 @@ def shortens(shortlist: int | None, images: RetrievalSet) -> bool:
     return shortlist is not None and shortlist < len(images.database)
 
 
-def _shortlist(
-    images: RetrievalSet, embedded: Embedded, config: RetrieveConfig, folder: RunFolder
-) -> np.ndarray | None:
-    """For every query the database images [q, d] whose pooled vectors have the largest cosine with its own."""
+def _shortlist(images: RetrievalSet, embedded: Embedded, config: RetrieveConfig) -> np.ndarray | None:
+    """For every query the database images [q, k] whose pooled vectors have the largest cosine with its own."""
     if config.shortlist is None:
         return None
     if not shortens(config.shortlist, images):
         log(f"shortlist={config.shortlist} leaves out none of {len(images.database)} images: all are matched")
         return None
-    similarity = kernel(_inner_products(Rearrangement(Invariance.pooled), embedded, config, folder), Kernel.cosine)
-    chosen = _neighbours_of(similarity, images, config.shortlist)
-    allowed = np.zeros((len(chosen), len(images.database) + 1), bool)
-    np.put_along_axis(allowed, chosen, True, axis=1)  # the last column takes the -1 of queries with fewer neighbours
-    return allowed[:, :-1]
+    x, y = (Pooled(side)[0 : side.shape[0]] for side in (embedded.queries, embedded.database))
+    step = max(_MIN_ROWS, _PAIRS_AT_ONCE // len(y))
+    listed = []
+    for start in range(0, len(x), step):
+        rows = slice(start, start + step)
+        try:
+            g = gram(x[rows], y, invariance=Invariance.none, threads=config.runtime.threads)
+        except ValueError as error:
+            raise SemrsmError(f"{images.name}: {error}") from error
+        listed.append(_neighbours_of(kernel(g, Kernel.cosine), images, config.shortlist, rows))
+    return np.concatenate(listed)
 
 
-def _score_all(images: RetrievalSet) -> np.ndarray | None:
-    """The score of every database image as an answer to every query [q, d]; None where nothing is known of them."""
-    if images.metric is None or images.queries.counts is None or images.database.counts is None:
+def _score(images: RetrievalSet, nearest: np.ndarray) -> np.ndarray | None:
+    """The score of each neighbour [q, k] as an answer to its query; None where nothing is known of the images."""
+    queries, database = images.queries.counts, images.database.counts
+    if images.metric is None or queries is None or database is None:
         return None
     measure = count_f1 if images.metric is Metric.count_f1 else presence_iou
-    return measure(images.queries.counts, images.database.counts)
+    scores = [measure(queries[[i]], database[of_query])[0] for i, of_query in enumerate(nearest)]
+    return np.where(nearest < 0, np.nan, scores)

@@ -105,7 +105,7 @@ class HeatMap {
 
   draw(marked = false) {
     const {values, low, high} = this.choice;
-    const shown = this.data.is_logarithmic ? String : (value) => value.toFixed(2);
+    const shown = this.data.is_logarithmic ? String : (value) => value.toFixed(2).replace("-", "\u2212");
     const size = this.size;
     this.canvas.height = size * this.rows.length;
     this.canvas.width = size * this.columns.length;
