@@ -149,6 +149,24 @@ def optimum(affinity: np.ndarray) -> float:
     return float(exact[linear_sum_assignment(exact, maximize=True)].sum())
 
 
+def partial_optimum(affinity: np.ndarray, floor: float) -> float:
+    """What the best matching of an affinity of any shape is worth above a floor, or in all where that is -infinity."""
+    exact = affinity.astype(np.float64)
+    if floor == -math.inf:
+        return float(exact[linear_sum_assignment(exact, maximize=True)].sum())
+    raised = np.maximum(exact, floor)
+    return float(raised[linear_sum_assignment(raised, maximize=True)].sum() - floor * min(exact.shape))
+
+
+def best_of_k_pairs(affinity: np.ndarray, k: int) -> float:
+    """The largest sum of k matched pairs [s, s], padded so that s - k rows and columns pair with none."""
+    s = len(affinity)
+    padded = np.zeros((2 * s - k, 2 * s - k))
+    padded[:s, :s] = affinity
+    padded[s:, s:] = -1e6 * np.abs(affinity).max()
+    return float(padded[linear_sum_assignment(padded, maximize=True)].sum())
+
+
 def by_norm(x: np.ndarray) -> list[int]:
     """Positions in ascending order of their norms."""
     return sorted(range(len(x)), key=lambda i: float(np.linalg.norm(x[i].astype(np.float64))))
@@ -199,6 +217,16 @@ def gram(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Optimally matched inner products of all pairs of images."""
     exact_x, exact_y = x.astype(np.float64), y.astype(np.float64)
     return np.array([[optimum(a @ b.T) for b in exact_y] for a in exact_x])
+
+
+def gram_with_locality(x: np.ndarray, y: np.ndarray, grid: tuple[int, int], locality: float) -> np.ndarray:
+    """Matched inner products less what displacements cost, pair of positions by pair of positions."""
+    unit = (y.astype(np.float64) ** 2).sum(axis=2).mean()
+    where = [divmod(position, grid[1]) for position in range(x.shape[1])]
+    squared = [[(a - c) ** 2 + (b - d) ** 2 for c, d in where] for a, b in where]
+    cost = locality * unit * np.array(squared) / (grid[0] ** 2 + grid[1] ** 2)
+    exact_x, exact_y = x.astype(np.float64), y.astype(np.float64)
+    return np.array([[optimum(a @ b.T - cost) for b in exact_y] for a in exact_x])
 
 
 def best_shift(x: np.ndarray, y: np.ndarray, grid: tuple[int, int]) -> float:

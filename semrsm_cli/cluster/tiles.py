@@ -49,9 +49,9 @@ class _SharedWork:
 
     def warm_up(self) -> None:
         """Compile what computes, on a pair of images of ones."""
-        s, c = self.work.x.shape[1:]
-        images = np.ones((1, s, c), np.float32)
-        self.work.pair_matcher.products(images, images, np.ones((1, 1), bool))
+        sides = (self.work.x, self.work.x if self.work.y is None else self.work.y)
+        left, right = (np.ones((1, *side.shape[1:]), np.float32) for side in sides)
+        self.work.pair_matcher.products(left, right, np.ones((1, 1), bool))
 
     def compute(self, unit: _Unit, threads: int) -> list[tuple[str, ...]]:
         """Compute the tiles of a unit that the store lacks; gives the checksums of all."""

@@ -10,6 +10,8 @@ from omegaconf import MISSING
 from semrsm_cli.checks import require, require_at_least
 from semrsm_cli.data import ImageOrder
 from semrsm_cli.rsm import Centering, Invariance, Kernel, Matcher, check_bandwidth
+from semrsm_cli.rsm.locality import check_locality
+from semrsm_cli.rsm.matcher import check_method
 
 __all__ = [
     "BandwidthConfig",
@@ -72,6 +74,17 @@ class MatchedConfig(Settings):
     """Method of the matching."""
     centering: Centering = Centering.sample
     """Subtract the mean over the samples at each position (`sample`, the paper), per `channel`, or `none`."""
+    locality: list[float] = field(default_factory=list)
+    """What it costs to move a position: further rows between `permutation` (0, free) and `none` (large values), and a
+    figure of them. A displacement by a share d of the map's diagonal costs so many mean squared norms of a concept
+    vector, times d squared."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for value in self.locality:
+            check_locality(value)
+        if any(self.locality):
+            check_method(self.matching.method)
 
 
 @dataclass(frozen=True, kw_only=True)

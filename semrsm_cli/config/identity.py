@@ -15,7 +15,7 @@ WITHOUT_EFFECT = frozenset(
         *(f"cluster.{field.name}" for field in fields(ClusterConfig)),
         *("dataset.root", "dataset.split_file"),  # where something lies; its images stand in run.json
         *("n_pictures", "n_thumbnails", "arrays", "save"),
-        *("kernels", "invariances"),  # which rows there are, not what stands in them
+        *("kernels", "invariances", "locality"),  # which rows there are, not what stands in them
         "seed",  # of one setting, several draws
     }
 )

@@ -132,6 +132,10 @@ class RsmConfig(_ImagesConfig, MatchedConfig):
         super().__post_init__()
         require(self.y is None or self.x is not None, "y= was given without x=; give x= too")
         require(self.grid is None or len(self.grid) == 2, f"grid must be [height, width], got {self.grid}")
+        require(
+            not any(self.locality) or self.invariance is Invariance.permutation,
+            f"locality lies between permutation and none, got invariance={self.invariance}; leave one of them out",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

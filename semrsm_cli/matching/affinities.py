@@ -27,13 +27,17 @@ class Affinities:
     def __init__(self, left: NDArray[Any], right: NDArray[Any], given: NDArray[Any] | None = None) -> None:
         self.left, self.right, self.given = left, right, given
         self.s = left.shape[1]
+        self.n_columns = right.shape[1]
         self.dtype = left.dtype if given is None else given.dtype
 
     @property
     def exceed_memory(self) -> bool:
         """Whether one pair's affinity is too large to be built."""
-        s, t = self.left.shape[1], self.right.shape[1]
-        return self.given is None and s * t * self.dtype.itemsize > MAX_MATRIX_BYTES
+        return self.given is None and self.s * self.n_columns * self.dtype.itemsize > MAX_MATRIX_BYTES
+
+    def transposed(self) -> "Affinities":
+        """Those of right with left."""
+        return Affinities(self.right, self.left, None if self.given is None else np.ascontiguousarray(self.given.T))
 
     @cached_property
     def max_similarity(self) -> float:

@@ -20,13 +20,31 @@ from semrsm_cli.jit import compiled
 from semrsm_cli.matching.lanes import LANES
 from semrsm_cli.matching.scans import BLOCK, lowest_bit, multiply, two_best, two_best_remembered
 
-__all__ = ["MAX_UNCACHED_ROW", "Rows", "round_up", "row_length", "scan_row", "solve"]
+__all__ = [
+    "EPSILON_FACTOR",
+    "FIRST_EPSILON",
+    "MAX_PHASES",
+    "MAX_UNCACHED_ROW",
+    "SAMPLED_ROWS",
+    "Rows",
+    "State",
+    "add_row",
+    "affinity_of",
+    "compute",
+    "remember_all",
+    "resolution",
+    "round_up",
+    "row_length",
+    "scan_row",
+    "solve",
+    "top_two",
+]
 
 MAX_UNCACHED_ROW = 1024  # rows up to this length are read anew for every bid
-_SAMPLED_ROWS = 64  # rows that the first prices are taken from
-_FIRST_EPSILON = 0.08  # relative to the mean affinity
-_EPSILON_FACTOR = 0.06  # from one phase to the next; both measured: within 10 % from 0.04 to 0.15, and 0.03 to 0.1
-_MAX_PHASES = 60
+SAMPLED_ROWS = 64  # rows that the first prices are taken from
+FIRST_EPSILON = 0.08  # relative to the mean affinity
+EPSILON_FACTOR = 0.06  # from one phase to the next; both measured: within 10 % from 0.04 to 0.15, and 0.03 to 0.1
+MAX_PHASES = 60
 _AFFINITY, _RUNNER_UP = 0, 1  # what a row remembers of its parts beside the candidates
 
 
@@ -44,7 +62,7 @@ class Rows(NamedTuple):
     packed: Any
 
 
-class _State(NamedTuple):
+class State(NamedTuple):
     """The prices of the columns, infinite beyond the last, and of each row what it remembers of its parts.
 
     `candidates` [s, parts] are the best columns, `remembered` [s, 2, parts] their affinities and the profits of the
@@ -64,12 +82,12 @@ def round_up(s: int, to: int) -> int:
 
 @compiled(_nrt=False)
 def row_length(rows: Rows, x: Any, s: int) -> int:
-    """The length at which rows are read; `x` as `candidates` in `_top_two`."""
+    """The length at which rows are read; `x` as `candidates` in `top_two`."""
     return round_up(s, LANES) if x is None else rows.flat.shape[0]
 
 
 @compiled(_nrt=False, forceinline=True)
-def _compute(flat: Any, x: Any, packed: Any, i: int, begin: int, end: int) -> None:
+def compute(flat: Any, x: Any, packed: Any, i: int, begin: int, end: int) -> None:
     """Fill `flat` with the columns from `begin` to `end` of row i, unless the rows are those of a matrix."""
     if x is not None:
         multiply(x, i, packed, begin, end, flat)
@@ -78,20 +96,20 @@ def _compute(flat: Any, x: Any, packed: Any, i: int, begin: int, end: int) -> No
 @compiled(_nrt=False, forceinline=True)
 def scan_row(rows: Rows, price: Any, i: int, begin: int, end: int) -> Any:
     """Of row i's columns from `begin` to `end`: the best profit, the second best, and the best one's column."""
-    _compute(rows.flat, rows.x, rows.packed, i, begin, end)
+    compute(rows.flat, rows.x, rows.packed, i, begin, end)
     return two_best(rows.flat, i * rows.stride + begin, price, begin, end)
 
 
 @compiled(_nrt=False, forceinline=True)
-def _affinity_of(rows: Rows, i: int, column: int) -> Any:
+def affinity_of(rows: Rows, i: int, column: int) -> Any:
     """One affinity."""
     begin = column // BLOCK * BLOCK
-    _compute(rows.flat, rows.x, rows.packed, i, begin, begin + BLOCK)
+    compute(rows.flat, rows.x, rows.packed, i, begin, begin + BLOCK)
     return rows.flat[i * rows.stride + column]
 
 
 @compiled(_nrt=False, forceinline=True)
-def _rescan_part(rows: Rows, state: _State, i: int, part: int) -> None:
+def _rescan_part(rows: Rows, state: State, i: int, part: int) -> None:
     """Look at one part of row i, and remember its best column and the profit of the runner-up."""
     n, n_parts = state.price.shape[0], state.candidates.shape[1]
     width = round_up((n + n_parts - 1) // n_parts, BLOCK)
@@ -108,7 +126,7 @@ def _rescan_part(rows: Rows, state: _State, i: int, part: int) -> None:
 
 
 @compiled(_nrt=False, forceinline=True)
-def _top_two(rows: Rows, state: _State, candidates: Any, i: int) -> Any:
+def top_two(rows: Rows, state: State, candidates: Any, i: int) -> Any:
     """The best profit and the second best of row i at today's prices, and the column of the best.
 
     `candidates` are the state's, as an argument, of which numba sees whether it is None.
@@ -135,7 +153,7 @@ def _top_two(rows: Rows, state: _State, candidates: Any, i: int) -> Any:
 
 
 @compiled(_nrt=False)
-def _add_row(flat: Any, start: int, total: Any, absolute: Any) -> None:
+def add_row(flat: Any, start: int, total: Any, absolute: Any) -> None:
     """Add the row that lies from `start` on to `total` [s], and its absolute affinities to `absolute` [s].
 
     A sum along the row would vectorise under fastmath only, and its order, and so its bits, then change between the
@@ -153,14 +171,14 @@ def _first_prices(rows: Rows, price: Any, absolute: Any) -> float:
     `absolute` [s] is room to work in.
     """
     s = absolute.shape[0]
-    stride = max(1, s // _SAMPLED_ROWS)
+    stride = max(1, s // SAMPLED_ROWS)
     while True:
         price[:s] = 0
         absolute[:] = 0
         n_rows = 0
         for i in range(0, s, stride):
-            _compute(rows.flat, rows.x, rows.packed, i, 0, price.shape[0])
-            _add_row(rows.flat, i * rows.stride, price, absolute)
+            compute(rows.flat, rows.x, rows.packed, i, 0, price.shape[0])
+            add_row(rows.flat, i * rows.stride, price, absolute)
             n_rows += 1
         total = np.float64(0)
         for j in range(s):
@@ -176,13 +194,13 @@ def _first_prices(rows: Rows, price: Any, absolute: Any) -> float:
 
 
 @compiled(_nrt=False)
-def _resolution(price: Any, largest: float) -> float:
+def resolution(price: Any, largest: float) -> float:
     """The smallest epsilon that still moves prices of that size."""
     return 2 * np.finfo(price.dtype).eps * largest
 
 
 @compiled(_nrt=False)
-def _run_phase(rows: Rows, state: _State, epsilon: float, col_of_row: Any, row_of_col: Any, queue: Any) -> None:
+def _run_phase(rows: Rows, state: State, epsilon: float, col_of_row: Any, row_of_col: Any, queue: Any) -> None:
     """Free all rows and let them bid until each has a column within epsilon of its best."""
     price = state.price
     s = col_of_row.shape[0]
@@ -194,10 +212,10 @@ def _run_phase(rows: Rows, state: _State, epsilon: float, col_of_row: Any, row_o
     while n_free > 0:
         i = queue[head]
         head = head + 1 if head + 1 < s else 0
-        best, second, column = _top_two(rows, state, state.candidates, i)
+        best, second, column = top_two(rows, state, state.candidates, i)
         raised = price[column] + (best - second + eps)
         if raised <= price[column]:  # epsilon is lost in the rounding of so large a price
-            eps = price.dtype.type(_resolution(price, abs(price[column])))
+            eps = price.dtype.type(resolution(price, abs(price[column])))
             raised = price[column] + eps
         price[column] = raised
         loser = row_of_col[column]
@@ -215,18 +233,18 @@ def _value_of(rows: Rows, col_of_row: Any) -> float:
     """The value of the matching, summed in float64."""
     total = np.float64(0)  # a Python float would give way to float32 where nothing is compiled
     for i in range(col_of_row.shape[0]):
-        total += _affinity_of(rows, i, col_of_row[i])
+        total += affinity_of(rows, i, col_of_row[i])
     return total
 
 
 @compiled(_nrt=False)
-def _bound_of(rows: Rows, state: _State, s: int) -> float:
+def _bound_of(rows: Rows, state: State, s: int) -> float:
     """The upper bound that the prices give, with room for the rounding of every profit, summed in float64."""
     price = state.price
     total = np.float64(0)
     size = np.float64(0)
     for i in range(s):
-        best, _, _ = _top_two(rows, state, state.candidates, i)
+        best, _, _ = top_two(rows, state, state.candidates, i)
         total += best
         size += abs(best)
     for j in range(s):
@@ -237,8 +255,8 @@ def _bound_of(rows: Rows, state: _State, s: int) -> float:
 
 
 @compiled(_nrt=False)
-def _remember_all(rows: Rows, state: _State, candidates: Any) -> None:
-    """Look at all parts of all rows, unless rows are short; `candidates` as in `_top_two`."""
+def remember_all(rows: Rows, state: State, candidates: Any) -> None:
+    """Look at all parts of all rows, unless rows are short; `candidates` as in `top_two`."""
     if candidates is not None:
         for i in range(candidates.shape[0]):
             for part in range(candidates.shape[1]):
@@ -250,12 +268,12 @@ def solve(rows: Rows, candidates: Any, remembered: Any, tolerance: float, col_of
     """Match rows to columns in `col_of_row` [s]; return value, upper bound, and whether the tolerance was met.
 
     The gap is relative to the value, or to s * mean|A| / 100 where the value is close to zero. `candidates` and
-    `remembered` are room for those of `_State`, or None.
+    `remembered` are room for those of `State`, or None.
     """
     flat = rows.flat
     s = col_of_row.shape[0]
     price = np.empty(row_length(rows, rows.x, s), flat.dtype)
-    state = _State(price, candidates, remembered)
+    state = State(price, candidates, remembered)
     owners, queue = np.empty(s, np.int64), np.empty(s, np.int64)
     largest = np.sqrt(np.finfo(flat.dtype).max) * 1e10
     scale = _first_prices(rows, price, np.empty(s, flat.dtype))
@@ -266,19 +284,19 @@ def solve(rows: Rows, candidates: Any, remembered: Any, tolerance: float, col_of
         return value, bound, True
     if not 1 / largest < scale < largest:  # prices would leave the range of the element type
         return value, np.inf, False
-    _remember_all(rows, state, candidates)
-    epsilon = _FIRST_EPSILON * scale
-    for phase in range(_MAX_PHASES):
+    remember_all(rows, state, candidates)
+    epsilon = FIRST_EPSILON * scale
+    for phase in range(MAX_PHASES):
         _run_phase(rows, state, epsilon, col_of_row, owners, queue)
         value = _value_of(rows, col_of_row)
         allowed = tolerance * max(abs(value), s * scale / 100)
-        finest = _resolution(price, max(np.abs(price[:s]).max(), scale))
-        last = epsilon <= finest or phase == _MAX_PHASES - 1
+        finest = resolution(price, max(np.abs(price[:s]).max(), scale))
+        last = epsilon <= finest or phase == MAX_PHASES - 1
         if last or s * epsilon <= 2 * allowed:  # the gap is half of s * epsilon as a rule
             bound = max(_bound_of(rows, state, s), value)
             if last or bound - value <= allowed:
                 break
             epsilon = max(0.4 * epsilon, finest)
         else:
-            epsilon = max(_EPSILON_FACTOR * epsilon, 1.6 * allowed / s, finest)
+            epsilon = max(EPSILON_FACTOR * epsilon, 1.6 * allowed / s, finest)
     return value, bound, bound - value <= allowed

@@ -3,6 +3,7 @@
 The compiled ones are imported where they are called: settings, and the help on them, need not wait for numba.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +21,7 @@ __all__ = [
     "Permutation",
     "assess",
     "check_pair",
+    "check_partial",
     "check_settings",
     "match",
     "match_tile",
@@ -57,7 +59,7 @@ class Matching:
     """
 
     col_of_row: NDArray[np.int64]
-    """For each position [s] of the first image its partner in the second one."""
+    """For each position [s] of the first image its partner in the second one; -1 where it has none."""
     value: float
     """The sum of the matched affinities, in squared units of the features."""
     bound: float
@@ -92,6 +94,7 @@ def match(
     tolerance: float = 1e-4,
     batch: int = 512,
     n_exact: int = 128,
+    floor: float | None = None,
     x: ArrayLike | None = None,
     y: ArrayLike | None = None,
 ) -> Matching:
@@ -100,20 +103,26 @@ def match(
     The permutation maximises `sum_i A[i, col_of_row[i]]` (Eq. 4), where `A[i, j] = <x_i, y_j>` is the affinity (Eq. 5);
     approximations come close to it.
 
+    With a floor t only pairs that are worth more than it count: the value is the largest
+    `sum_i max(A[i, pi(i)], t) - t * s`, and positions whose partners are worth no more have none. Of images of unequal
+    size each position of the smaller one gets a partner of its own in the larger one, whose other positions stay free.
+
     Args:
-        affinity: Inner products [s, s]; None where x and y stand for it, so that it need not fit the memory.
+        affinity: Inner products [s, t]; None where x and y stand for it, so that it need not fit the memory.
         method: How; `optimal` comes with a certificate, the rest of `Method` are approximations and rivals.
         tolerance: The largest certified gap of `optimal`, relative to the value.
         batch: Positions in a batch of `batch_optimal`.
         n_exact: Positions that `topk_greedy` matches optimally.
+        floor: What a pair must be worth to count, in units of the affinity; None or -infinity: all are matched.
         x: Concept vectors [s, c] of the first image, which the methods that go by norms need.
-        y: The same of the second image.
+        y: The same [t, c] of the second image.
 
     Returns:
         The permutation, its value and an upper bound.
 
     Raises:
-        ValueError: If the affinity is not square and finite, x and y are missing or do not fit, or a setting is off.
+        ValueError: If the affinity is not finite, x and y are missing or do not fit, a setting is off, or another
+            method than `optimal` is given an affinity that is not square, or a floor.
         SemrsmError: If a rival's package is not installed.
 
     Example:
@@ -122,19 +131,23 @@ def match(
         array([1, 0])
         >>> match([[1, 5], [2, 3]], method="diagonal").value
         4.0
+        >>> match([[1, 5], [2, 3]], floor=2).col_of_row  # 2 is worth no more than the floor
+        array([ 1, -1])
     """
     name = Method(method)
     check_settings(tolerance, batch, n_exact)
     if name in _BY_NORM and (x is None or y is None):
         raise ValueError(f"{name} goes by the norms of the concept vectors: give x and y [s, c]")
     pair = check_pair(affinity, x, y)
+    least = -math.inf if floor is None else float(floor)
+    check_partial(name, floor, pair.s, pair.n_columns)
     if name in _SOLVERS and pair.given is None:
         pair = Affinities(pair.left, pair.right, pair.of_pair(0, 0))
-    return assess(pair, name, permute(pair, name, tolerance=tolerance, batch=batch, n_exact=n_exact))
+    return assess(pair, name, permute(pair, name, tolerance=tolerance, batch=batch, n_exact=n_exact, floor=least))
 
 
 def check_pair(affinity: ArrayLike | None, x: ArrayLike | None = None, y: ArrayLike | None = None) -> Affinities:
-    """The first step of `match`: the affinity [s, s] and the concept vectors x and y [s, c] of a pair, checked.
+    """The first step of `match`: the affinity [s, t] and the concept vectors x [s, c] and y [t, c] of a pair, checked.
 
     Returns:
         A tile of this pair; its vectors have no channels where x and y are not given.
@@ -146,18 +159,35 @@ def check_pair(affinity: ArrayLike | None, x: ArrayLike | None = None, y: ArrayL
     if x is None or y is None:
         if given is None:
             raise ValueError("there is nothing to match: give an affinity [s, s], or x and y [s, c]")
-        left = right = np.empty((len(given), 0), given.dtype)
+        left, right = np.empty((given.shape[0], 0), given.dtype), np.empty((given.shape[1], 0), given.dtype)
     else:
         left, right = _check_array(x, "x"), _check_array(y, "y")
         left, right = (v.astype(np.result_type(left, right), copy=False) for v in (left, right))
-        if left.shape != right.shape:
-            raise ValueError(f"x and y must have the same positions and channels, got {left.shape} and {right.shape}")
-    if given is not None and given.shape != (len(left), len(left)):
-        raise ValueError(f"the affinity must be square with a row per position, got {given.shape} for {len(left)}")
+        if left.shape[1] != right.shape[1]:
+            raise ValueError(f"x and y must have the same channels, got {left.shape} and {right.shape}")
+    if given is not None and given.shape != (len(left), len(right)):
+        raise ValueError(
+            f"the affinity must have a row and a column per position, got {given.shape} for {len(left)} and "
+            f"{len(right)} positions"
+        )
     return Affinities(left[None], right[None], given)
 
 
-def permute(pair: Affinities, method: Method, *, tolerance: float, batch: int, n_exact: int) -> Permutation:
+def check_partial(method: Method | str, floor: float | None, s: int = 1, t: int = 1) -> None:
+    """Raise ValueError where a method knows no floor, or no affinity [s, t] that is not square."""
+    if floor is not None and not floor < math.inf:  # nan, too
+        raise ValueError(f"floor must be a number, or be left out, got {floor}")
+    if method == Method.optimal:
+        return
+    if floor is not None and floor > -math.inf:
+        raise ValueError(f"floor={floor} goes with the method optimal, got {method}")
+    if s != t:
+        raise ValueError(f"the affinity must be square for {method}, got {(s, t)}; optimal matches unequal sizes")
+
+
+def permute(
+    pair: Affinities, method: Method, *, tolerance: float, batch: int, n_exact: int, floor: float = -math.inf
+) -> Permutation:
     """The second step of `match`, and all that finding a permutation takes: norms and their order belong to it.
 
     Args:
@@ -166,13 +196,13 @@ def permute(pair: Affinities, method: Method, *, tolerance: float, batch: int, n
         tolerance: The largest certified gap of `optimal`.
         batch: Positions in a batch of `batch_optimal`.
         n_exact: Positions that `topk_greedy` matches optimally.
+        floor: What a pair must be worth to count.
     """
     if method is Method.diagonal:
         return Permutation(np.arange(pair.s))
     if method in _SOLVERS:
         return Permutation(_SOLVERS[method](pair.of_pair(0, 0)))
     from semrsm_cli.matching.approximate import batch_optimal, greedy
-    from semrsm_cli.matching.optimal import optimum
 
     col_of_row = np.empty((1, 1, pair.s), np.int64)
     certificate = None
@@ -181,9 +211,25 @@ def permute(pair: Affinities, method: Method, *, tolerance: float, batch: int, n
     elif method is Method.batch_optimal and batch < pair.s:
         batch_optimal(pair, _ONE_PAIR, batch, tolerance, col_of_row)
     else:
-        value, bound = optimum(pair, _ONE_PAIR, tolerance, col_of_row)
+        value, bound = _optimum(pair, _ONE_PAIR, tolerance, floor, col_of_row)
         certificate = float(value[0, 0]), float(bound[0, 0])
     return Permutation(col_of_row[0, 0], certificate)
+
+
+def _optimum(
+    affinities: Affinities,
+    mask: NDArray[np.bool_],
+    tolerance: float,
+    floor: float,
+    col_of_row: NDArray[np.int64] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`optimum`, or `partial_optimum` where positions may stay free."""
+    from semrsm_cli.matching.optimal import optimum
+    from semrsm_cli.matching.partial import partial_optimum
+
+    if floor == -math.inf and affinities.s == affinities.n_columns:
+        return optimum(affinities, mask, tolerance, col_of_row)
+    return partial_optimum(affinities, mask, tolerance, floor, col_of_row)
 
 
 def assess(pair: Affinities, method: Method, permutation: Permutation) -> Matching:
@@ -212,20 +258,20 @@ def match_tile(
     tolerance: float,
     batch: int,
     n_exact: int,
+    floor: float = -math.inf,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Values and upper bounds [r, q] of all pairs of the mask, without permutations; those of others mean nothing.
 
     The settings are those of `match`.
     """
     from semrsm_cli.matching.approximate import batch_optimal, greedy, positionwise_inner, upper_bounds
-    from semrsm_cli.matching.optimal import optimum
 
     bound = np.zeros(mask.shape)
     match method:
         case Method.batch_optimal if batch < affinities.s:
             inner = batch_optimal(affinities, mask, batch, tolerance, bound=bound)
         case Method.optimal | Method.batch_optimal:
-            return optimum(affinities, mask, tolerance)
+            return _optimum(affinities, mask, tolerance, floor)
         case Method.topk_greedy:
             inner = greedy(affinities, mask, n_exact, tolerance, bound=bound)
         case Method.greedy:

@@ -11,9 +11,9 @@ from semrsm_cli.matching.auction import MAX_UNCACHED_ROW, Rows, round_up, solve
 from semrsm_cli.matching.lanes import LANES
 from semrsm_cli.matching.scans import BLOCK
 
-__all__ = ["PARTS_OF_VECTORS", "compile_all", "optimum", "pack"]
+__all__ = ["PARTS_OF_MATRIX", "PARTS_OF_VECTORS", "compile_all", "optimum", "pack", "room_to_remember"]
 
-_PARTS_OF_MATRIX = LANES  # that a row remembers the best column of, where looking again is quick
+PARTS_OF_MATRIX = LANES  # that a row remembers the best column of, where looking again is quick
 PARTS_OF_VECTORS = 4 * LANES  # where it means to compute them again
 
 _Values = NDArray[np.float64]
@@ -35,7 +35,7 @@ def optimum(
             if col_of_row is not None:
                 col_of_row[i, j] = columns
         return inner, bound
-    candidates, remembered = _room_to_remember(affinities.s, affinities.dtype)
+    candidates, remembered = room_to_remember(affinities.s, affinities.dtype)
     permutations = np.empty((1, 1, affinities.s), np.int64) if col_of_row is None else col_of_row
     n_unmet = 0
     for block, products in affinities.blocks(mask):
@@ -58,7 +58,7 @@ def _optimum_of_vectors(x: NDArray[Any], y: NDArray[Any], tolerance: float) -> t
     col_of_row = np.empty(len(x), np.int64)
     packed = pack(y)
     row = np.zeros(packed.shape[0] * BLOCK, y.dtype)
-    candidates, remembered = _room_to_remember(len(x), x.dtype, PARTS_OF_VECTORS)
+    candidates, remembered = room_to_remember(len(x), x.dtype, PARTS_OF_VECTORS)
     rows = Rows(row, 0, np.ascontiguousarray(x), packed)
     value, bound, met = solve(rows, candidates, remembered, tolerance, col_of_row)
     if not met and x.dtype != np.float64:
@@ -66,9 +66,9 @@ def _optimum_of_vectors(x: NDArray[Any], y: NDArray[Any], tolerance: float) -> t
     return col_of_row, value, bound
 
 
-def _room_to_remember(s: int, dtype: Any, parts: int = 0) -> tuple[NDArray[np.int32] | None, NDArray[Any] | None]:
+def room_to_remember(s: int, dtype: Any, parts: int = 0) -> tuple[NDArray[np.int32] | None, NDArray[Any] | None]:
     """What the rows of a matching remember: (None, None) where they are short, unless `parts` is given."""
-    parts = parts or (_PARTS_OF_MATRIX if s > MAX_UNCACHED_ROW else 0)
+    parts = parts or (PARTS_OF_MATRIX if s > MAX_UNCACHED_ROW else 0)
     return (np.empty((s, parts), np.int32), np.empty((s, 2, parts), dtype)) if parts else (None, None)
 
 
@@ -126,8 +126,8 @@ def compile_all() -> None:
     """Compile the auction for float32, or load what an earlier run compiled, so that no timing includes it."""
     x = np.eye(LANES, dtype=np.float32)
     mask, found, col_of_row = np.ones((1, 1), bool), np.zeros((3, 1, 1)), np.empty((1, 1, LANES), np.int64)
-    for parts in (0, _PARTS_OF_MATRIX):
-        memory = _room_to_remember(LANES, x.dtype, parts)
+    for parts in (0, PARTS_OF_MATRIX):
+        memory = room_to_remember(LANES, x.dtype, parts)
         _solve_tile(x.ravel(), (0, 1, 0, 1), mask, *memory, 1e-2, found, col_of_row)
-    memory = _room_to_remember(LANES, x.dtype, PARTS_OF_VECTORS)
+    memory = room_to_remember(LANES, x.dtype, PARTS_OF_VECTORS)
     solve(Rows(np.zeros(BLOCK, x.dtype), 0, x, pack(x)), *memory, 1e-2, col_of_row[0, 0])

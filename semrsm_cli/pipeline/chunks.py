@@ -104,7 +104,9 @@ class ChunkWork:
         """Write what was captured of a chunk for the layers that lack it."""
         for name, values in captured.representations.items():
             if i in lacking[name]:
-                self.writers[name].write(i, values, captured.cnn_grids[name])
+                grid = captured.cnn_grids[name]
+                patches = captured.grids[name] if grid is None else None
+                self.writers[name].write(i, values, grid, patches)
         if captured.logits is not None and i in lacking.get(LOGITS, ()):
             self.writers[LOGITS].write(i, captured.logits[:, None, :], None)
 

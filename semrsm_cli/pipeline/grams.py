@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from semrsm_cli import cluster
 from semrsm_cli.config import RuntimeConfig
 from semrsm_cli.errors import ConfigError, SemrsmError
+from semrsm_cli.pipeline.rearrangements import Rearrangement, require_places
 from semrsm_cli.pipeline.sources import Layer, read_rows
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import duration, log, size, tracked
@@ -27,6 +29,7 @@ from semrsm_cli.rsm import (
     gram,
 )
 from semrsm_cli.rsm.listed import n_listed
+from semrsm_cli.rsm.locality import resolve_unit
 from semrsm_cli.rsm.plan import squared_norms
 from semrsm_cli.stages import versions_of
 from semrsm_cli.store import TileFolder, digest, locked
@@ -39,9 +42,15 @@ _SECONDS_TO_LOG = 5
 
 @dataclass(frozen=True, eq=False)
 class Comparison(Layer):
-    """Centred images `x`, compared with themselves or with `y`; `key` stands for all that their values depend on."""
+    """Centred images `x`, compared with themselves or with `y`; `key` stands for all that their values depend on.
+
+    `unit_of` tells what the cost of displacement and the floor are measured in: one number for all parts of a
+    comparison. `places_y` is the grid of `y`.
+    """
 
     y: Representations | None = None
+    unit_of: "MeanSquare | None" = None
+    places_y: tuple[int, int] | None = None
 
     @classmethod
     def within(cls, layer: Layer, centering: Centering, *, name: str | None = None) -> Self:
@@ -49,14 +58,18 @@ class Comparison(Layer):
         name = name or layer.name
         x = Centered(layer.x, _center(layer, centering, name))
         key = digest({"representation": layer.key, "centering": str(centering)})
-        return cls(name, x, key, layer.grid)
+        return cls(name, x, key, layer.grid, layer.patches, unit_of=MeanSquare(x))
 
     @classmethod
     def between(cls, x: Layer, y: Layer, centering: Centering, *, center_of: Layer, name: str) -> Self:
-        """The images of two layers, less the mean over one of them."""
-        center = _center(center_of, centering, name)
+        """The images of two layers, less the mean over one of them, or over each where their positions differ."""
+        center = center_x = _center(center_of, centering, name)
+        if centering is Centering.sample and x.x.shape[1] != y.x.shape[1]:
+            center_x, center = (_center(side, centering, name) for side in (x, y))
         key = digest({"x": x.key, "y": y.key, "center": center_of.key, "centering": str(centering)})
-        return cls(name, Centered(x.x, center), key, x.grid, y=Centered(y.x, center))
+        other = Centered(y.x, center)
+        unit_of = MeanSquare(other)
+        return cls(name, Centered(x.x, center_x), key, x.grid, x.patches, y=other, unit_of=unit_of, places_y=y.places)
 
     @property
     def n_pairs(self) -> int:
@@ -69,6 +82,18 @@ class Comparison(Layer):
         if np.array_equal(rows, np.arange(self.x.shape[0])):
             return self
         return replace(self, x=read_rows(self.x, rows), y=None, key=digest([self.key, rows.tolist()]))
+
+
+class MeanSquare:
+    """The mean squared norm of the concept vectors of images [n, s, c], which are read when it is first asked for."""
+
+    def __init__(self, x: Representations) -> None:
+        self.x = x
+
+    @cached_property
+    def value(self) -> float:
+        """Of all images, in squared units of the features; 1 where all are 0, and nothing is worth a displacement."""
+        return resolve_unit(None, squared_norms(self.x, "x"), self.x.shape[1]) or 1.0
 
 
 def _center(layer: Layer, centering: Centering, name: str) -> np.ndarray | None:
@@ -89,6 +114,7 @@ def gram_in_store(
     runtime: RuntimeConfig,
     folder: RunFolder,
     *,
+    locality: float = 0.0,
     pairs: np.ndarray | None = None,
     in_memory: bool = True,
     advance: Callable[[int], None] | None = None,
@@ -101,12 +127,13 @@ def gram_in_store(
         matcher: How positions are matched.
         runtime: Threads and memory.
         folder: Where a forecast is noted.
+        locality: What it costs to move a position, for `permutation`.
         pairs: For each image of x those of y to compute [n, k], as `gram` takes them; None: all.
         in_memory: Whether the result is held in memory, or read from the store by rows.
         advance: Called with the pairs just finished, where this is a part of a step that has a bar and a forecast.
 
     Raises:
-        ConfigError: `translation` was asked for, but the positions have no grid.
+        ConfigError: `translation` or locality was asked for, but the positions have no grid.
         SemrsmError: The images are empty, not finite, or do not fit together.
     """
     if invariance is Invariance.translation and compared.grid is None:
@@ -117,13 +144,18 @@ def gram_in_store(
     options: dict[str, Any] = {
         "invariance": invariance,
         "matcher": matcher,
-        "grid": compared.grid,
+        "grid": require_places(compared) if locality else compared.grid,
+        "grid_y": compared.places_y if locality else None,
+        "locality": locality,
         "threads": runtime.threads,
         "memory_gib": runtime.memory_gib,
     }
-    step = f"{invariance} {compared.name}"
-    tiles = _tiles(compared, invariance, matcher, runtime, pairs)
+    step = f"{Rearrangement(invariance, locality)} {compared.name}"
+    tiles = _tiles(compared, invariance, matcher, runtime, pairs, locality)
     try:
+        has_unit = locality or (invariance is Invariance.permutation and matcher.floor is not None)
+        if has_unit and compared.unit_of is not None:
+            options["unit"] = compared.unit_of.value
         session = cluster.current()
         bar: AbstractContextManager[Callable[[int], None] | None] = nullcontext(advance)
         if advance is None:
@@ -151,17 +183,21 @@ def _tiles(
     matcher: Matcher,
     runtime: RuntimeConfig,
     pairs: np.ndarray | None,
+    locality: float,
 ) -> TileFolder:
     """Where the store keeps the tiles of these images, matched in this way."""
     key: dict[str, Any] = {
         "compared": compared.key,
         "invariance": str(invariance),
-        "matcher": asdict(matcher) if invariance is Invariance.permutation else None,
+        "matcher": _settings_of(matcher) if invariance is Invariance.permutation else None,
         "grid": list(compared.grid or ()) if invariance is Invariance.translation else None,
         "memory_gib": runtime.memory_gib,
         "stages": versions_of("matching"),
     }
-    about = {"invariance": str(invariance), "compared": compared.name}
+    if locality:
+        # what it is measured in follows from the images, whose key is there already
+        key |= {"locality": locality, "grid": [compared.places, compared.places_y]}
+    about = {"invariance": str(Rearrangement(invariance, locality)), "compared": compared.name}
     return TileFolder(key if pairs is None else key | {"pairs": _hash_lists(pairs)}, about=about)
 
 
@@ -169,6 +205,11 @@ def _hash_lists(pairs: np.ndarray) -> str:
     """Hash of lists of pairs, whatever the order within a list."""
     lists = np.sort(pairs, axis=1).astype("<i8")
     return digest([*pairs.shape, hashlib.blake2b(lists.tobytes(), digest_size=16).hexdigest()])
+
+
+def _settings_of(matcher: Matcher) -> dict[str, Any]:
+    """What tells a matcher apart; a setting that is left out does not, so that tiles from before it was there stay."""
+    return {name: value for name, value in asdict(matcher).items() if value is not None}
 
 
 def matching_name(invariance: Invariance, matcher: Matcher) -> str:

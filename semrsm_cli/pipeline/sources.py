@@ -41,13 +41,19 @@ class Layer:
     """Concept vectors `x` [n, s, c] of one layer.
 
     `key` tells their content apart from any other; `grid` is (height, width) where they lie on a CNN's map, or where a
-    file says so.
+    file says so; `patches` where they are the patches of a transformer.
     """
 
     name: str
     x: Representations
     key: str
     grid: tuple[int, int] | None = None
+    patches: tuple[int, int] | None = None
+
+    @property
+    def places(self) -> tuple[int, int] | None:
+        """(height, width) of the positions, row by row, wherever they are known."""
+        return self.grid or self.patches
 
     def reorder(self, order: np.ndarray) -> Self:
         """The same images in another order [n]."""
@@ -140,7 +146,9 @@ def from_model(
             extracted = represent(network, images, model, runtime, prepare=prepare)
         except ImageError as error:
             raise name_unreadable(images, error) from error
-    layers = (Layer(layer, stored, stored.key, stored.grid) for layer, stored in extracted.layers.items())
+    layers = (
+        Layer(layer, stored, stored.key, stored.grid, stored.patches) for layer, stored in extracted.layers.items()
+    )
     return Source(model.label, tuple(layers), images.ids, extracted.logits)
 
 
@@ -152,7 +160,7 @@ def read_layer(location: str) -> Layer:
     """
     if _KEY.fullmatch(location):
         name, stored = store.open_stored(location)
-        return Layer(name, stored, stored.key, stored.grid)
+        return Layer(name, stored, stored.key, stored.grid, stored.patches)
     return _layer_of(Path(location.split("#")[0]).stem, read_array(location))
 
 
@@ -202,7 +210,8 @@ def _layers_in(location: str) -> list[Source]:
     """Every layer under a key or in a file, each with the ids of its images."""
     if _KEY.fullmatch(location):
         name, stored = store.open_stored(location)
-        return [Source(f"{location} ({name})", (Layer(name, stored, stored.key, stored.grid),), stored.ids)]
+        layer = Layer(name, stored, stored.key, stored.grid, stored.patches)
+        return [Source(f"{location} ({name})", (layer,), stored.ids)]
     given = read_layers(location)
     return [
         Source(location, (_layer_of(name, array, given.grids.get(name)),), given.ids)

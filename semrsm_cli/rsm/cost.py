@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from semrsm_cli.rsm.centering import Pooled, Representations
 from semrsm_cli.rsm.listed import check_columns, n_listed
+from semrsm_cli.rsm.locality import resolve_unit
 from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher, PairMatcher
 from semrsm_cli.rsm.plan import Plan, check_shapes, load_float32
 from semrsm_cli.rsm.threads import single_threaded_blas
@@ -44,6 +45,9 @@ def estimate_cost(
     invariance: Invariance | str = Invariance.permutation,
     matcher: Matcher = DEFAULT_MATCHER,
     grid: tuple[int, int] | None = None,
+    grid_y: tuple[int, int] | None = None,
+    locality: float = 0.0,
+    unit: float | None = None,
     threads: int | None = None,
     memory_gib: float | None = None,
     pairs: NDArray[np.integer] | None = None,
@@ -55,7 +59,10 @@ def estimate_cost(
         y: Representations [m, s, c]; None: x with itself.
         invariance: Which rearrangements are allowed, or `maxsim`.
         matcher: How `permutation` is solved.
-        grid: Height and width of the positions, which `translation` needs.
+        grid: Height and width of the positions, which `translation` and `locality` need.
+        grid_y: The same of y, where it is another.
+        locality: What it costs to move a position.
+        unit: What that is measured in; None: the mean squared norm of the concept vectors of the images that are timed.
         threads: Threads; None: one per core that this process may use.
         memory_gib: Memory that all threads together may take beside x and y; None: half of what is free.
         pairs: For each image of x those of y that it is compared with [n, k], as `gram` takes them; None: all.
@@ -70,8 +77,8 @@ def estimate_cost(
         >>> estimate_cost(np.ones((10, 4, 3))).pairs
         55
     """
-    check_shapes(x, y)
-    pair_matcher = PairMatcher(Invariance(invariance), matcher, grid)
+    check_shapes(x, y, unequal_sizes=True)
+    pair_matcher = PairMatcher(Invariance(invariance), matcher, grid, locality, grid_y=grid_y)
     if pair_matcher.invariance is Invariance.pooled:
         x, y = Pooled(x), None if y is None else Pooled(y)
     plan = Plan.of(x, y, pair_matcher, threads, memory_gib)
@@ -85,6 +92,9 @@ def estimate_cost(
     n_pairs = sum(tile.n_pairs for tile in plan.tiles()) if pairs is None else n_listed(pairs)
     left = load_float32(x, 0, count)
     right = load_float32(x, plan.n - count, count) if y is None else load_float32(y, 0, count)
+    if pair_matcher.needs_unit:
+        squares = np.einsum("nsc,nsc->n", right, right, dtype=np.float64)
+        pair_matcher = replace(pair_matcher, unit=resolve_unit(unit, squares, right.shape[1]))
     with single_threaded_blas():
         seconds = _seconds_per_pair(pair_matcher, left, right)
     matrix = 8 * plan.n * plan.m

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from semrsm_cli.rsm.centering import Centered, Pooled, Representations
 from semrsm_cli.rsm.listed import check_columns, sort_columns
+from semrsm_cli.rsm.locality import resolve_unit
 from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher, PairMatcher
 from semrsm_cli.rsm.plan import Matrix, Plan, Tile, TileStore, check_shapes, load_float32, squared_norms
 from semrsm_cli.rsm.threads import run, single_threaded_blas
@@ -37,7 +38,8 @@ class Gram:
     bound: Any
     """Upper bounds of what a better matching could reach [n, m]."""
     sq_x: _Values
-    """What each image of x has with itself [n]: its squared norm, and for `maxsim` the best partners in itself."""
+    """What each image of x has with itself [n]: its squared norm; for `maxsim` the best partners in itself, and with a
+    floor what its positions are worth above it."""
     sq_y: _Values
     """The same of y [m]."""
     symmetric: bool
@@ -85,6 +87,9 @@ def gram(
     invariance: Invariance | str = Invariance.permutation,
     matcher: Matcher = DEFAULT_MATCHER,
     grid: tuple[int, int] | None = None,
+    grid_y: tuple[int, int] | None = None,
+    locality: float = 0.0,
+    unit: float | None = None,
     threads: int | None = None,
     memory_gib: float | None = None,
     pairs: NDArray[np.integer] | None = None,
@@ -99,6 +104,13 @@ def gram(
     invariance allows (Algorithm 1). `maxsim` is no rearrangement: every concept vector takes its best partner, and
     `inner` is the mean of both directions, `(sum_s max_t <x_i,s, y_j,t> + sum_t max_s <x_i,s, y_j,t>) / 2`.
 
+    With `locality` a matched pair of positions costs `locality * unit * |p_i - p_j|^2`, where p are their places in
+    diagonals of the map, and P maximises what is left: 0 is `permutation`, and large values end in `none`.
+
+    With a floor t (`matcher.floor`, in the same unit) only pairs of positions count that are worth more:
+    `inner[i, j] = max_P sum_s max(<x_i,s, (P y_j)_s>, t) - t s`. The images of y may have another number of positions
+    s' than those of x: each position of the smaller image has a partner of its own in the larger one.
+
     Nothing is centred here: `rsm` does that, `x - x.mean(axis=0)` is its default.
 
     Products are computed in float32 and summed in float64. The result does not depend on the number of threads, nor on
@@ -106,10 +118,15 @@ def gram(
 
     Args:
         x: Representations [n, s, c]: an array, or anything with shape, dtype and slices that `np.asarray` takes.
-        y: Representations [m, s, c]; None: x with itself, of which only one half is computed, and no diagonal.
+        y: Representations [m, s', c]; None: x with itself, of which only one half is computed, and no diagonal. For
+            `permutation` by the method `optimal`, and for `pooled`, s' may differ from s.
         invariance: Which rearrangements are allowed, or `maxsim`.
         matcher: How `permutation` is solved.
-        grid: Height and width of the positions, which `translation` needs.
+        grid: Height and width of the positions, which `translation` and `locality` need.
+        grid_y: The same of y, where it is another.
+        locality: What it costs to move a position, for `permutation`.
+        unit: What that is measured in: the mean squared norm of a concept vector. None: that of all images of y, or of
+            x with itself, so that it does not depend on which pairs are computed.
         threads: Threads; None: one per core that this process may use.
         memory_gib: Memory that all threads together may take beside x and y; None: half of what is free.
         pairs: For each image of x those of y that it is compared with [n, k], -1 where there are fewer; None: all. The
@@ -134,16 +151,21 @@ def gram(
     """
     if tiles is None and not (in_memory and engine is None):
         raise ValueError(f"{'engine' if in_memory else 'in_memory=False'} needs tiles, a store that holds the result")
-    check_shapes(x, y)
+    check_shapes(x, y, unequal_sizes=True)
     given_x, given_y = x, y
-    pair_matcher = PairMatcher(Invariance(invariance), matcher, grid)
+    pair_matcher = PairMatcher(Invariance(invariance), matcher, grid, locality, grid_y=grid_y)
     if pair_matcher.invariance is Invariance.pooled:  # read once: a tile needs its images again and again
         x = Pooled(x)[0 : x.shape[0]]
         y = None if y is None else Pooled(y)[0 : y.shape[0]]
     plan = Plan.of(x, y, pair_matcher, threads, memory_gib)
     check_columns(pairs, plan.n, plan.m, plan.symmetric)
-    sq_x = _self_products(x, given_x, pair_matcher, plan, "x")
-    sq_y = sq_x if y is None else _self_products(y, given_y, pair_matcher, plan, "y")
+    sq_x = _checked_squares(x, given_x, "x")
+    sq_y = sq_x if y is None else _checked_squares(y, given_y, "y")
+    if pair_matcher.needs_unit:
+        pair_matcher = replace(pair_matcher, unit=resolve_unit(unit, sq_y, (x if y is None else y).shape[1]))
+    if pair_matcher.has_own_norms:
+        sq_x = _self_products(x, pair_matcher, plan)
+        sq_y = sq_x if y is None else _self_products(y, pair_matcher, plan)
     columns = None if pairs is None else sort_columns(pairs)
     if columns is not None:
         plan = replace(plan, m=columns.shape[1])
@@ -163,20 +185,23 @@ def gram(
     return result
 
 
-def _self_products(
-    x: Representations, given: Representations | None, pair_matcher: PairMatcher, plan: Plan, name: str
-) -> _Values:
-    """The inner product of each image of x [n, s, c], which must be fit to be compared, with itself."""
+def _checked_squares(x: Representations, given: Representations | None, name: str) -> _Values:
+    """The squared norms of the images of x [n, s, c], which must be fit to be compared."""
     squares = squared_norms(x, name)
     _check_left(given, squares, name)
-    if pair_matcher.has_own_norms:
-        parts = range(0, len(squares), plan.piece_size)
-        with single_threaded_blas():
-            for start, part in run(
-                lambda start: pair_matcher.self_products(load_float32(x, start, plan.piece_size)), parts, plan.threads
-            ):
-                squares[start : start + len(part)] = part
     return squares
+
+
+def _self_products(x: Representations, pair_matcher: PairMatcher, plan: Plan) -> _Values:
+    """What each image of x [n, s, c] has with itself where that is not its squared norm."""
+    products = np.empty(x.shape[0])
+    parts = range(0, len(products), plan.piece_size)
+    with single_threaded_blas():
+        for start, part in run(
+            lambda start: pair_matcher.self_products(load_float32(x, start, plan.piece_size)), parts, plan.threads
+        ):
+            products[start : start + len(part)] = part
+    return products
 
 
 def _check_left(x: Representations | None, squares: _Values, name: str) -> None:

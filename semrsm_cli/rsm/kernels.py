@@ -167,6 +167,9 @@ def rsm(
     sigma: float | None = None,
     sigma_tile: int | None = None,
     grid: tuple[int, int] | None = None,
+    grid_y: tuple[int, int] | None = None,
+    locality: float = 0.0,
+    unit: float | None = None,
     threads: int | None = None,
     memory_gib: float | None = None,
 ) -> NDArray[np.float64]:
@@ -174,15 +177,20 @@ def rsm(
 
     Args:
         x: Representations [n, s, c] of n images at s positions with c channels.
-        y: Representations [m, s, c]; None: x with itself.
+        y: Representations [m, s, c]; None: x with itself. Other numbers of positions are possible as in `gram`.
         kernel: How inner products become similarities; the matching always goes by the inner product.
         invariance: Which rearrangements of the positions are allowed, or `maxsim`: each vector has its best partner.
         centering: What is subtracted first, as by `semrsm rsm`: by default the mean over the images x, per position and
-            channel, as the paper's code does (without it what all images share outweighs what tells them apart).
+            channel, as the paper's code does (without it what all images share outweighs what tells them apart). Of
+            y with another number of positions its own mean per position is subtracted.
         matcher: How `permutation` is solved.
         sigma: Width of `rbf`; None: the square root of the median squared distance.
         sigma_tile: Take that median within each mini-batch of so many images on a side.
-        grid: Height and width of the positions, which `translation` needs.
+        grid: Height and width of the positions, which `translation` and `locality` need.
+        grid_y: The same of y, where it is another.
+        locality: What it costs to move a position, for `permutation`: 0 is free, large values end in `none`; see
+            `gram`.
+        unit: What that is measured in; None: the mean squared norm of the concept vectors of y, or of x with itself.
         threads: Threads; None: one per core that this process may use.
         memory_gib: Memory that all threads together may take beside x and y; None: half of what is free.
 
@@ -205,12 +213,26 @@ def rsm(
     name = Kernel(kernel)
     if name is Kernel.rbf:  # before the matching, which may take hours
         check_bandwidth(sigma, sigma_tile)
-    check_shapes(x, y)
+    check_shapes(x, y, unequal_sizes=True)
     mean = compute_center(x, centering)
     if mean is not None and not np.isfinite(mean).all():
         squared_norms(x, "x")  # names the image that is not finite, which the mean would spread over all
-    x, y = Centered(x, mean), None if y is None else Centered(y, mean)
-    g = gram(x, y, invariance=invariance, matcher=matcher, grid=grid, threads=threads, memory_gib=memory_gib)
+    mean_y = mean
+    if y is not None and Centering(centering) is Centering.sample and x.shape[1] != y.shape[1]:
+        mean_y = compute_center(y, centering)
+    x, y = Centered(x, mean), None if y is None else Centered(y, mean_y)
+    g = gram(
+        x,
+        y,
+        invariance=invariance,
+        matcher=matcher,
+        grid=grid,
+        grid_y=grid_y,
+        locality=locality,
+        unit=unit,
+        threads=threads,
+        memory_gib=memory_gib,
+    )
     g = replace(g, bound=g.inner)  # the bounds, which no kernel needs, give their memory back
     return _kernel_of(g, name, sigma=sigma, sigma_tile=sigma_tile)
 

@@ -138,13 +138,13 @@ class Plan:
         threads: int | None = None,
         memory_gib: float | None = None,
     ) -> Self:
-        """Check x [n, s, c] and y [m, s, c], and choose tiles that fit the memory.
+        """Check x [n, s, c] and y [m, s', c], and choose tiles that fit the memory.
 
         The sizes of tiles and pieces follow from the shapes, and from the memory where it is so short that one thread's
         do not fit; too little memory for all threads means fewer threads.
         """
-        n, m, s, c = check_shapes(x, y)
-        pair_matcher.check(s)
+        n, m, s, c = check_shapes(x, y, unequal_sizes=pair_matcher.takes_unequal_sizes)
+        pair_matcher.check(x.shape[1], x.shape[1] if y is None else y.shape[1])
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
         if memory_gib is not None and not memory_gib > 0:
@@ -209,17 +209,20 @@ def _piece_size(pair_matcher: PairMatcher, s: int, c: int, most: int, budget: fl
     return size
 
 
-def check_shapes(x: Representations, y: Representations | None) -> tuple[int, int, int, int]:
-    """n, m, s, c of x [n, s, c] and y [m, s, c], which must fit together."""
+def check_shapes(
+    x: Representations, y: Representations | None, *, unequal_sizes: bool = False
+) -> tuple[int, int, int, int]:
+    """n, m, s, c of x [n, s, c] and y [m, s', c], which must fit together; s is the larger one of unequal sizes."""
     for name, part in (("x", x), ("y", x if y is None else y)):
         if len(part.shape) != 3 or 0 in part.shape:
             raise ValueError(f"{name} must be [images, positions, channels], none of them 0, got {tuple(part.shape)}")
-    if y is not None and tuple(x.shape[1:]) != tuple(y.shape[1:]):
+    if y is not None and (x.shape[2] != y.shape[2] or (x.shape[1] != y.shape[1] and not unequal_sizes)):
         raise ValueError(
-            f"x and y must have the same positions and channels, got {tuple(x.shape[1:])} and {tuple(y.shape[1:])}"
+            f"x and y must have the same {'' if unequal_sizes else 'positions and '}channels, got "
+            f"{tuple(x.shape[1:])} and {tuple(y.shape[1:])}"
         )
     n, s, c = x.shape
-    return n, n if y is None else y.shape[0], s, c
+    return n, n if y is None else y.shape[0], s if y is None else max(s, y.shape[1]), c
 
 
 def load_float32(x: Representations, start: int, count: int) -> NDArray[np.float32]:

@@ -29,6 +29,9 @@ REPRESENTATIONS, ARRAY, _IDS = "representations", "concept_vectors", "ids.csv"
 _LOG = logging.getLogger(__name__)
 
 
+_Grid = tuple[int, int]
+
+
 class Precision(StrEnum):
     """Floating-point type of stored representations."""
 
@@ -40,13 +43,15 @@ class Precision(StrEnum):
 class Representation:
     """Stored concept vectors [n, s, c] of n images; slicing reads from disk.
 
-    `grid` is (height, width) where the positions lie on a CNN's map. `key` names settings, images and layer.
+    `grid` is (height, width) where the positions lie on a CNN's map, `patches` where they are the patches of a
+    transformer. `key` names settings, images and layer.
     """
 
     array: CheckedArray
     ids: tuple[str, ...]
-    grid: tuple[int, int] | None
+    grid: _Grid | None
     key: str
+    patches: _Grid | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -133,8 +138,8 @@ class Writer:
         if self._array is not None:
             self._write_texts()
 
-    def write(self, i: int, values: np.ndarray, grid: tuple[int, int] | None) -> None:
-        """Store chunk `i`; the first one makes the array.
+    def write(self, i: int, values: np.ndarray, grid: _Grid | None, patches: _Grid | None = None) -> None:
+        """Store chunk `i`; the first one makes the array, with its grid.
 
         Raises:
             SemrsmError: A value does not fit the type.
@@ -149,7 +154,7 @@ class Writer:
                 "runtime.precision=float32"
             )
         if self._array is None or self._array.shape[1:] != values.shape[1:]:
-            self._array = self._create(values.shape[1:], grid)
+            self._array = self._create(values.shape[1:], grid, patches)
         self._array.write(stored, i, 0, 0)
 
     def finished(self) -> Representation:
@@ -157,15 +162,16 @@ class Writer:
         lacking = self._lacking()
         if self._array is None or lacking:
             raise RuntimeError(f"{self.path} lacks {len(lacking)} of {self.n_chunks} chunks")
-        grid: Any = self._array.attributes.get("grid")
+        grids: list[Any] = [self._array.attributes.get(name) for name in ("grid", "patches")]
         note_use(self.path)
-        return Representation(self._array, self.ids, tuple(grid) if grid else None, self.key)
+        grid, patches = (tuple(one) if one else None for one in grids)
+        return Representation(self._array, self.ids, grid, self.key, patches)
 
     def _lacking(self) -> list[int]:
         """The chunks that were never written."""
         return [i for i in range(self.n_chunks) if self._array is None or not self._array.has(i, 0, 0)]
 
-    def _create(self, position_shape: tuple[int, ...], grid: tuple[int, int] | None) -> CheckedArray:
+    def _create(self, position_shape: tuple[int, ...], grid: _Grid | None, patches: _Grid | None) -> CheckedArray:
         self.path.mkdir(parents=True, exist_ok=True)
         self._write_texts()
         return CheckedArray.create(
@@ -173,7 +179,11 @@ class Writer:
             shape=(len(self.ids), *position_shape),
             chunks=(self.chunk, *position_shape),
             dtype=str(self.precision),
-            attributes={"grid": list(grid) if grid else None, "settings": self.settings},
+            attributes={
+                "grid": list(grid) if grid else None,
+                "patches": list(patches) if patches else None,
+                "settings": self.settings,
+            },
         )
 
     def _texts(self) -> dict[str, str]:

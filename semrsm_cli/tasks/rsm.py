@@ -1,5 +1,7 @@
 """`semrsm rsm`: the RSM of a model's layers, or of the user's own arrays."""
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -7,13 +9,16 @@ import pandas as pd
 
 from semrsm_cli.config import RsmConfig
 from semrsm_cli.errors import SemrsmError
+from semrsm_cli.matching import Method
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store, matching_name
+from semrsm_cli.pipeline.rearrangements import Rearrangement, informative, movement_columns, rearrangements
 from semrsm_cli.pipeline.sources import Layer, Source, from_model, read_source
+from semrsm_cli.report.figures.locality import locality_figure
 from semrsm_cli.report.figures.rsm import dendrogram_order, rsm_figure
 from semrsm_cli.report.figures.style import INVARIANCE_TITLE
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log
-from semrsm_cli.rsm import Gram, kernel
+from semrsm_cli.rsm import Gram, Invariance, kernel
 
 __all__ = ["rsm"]
 
@@ -24,17 +29,17 @@ def rsm(config: RsmConfig, folder: RunFolder) -> pd.DataFrame:
     """Write one RSM per layer, of a model or of the given files, and its heat map; one row each."""
     rows = []
     comparisons, ids = _of_model(config, folder) if config.x is None else _of_files(config)
-    for compared in comparisons:
-        with folder.timed(f"match {compared.name}"):
-            g = gram_in_store(compared, config.invariance, config.matching, config.runtime, folder)
-            values = kernel(g, config.kernel.name, sigma=config.kernel.sigma, sigma_tile=config.kernel.sigma_tile)
+    wanted = [Rearrangement(config.invariance, locality) for locality in dict.fromkeys(config.locality or [0.0])]
+    for compared, moved in itertools.product(comparisons, wanted):
+        g, values = _rsm_of(compared, moved, config, folder)
         if values.shape == (1, 1):
             log(f"{compared.name} holds one image: its RSM is a single number, of the image with itself")
-        folder.array(compared.name, values)
-        _draw(folder, values, compared, ids, config)
+        name = f"{compared.name}_locality_{moved.locality:g}" if moved.locality else compared.name
+        folder.array(name, values)
+        _draw(folder, values, compared, moved, ids, config, name=name)
         rows.append(
             {
-                "array": f"arrays/{compared.name}.npy",
+                "array": f"arrays/{name}.npy",
                 "n": values.shape[0],
                 "m": values.shape[1],
                 "positions": compared.x.shape[1],
@@ -44,30 +49,67 @@ def rsm(config: RsmConfig, folder: RunFolder) -> pd.DataFrame:
                 "matching": matching_name(config.invariance, config.matching),
                 "certified_gap": _certified_gap(g),
                 "centering": str(config.centering),
+                **movement_columns(compared, moved, config.matching),
             }
         )
     table = pd.DataFrame(rows)
     folder.table("rsm", table)
-    if ids is not None:
-        folder.data("images", pd.DataFrame({"image": ids}))
+    if ids is not None and config.y is None:
+        folder.data("images", pd.DataFrame({"image": ids[0]}))
     folder.note(centering=str(config.centering), sigma=config.kernel.sigma or "median", seed=config.seed)
-    return table
+    if any(config.locality):
+        _draw_curve(folder, comparisons, config)
+    return informative(table)
+
+
+def _rsm_of(
+    compared: Comparison, moved: Rearrangement, config: RsmConfig, folder: RunFolder
+) -> tuple[Gram, np.ndarray]:
+    """Inner products and RSM of one comparison."""
+    with folder.timed(f"match {compared.name}"):
+        g = gram_in_store(compared, moved.invariance, config.matching, config.runtime, folder, locality=moved.locality)
+        return g, kernel(g, config.kernel.name, sigma=config.kernel.sigma, sigma_tile=config.kernel.sigma_tile)
+
+
+def _draw_curve(folder: RunFolder, comparisons: Sequence[Comparison], config: RsmConfig) -> None:
+    """Write the mean similarity of different images over locality, with the paper's two methods as its ends."""
+    rows = []
+    for compared in comparisons:
+        for moved in rearrangements([Invariance.permutation, Invariance.none], config.locality):
+            values = _rsm_of(compared, moved, config, folder)[1]
+            others = values if compared.y is not None else values[~np.eye(len(values), dtype=bool)]
+            if others.size:
+                row = {"layer": compared.name, "invariance": str(moved.invariance), "similarity": others.mean()}
+                rows.append(row | movement_columns(compared, moved, config.matching))
+    if rows:
+        table = pd.DataFrame(rows)
+        folder.data("locality", table)
+        label = f"mean similarity of two images\n({config.kernel.name} kernel)"
+        folder.figure("locality", locality_figure(table, value="similarity", label=label, series="layer"))
 
 
 def _draw(
-    folder: RunFolder, values: np.ndarray, compared: Comparison, ids: tuple[_Ids, _Ids] | None, config: RsmConfig
+    folder: RunFolder,
+    values: np.ndarray,
+    compared: Comparison,
+    moved: Rearrangement,
+    ids: tuple[_Ids, _Ids] | None,
+    config: RsmConfig,
+    *,
+    name: str,
 ) -> None:
     """Write the heat map of an RSM."""
     what = "" if config.x is not None else f"{config.model.label}, "
+    cost = f", locality {moved.locality:g}" if moved.locality else ""
     figure = rsm_figure(
         values,
-        title=f"{what}{compared.name}, {INVARIANCE_TITLE[str(config.invariance)]}",
+        title=f"{what}{compared.name}, {INVARIANCE_TITLE[str(config.invariance)]}{cost}",
         kernel=str(config.kernel.name),
         is_within=compared.y is None,
         names=ids,
         order=dendrogram_order(values) if config.dendrogram and compared.y is None else None,
     )
-    folder.figure(compared.name, figure)
+    folder.figure(name, figure)
 
 
 def _of_model(config: RsmConfig, folder: RunFolder) -> tuple[list[Comparison], tuple[_Ids, _Ids]]:
@@ -124,10 +166,13 @@ def _pair_layers(x: Source, y: Source) -> list[tuple[Layer, Layer]]:
 
 def _between(x: Layer, y: Layer, config: RsmConfig) -> Comparison:
     """The images of x with those of y."""
-    if x.x.shape[1:] != y.x.shape[1:]:
+    unequal = config.invariance is Invariance.pooled or (
+        config.invariance is Invariance.permutation and config.matching.method == Method.optimal
+    )
+    if x.x.shape[2] != y.x.shape[2] or (x.x.shape[1] != y.x.shape[1] and not unequal):
         raise SemrsmError(
-            f"x and y must have the same positions and channels, got {list(x.x.shape[1:])} in {config.x} "
-            f"and {list(y.x.shape[1:])} in {config.y}"
+            f"x and y must have the same {'' if unequal else 'positions and '}channels, got {list(x.x.shape[1:])} in "
+            f"{config.x} and {list(y.x.shape[1:])} in {config.y}"
         )
     name = x.name if x.name == y.name else f"{x.name}_{y.name}"
     return Comparison.between(x, y, config.centering, center_of=x, name=name)

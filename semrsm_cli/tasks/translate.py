@@ -11,7 +11,9 @@ from semrsm_cli.measures.separation import overlapping_pairs, separation, unrela
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store
 from semrsm_cli.pipeline.images import note_images, open_images
 from semrsm_cli.pipeline.networks import cut_to_size, load_network, note_network
+from semrsm_cli.pipeline.rearrangements import Rearrangement, informative, movement_columns, rearrangements
 from semrsm_cli.pipeline.sources import Layer, from_model
+from semrsm_cli.report.figures.locality import locality_figure
 from semrsm_cli.report.figures.translate import translation_figure
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log, tracked
@@ -25,12 +27,17 @@ _THUMBNAIL = 96  # pixels of a crop's longer side
 
 @dataclass(frozen=True)
 class _LayerRsms:
-    """The RSMs of one layer without and with permutation invariance: for each, [batches, 2n, 2n]."""
+    """The RSMs of one layer without and with permutation invariance, and in between: for each, [batches, 2n, 2n]."""
 
     layer: str
     positions: int
     channels: int
-    rsms: dict[Invariance, np.ndarray]
+    rsms: dict[Rearrangement, np.ndarray]
+    movement: dict[Rearrangement, dict[str, float]]
+
+    def of_paper(self) -> dict[str, np.ndarray]:
+        """The RSMs of the paper's two methods."""
+        return {str(moved.invariance): rsms for moved, rsms in self.rsms.items() if not moved.locality}
 
 
 def translate(config: TranslateConfig, folder: RunFolder) -> pd.DataFrame:
@@ -56,15 +63,16 @@ def translate(config: TranslateConfig, folder: RunFolder) -> pd.DataFrame:
     similarities = pd.concat([_similarities_of(layer) for layer in layers], ignore_index=True)
     table = _separation_table(layers, similarities, config, images.name)
     _write(folder, layers, similarities, table)
+    own, similarities = (rows[~(rows["locality"] > 0)] for rows in (table, similarities))
     shown = [(crops[i], crops[i + config.n_pairs]) for i in range(config.n_pairs)]
     _keep_crops(folder, crops, config.n_pairs)
-    folder.figure(
-        "translation",
-        translation_figure(
-            shown, {layer.layer: layer.rsms for layer in layers}, similarities, table, kernel=str(config.kernel.name)
-        ),
-    )
-    return table
+    rsms = {layer.layer: layer.of_paper() for layer in layers}
+    folder.figure("translation", translation_figure(shown, rsms, similarities, own, kernel=str(config.kernel.name)))
+    if len(own) < len(table):
+        label = "area under the ROC curve between\noverlapping and unrelated crops"
+        title = f"{config.model.label}, {config.kernel.name} kernel"
+        folder.figure("locality", locality_figure(table, value="auc", label=label, series="layer", title=title))
+    return informative(table)
 
 
 def _until_repeated(batches: list[list[int]]) -> list[list[int]]:
@@ -86,38 +94,50 @@ def _layer_rsms(layers: tuple[Layer, ...], config: TranslateConfig, folder: RunF
     with tracked("match", sum(layer.x.shape[0] // n for layer in layers)) as advance:
         for layer in layers:
             compared = Comparison.within(layer, config.centering)
-            rsms: dict[Invariance, list[np.ndarray]] = {invariance: [] for invariance in _INVARIANCES}
+            rsms: dict[Rearrangement, list[np.ndarray]] = {
+                moved: [] for moved in rearrangements(_INVARIANCES, config.locality)
+            }
             for start in range(0, layer.x.shape[0], n):
                 batch = compared.part(np.arange(start, start + n))
-                for invariance in _INVARIANCES:
-                    rsms[invariance].append(_batch_rsm(batch, invariance, config, folder))
+                for moved, of_batches in rsms.items():
+                    of_batches.append(_batch_rsm(batch, moved, config, folder))
                 advance(1)
-            stacked = {invariance: np.stack(of_batches) for invariance, of_batches in rsms.items()}
-            with_rsms.append(_LayerRsms(layer.name, layer.x.shape[1], layer.x.shape[2], stacked))
+            stacked = {moved: np.stack(of_batches) for moved, of_batches in rsms.items()}
+            movement = {moved: movement_columns(compared, moved, config.matching) for moved in rsms}
+            with_rsms.append(_LayerRsms(layer.name, layer.x.shape[1], layer.x.shape[2], stacked, movement))
     return with_rsms
 
 
-def _batch_rsm(batch: Comparison, invariance: Invariance, config: TranslateConfig, folder: RunFolder) -> np.ndarray:
+def _batch_rsm(batch: Comparison, moved: Rearrangement, config: TranslateConfig, folder: RunFolder) -> np.ndarray:
     """The RSM of one batch; the RBF kernel takes its sigma from the batch's own distances."""
-    inner = gram_in_store(batch, invariance, config.matching, config.runtime, folder, advance=lambda _: None)
+    inner = gram_in_store(
+        batch,
+        moved.invariance,
+        config.matching,
+        config.runtime,
+        folder,
+        locality=moved.locality,
+        advance=lambda _: None,
+    )
     return kernel(inner, config.kernel.name, sigma=config.kernel.sigma, sigma_tile=config.kernel.sigma_tile)
 
 
 def _similarities_of(layer: _LayerRsms) -> pd.DataFrame:
-    """Every pair's similarity: layer, invariance, batch, pair, similarity."""
+    """Every pair's similarity: layer, invariance, batch, pair, similarity, locality."""
     n = next(iter(layer.rsms.values())).shape[1] // 2
     frames = []
-    for invariance, rsms in layer.rsms.items():
+    for moved, rsms in layer.rsms.items():
         for kind, (rows, columns) in (("overlapping", overlapping_pairs(n)), ("unrelated", unrelated_pairs(n))):
             values = rsms[:, rows, columns]
             frames.append(
                 pd.DataFrame(
                     {
                         "layer": layer.layer,
-                        "invariance": str(invariance),
+                        "invariance": str(moved.invariance),
                         "batch": np.repeat(np.arange(len(rsms)), len(rows)),
                         "pair": kind,
                         "similarity": values.ravel(),
+                        "locality": layer.movement[moved]["locality"],
                     }
                 )
             )
@@ -130,8 +150,9 @@ def _separation_table(
     """One row a layer and invariance: both distributions' means, and the area under the ROC curve between them."""
     rows = []
     for layer in layers:
-        for invariance in _INVARIANCES:
-            of_layer = similarities.query("layer == @layer.layer and invariance == @invariance.value")
+        for moved, movement in layer.movement.items():
+            of_layer = similarities.query("layer == @layer.layer and invariance == @moved.invariance.value")
+            of_layer = of_layer[of_layer["locality"].fillna(0) == moved.locality]
             overlapping = of_layer.loc[of_layer["pair"] == "overlapping", "similarity"].to_numpy()
             unrelated = of_layer.loc[of_layer["pair"] == "unrelated", "similarity"].to_numpy()
             rows.append(
@@ -142,7 +163,7 @@ def _separation_table(
                     "positions": layer.positions,
                     "channels": layer.channels,
                     "kernel": str(config.kernel.name),
-                    "invariance": str(invariance),
+                    "invariance": str(moved.invariance),
                     "overlapping_mean": overlapping.mean(),
                     "unrelated_mean": unrelated.mean(),
                     "auc": separation(overlapping, unrelated),
@@ -150,6 +171,7 @@ def _separation_table(
                     "n_unrelated": unrelated.size,
                     "centering": str(config.centering),
                     "size": config.size,
+                    **movement,
                 }
             )
     return pd.DataFrame(rows)
@@ -172,5 +194,5 @@ def _write(folder: RunFolder, layers: list[_LayerRsms], similarities: pd.DataFra
     folder.table("separation", table)
     folder.data("similarities", similarities)
     for layer in layers:
-        for invariance, rsms in layer.rsms.items():
-            folder.array(f"{layer.layer}_{invariance}", rsms)
+        for moved, rsms in layer.rsms.items():
+            folder.array(f"{layer.layer}_{moved}", rsms)

@@ -107,13 +107,13 @@ RUNS = {
     "train_1": f"train seed=1 {SMALL}",
     "translate": "translate n_pairs=2 n_batches=1 model.layers=[blocks.6]",
     "retrieve": "retrieve dataset.n_scenes=8 dataset.n_queries=4 dataset.n_database=12 n_resamples=20 n_pictures=1 "
-    "n_thumbnails=2",
+    "n_thumbnails=2 locality=2",
     "correlate": "correlate n_images=12 n_resamples=20 n_permutations=20 model.layers=[blocks.5,blocks.6]",
     "cka_within": "cka n_images=8 n_draws=1 model.layers=[blocks.6]",
     "cka_between": "cka n_images=8 n_draws=1 model.layers=[blocks.6] model@model_b=efficientnet_lite0",
     "cka_seeds": "cka model=trained model.name=train_0 model_names=[train_1] dataset=scenes dataset.objects=true "
     "dataset.n_scenes=4 n_images=8 n_draws=1 model.layers=[layer4]",
-    "rsm": "rsm n_images=4",
+    "rsm": "rsm n_images=4 locality=2",
     "bench": "bench n_images=2 n_pairs=1 positions=[256] seconds_per_cell=0.01 size=256",
     "extract": "extract n_images=4",
 }

@@ -40,14 +40,15 @@ def test_takes_lists_and_integers() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"affinity": np.zeros((2, 3))}, r"must be square with a row per position, got \(2, 3\) for 2"),
+        ({"affinity": np.zeros((2, 3)), "method": "scipy"}, r"must be square for scipy, got \(2, 3\); optimal matches"),
+        ({"affinity": np.eye(2), "x": np.eye(2), "y": np.ones((3, 2))}, r"must have a row and a column per position"),
         ({"affinity": np.zeros(3)}, r"two dimensions.*got shape \(3,\)"),
         ({"affinity": np.zeros((0, 0))}, r"none of them empty, got shape \(0, 0\)"),
         ({"affinity": np.array([[1, np.nan], [0, 1]])}, "1 of 4 values are not"),
         ({"affinity": np.full((2, 2), np.inf)}, "4 of 4 values are not"),
         ({"affinity": None}, "nothing to match: give an affinity"),
         ({"affinity": np.eye(2), "method": "greedy"}, "greedy goes by the norms"),
-        ({"affinity": None, "x": np.eye(3), "y": np.eye(2)}, r"same positions and channels, got \(3, 3\) and \(2, 2\)"),
+        ({"affinity": None, "x": np.eye(3), "y": np.eye(2)}, r"same channels, got \(3, 3\) and \(2, 2\)"),
         ({"affinity": np.eye(2), "x": np.eye(3), "y": np.eye(3)}, r"got \(2, 2\) for 3"),
         ({"affinity": np.eye(2), "tolerance": -1.0}, "tolerance must be at least 0 and below 1, got -1.0; try 1e-4"),
         ({"affinity": None, "x": np.eye(2), "y": np.eye(2), "method": "batch_optimal", "batch": 0}, "batch must be at"),

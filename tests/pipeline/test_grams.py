@@ -9,6 +9,7 @@ from semrsm_cli.config import RuntimeConfig
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.pipeline import grams
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store, matching_name
+from semrsm_cli.pipeline.rearrangements import rearrangements
 from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.rsm import Centering, Gram, Invariance, Matcher, gram
@@ -87,6 +88,8 @@ def test_the_store_tells_apart_whatever_changes_the_products(
             (x, Centering.sample, Invariance.translation, Matcher(), {}),
             (other_grid, Centering.sample, Invariance.translation, Matcher(), {}),
             (x, Centering.sample, Invariance.permutation, Matcher(tolerance=1e-3), {}),
+            (x, Centering.sample, Invariance.permutation, Matcher(floor=0.1), {}),
+            (x, Centering.sample, Invariance.permutation, Matcher(floor=0.2), {}),
             (x, Centering.sample, Invariance.permutation, Matcher(method="batch_optimal"), {}),
             (x, Centering.sample, Invariance.permutation, Matcher(method="batch_optimal", batch=3), {}),
             (x, Centering.sample, Invariance.permutation, Matcher(method="topk_greedy", n_exact=3), {}),
@@ -101,7 +104,10 @@ def test_the_store_tells_apart_whatever_changes_the_products(
         ]
     for compared, invariance, matcher, runtime, pairs in cases:
         gram_in_store(compared, invariance, matcher, runtime, folder, pairs=pairs)
-    assert len(set(keys)) == len(cases)
+    for layer, locality in ((x, 1.0), (x, 2.0), (other_grid, 1.0)):
+        compared = Comparison.within(layer, Centering.sample)
+        gram_in_store(compared, Invariance.permutation, Matcher(), RuntimeConfig(), folder, locality=locality)
+    assert len(set(keys)) == len(cases) + 3
     keys.clear()
     for layer in (x, other_grid, Layer("another name", x.x, x.key, None)):
         for threads in (1, 2):
@@ -169,3 +175,46 @@ def test_complaints_name_the_layer(x: Layer, folder: RunFolder) -> None:
 
 def test_a_matching_has_a_name_where_something_is_matched() -> None:
     assert [matching_name(invariance, OPTIMAL) for invariance in Invariance] == ["", "", "optimal", "", ""]
+
+
+def test_locality_is_measured_in_one_unit_for_all_parts(x: Layer, y: Layer, folder: RunFolder) -> None:
+    whole = Comparison.within(x, Centering.sample)
+    centred = x.x - np.asarray(x.x).mean(axis=0)
+    unit = float((centred.astype(np.float64) ** 2).sum(axis=2).mean())
+    rows = np.array([5, 2, 6])
+    found = compute(whole.part(rows), folder, locality=2.0)
+    expected = gram(centred[rows], locality=2.0, grid=(2, 3), unit=unit)
+    np.testing.assert_allclose(found.inner, expected.inner, rtol=1e-4, atol=1e-4)
+    between = Comparison.between(x, y, Centering.none, center_of=y, name="x and y")
+    expected = gram(x.x, y.x, locality=2.0, grid=(2, 3))
+    np.testing.assert_allclose(compute(between, folder, locality=2.0).inner, expected.inner, rtol=1e-4, atol=1e-4)
+
+
+def test_locality_needs_places(x: Layer, folder: RunFolder) -> None:
+    tokens = Layer("block 3", x.x, x.key)
+    with pytest.raises(
+        ConfigError, match=r"locality needs the grid of block 3's positions, .* set model.cls_token=drop"
+    ):
+        compute(Comparison.within(tokens, Centering.sample), folder, locality=2.0)
+    patches = Layer("block 3", x.x, x.key, patches=(2, 3))
+    on_map = compute(Comparison.within(x, Centering.sample), folder, locality=2.0)
+    found = compute(Comparison.within(patches, Centering.sample), folder, locality=2.0)
+    np.testing.assert_array_equal(found.inner, on_map.inner)
+
+
+def test_sizes_may_differ_and_each_side_is_centred_by_its_own_mean(x: Layer, folder: RunFolder) -> None:
+    small = Layer("small", np.ascontiguousarray(x.x[:5, :4]), "key of small")
+    between = Comparison.between(x, small, Centering.sample, center_of=x, name="x and small")
+    expected = gram(x.x - x.x.mean(axis=0), small.x - small.x.mean(axis=0))
+    np.testing.assert_allclose(compute(between, folder).inner, expected.inner, rtol=1e-4, atol=1e-4)
+
+
+def test_rows_between_the_methods_stand_behind_permutation() -> None:
+    wanted = rearrangements([Invariance.none, Invariance.permutation, Invariance.pooled], [4.0, 0.0, 1.5, 4.0])
+    assert [str(one) for one in wanted] == [
+        "none",
+        "permutation",
+        "permutation_locality_1.5",
+        "permutation_locality_4",
+        "pooled",
+    ]

@@ -371,8 +371,8 @@ def test_values_that_are_accepted_are_right(x: np.ndarray, invariance: Invarianc
 @pytest.mark.parametrize(
     ("shapes", "settings", "message"),
     [
-        (((2, 9, 4), (2, 8, 4)), {}, r"same positions and channels, got \(9, 4\) and \(8, 4\)"),
-        (((2, 9, 4), (2, 9, 3)), {}, r"same positions and channels, got \(9, 4\) and \(9, 3\)"),
+        (((2, 9, 4), (2, 8, 4)), {"invariance": "none"}, r"same positions and channels, got \(9, 4\) and \(8, 4\)"),
+        (((2, 9, 4), (2, 9, 3)), {}, r"same channels, got \(9, 4\) and \(9, 3\)"),
         (((0, 9, 4), (2, 9, 4)), {}, r"x must be .* none of them 0, got \(0, 9, 4\)"),
         (((2, 9, 4), (2, 9)), {}, r"y must be .*got \(2, 9\)"),
         (((2, 9, 4), (2, 9, 4)), {"invariance": "translation"}, "the grid .* of the 9 positions, got grid=None"),

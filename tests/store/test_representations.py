@@ -104,3 +104,10 @@ def test_a_key_finds_the_layer_again(tmp_path: Path, rng: np.random.Generator) -
     np.testing.assert_array_equal(found, values)
     with pytest.raises(SemrsmError, match="the store holds no representation 0000"):
         open_stored("0" * 32, tmp_path)
+
+
+def test_the_grid_of_patches_comes_back(tmp_path: Path) -> None:
+    target = Writer({"layer": "a"}, IDS[:3], chunk=3, precision=Precision.float32, root=tmp_path)
+    target.write(0, np.ones((3, 6, 2), np.float32), None, (2, 3))
+    stored = target.finished()
+    assert (stored.grid, stored.patches) == (None, (2, 3))

@@ -128,7 +128,7 @@ WRONG = [
     (["x=nothing.npy"], "there is no nothing.npy", 1),
     (["x=" + "0" * 32], "the store holds no representation 0000", 1),
     (["x=nan.npy"], "nan: nan must be finite in float32, but sample 3 holds NaN or infinity", 1),
-    (["x=mine.npy", "y=wide.npy"], "the same positions and channels, got [6, 4] in mine.npy and [6, 5]", 1),
+    (["x=mine.npy", "y=wide.npy"], "the same channels, got [6, 4] in mine.npy and [6, 5]", 1),
     (["x=mine.npy", "invariance=translation"], "translation needs the grid of mine's positions", 2),
     (["x=mine.npy", "invariance=translation", "grid=[2,2]"], "6", 1),
     (["x=mine.npy", "grid=[6]"], "grid must be [height, width], got [6]", 2),

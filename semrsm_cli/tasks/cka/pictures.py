@@ -3,15 +3,19 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from semrsm_cli.config import CkaConfig
 from semrsm_cli.measures.cka import Estimator
 from semrsm_cli.report.figures.cka import Consistency, cka_figure, consistency_figure
+from semrsm_cli.report.figures.locality import locality_figure
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.tasks.cka.nulls import test_over_draws
-from semrsm_cli.tasks.cka.tables import BETWEEN_NETWORKS, WITHIN_NETWORK, Compared, permuted_of
+from semrsm_cli.tasks.cka.tables import PLAIN, SEMANTIC, Compared, permuted_of
 
-__all__ = ["draw_figures"]
+__all__ = ["draw_figures", "draw_locality"]
+
+_BOTH_ALIKE = ((PLAIN, PLAIN), (SEMANTIC, SEMANTIC))
 
 
 def draw_figures(folder: RunFolder, compared: Sequence[Compared], config: CkaConfig) -> None:
@@ -22,7 +26,7 @@ def draw_figures(folder: RunFolder, compared: Sequence[Compared], config: CkaCon
     consistency = {}
     for name in config.kernels:
         of_kernel = [one for one in compared if one.kernel is name]
-        spatial, semantic = (np.mean([one.mean(pair) for one in of_kernel], axis=0) for pair in BETWEEN_NETWORKS)
+        spatial, semantic = (np.mean([one.mean(pair) for one in of_kernel], axis=0) for pair in _BOTH_ALIKE)
         figure = cka_figure(
             spatial,
             semantic,
@@ -44,6 +48,21 @@ def draw_figures(folder: RunFolder, compared: Sequence[Compared], config: CkaCon
         )
 
 
+def draw_locality(folder: RunFolder, summary: pd.DataFrame, config: CkaConfig) -> None:
+    """For each kernel the CKA of every layer over locality: with its spatio-semantic RSM, or with the closest layer."""
+    is_within = "layer" in summary
+    series = "layer" if is_within else "layer_a"
+    for name in config.kernels:
+        rows = summary[summary["kernel"] == str(name)]
+        if is_within:  # an RSM with itself
+            first = rows[rows["locality"] == 0]
+            end = first.assign(invariance="none", cka=1.0, locality=np.nan, displacement=0.0, matched_share=np.nan)
+            rows = pd.concat([rows.assign(invariance="permutation"), end], ignore_index=True)
+        label = "CKA with the\nspatio-semantic RSM" if is_within else "CKA with the closest layer"
+        figure = locality_figure(rows, value="cka", label=label, series=series, title=f"{name} kernel")
+        folder.figure(f"locality_{name}", figure)
+
+
 def _labels(compared: Sequence[Compared], config: CkaConfig) -> tuple[str, str]:
     """What both sides of a figure are called."""
     first = compared[0]
@@ -57,7 +76,7 @@ def _labels(compared: Sequence[Compared], config: CkaConfig) -> tuple[str, str]:
 
 def _by_chance(of_kernel: Sequence[Compared]) -> tuple[np.ndarray, np.ndarray] | None:
     """Where CKA from spatio-semantic and from semantic RSMs does not exceed 95 % of what it is by chance."""
-    tests = [test_over_draws(of["all"]) for pair in BETWEEN_NETWORKS if (of := permuted_of(of_kernel, pair))]
+    tests = [test_over_draws(of["all"]) for pair in _BOTH_ALIKE if (of := permuted_of(of_kernel, pair))]
     if not tests:
         return None
     spatial, semantic = (~(test.cka > test.null_95) for test in tests)
@@ -66,7 +85,7 @@ def _by_chance(of_kernel: Sequence[Compared]) -> tuple[np.ndarray, np.ndarray] |
 
 def _consistency(of_kernel: Sequence[Compared]) -> Consistency:
     """Semantic with spatio-semantic RSMs: of each network, and over draws the spread of the networks' mean."""
-    pair, chosen = WITHIN_NETWORK[-1], of_kernel[0].estimator
+    pair, chosen = (SEMANTIC, PLAIN), of_kernel[0].estimator
     diagonals = {
         estimator: np.mean([one.draws[pair][estimator] for one in of_kernel], axis=0).diagonal(axis1=1, axis2=2)
         for estimator in Estimator

@@ -1,7 +1,7 @@
 """The tables of `semrsm cka`: all pairs of layers, their mean over networks, and a summary."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,15 +10,17 @@ import pandas as pd
 
 from semrsm_cli.measures.cka import Estimator
 from semrsm_cli.measures.nulls import PermutedCka
+from semrsm_cli.pipeline.rearrangements import Rearrangement, rearrangements
 from semrsm_cli.pipeline.sources import Source
 from semrsm_cli.rsm import Invariance, Kernel
 from semrsm_cli.tasks.cka.nulls import mean_of, null_columns
 
 __all__ = [
-    "BETWEEN_NETWORKS",
     "INVARIANCES",
-    "WITHIN_NETWORK",
+    "PLAIN",
+    "SEMANTIC",
     "Compared",
+    "Movement",
     "Nulls",
     "Values",
     "cka_table",
@@ -26,22 +28,32 @@ __all__ = [
     "consistency_table",
     "mean_table",
     "permuted_of",
+    "wanted_pairs",
 ]
 
-_Invariances = tuple[Invariance, Invariance]
+_Both = tuple[Rearrangement, Rearrangement]
 INVARIANCES = (Invariance.none, Invariance.permutation)
-BETWEEN_NETWORKS: tuple[_Invariances, ...] = tuple((invariance, invariance) for invariance in INVARIANCES)
-"""What is compared between two networks."""
-WITHIN_NETWORK: tuple[_Invariances, ...] = (*BETWEEN_NETWORKS, (Invariance.permutation, Invariance.none))
-"""What is compared within a network: there both RSMs of a layer come from the same representations."""
+PLAIN, SEMANTIC = map(Rearrangement, INVARIANCES)
 
-
-Values = dict[_Invariances, dict[Estimator, np.ndarray]]
+Values = dict[_Both, dict[Estimator, np.ndarray]]
 """CKA [layers of a, layers of b], or of several draws [draws, layers of a, layers of b]."""
 
-
-Nulls = dict[_Invariances, dict[str, PermutedCka]]
+Nulls = dict[_Both, dict[str, PermutedCka]]
 """CKA with shuffled images in one draw, over `all` images and within `classes`; empty where none were shuffled."""
+
+Movement = Callable[[Source, int, Rearrangement], dict[str, float]]
+"""Of a network, the number of a layer and a rearrangement: locality, and how far positions move."""
+
+
+def wanted_pairs(locality: Sequence[float], *, within: bool) -> list[_Both]:
+    """What is compared between two networks: both by the same rearrangement; within a network more than that.
+
+    There both RSMs of a layer come from the same representations, and semantic ones are compared with spatio-semantic
+    ones, too.
+    """
+    wanted = rearrangements(INVARIANCES, locality)
+    same = [(moved, moved) for moved in wanted]
+    return same + [(moved, PLAIN) for moved in wanted if moved != PLAIN] if within else same
 
 
 @dataclass(frozen=True)
@@ -72,12 +84,12 @@ class Compared:
         }
         return cls(a, b, name, estimator, draws, nulls)
 
-    def mean(self, pair: _Invariances) -> np.ndarray:
+    def mean(self, pair: _Both) -> np.ndarray:
         """The mean over the draws [layers of a, layers of b], by the estimator that was chosen."""
         return np.asarray(self.draws[pair][self.estimator].mean(axis=0))
 
 
-def permuted_of(of_kernel: Sequence[Compared], pair: _Invariances) -> dict[str, list[PermutedCka]]:
+def permuted_of(of_kernel: Sequence[Compared], pair: _Both) -> dict[str, list[PermutedCka]]:
     """Of each draw CKA with shuffled images, in the mean over networks."""
     kinds = of_kernel[0].nulls[0].get(pair, {})
     draws = range(len(of_kernel[0].nulls))
@@ -104,12 +116,13 @@ def cka_table(compared: Sequence[Compared], estimator: str) -> pd.DataFrame:
             "model_b": one.b.name,
             "layer_b": layer_b.name,
             "kernel": str(one.kernel),
-            "invariance_a": str(left),
-            "invariance_b": str(right),
+            "invariance_a": str(left.invariance),
+            "invariance_b": str(right.invariance),
             "estimator": estimator,
             "cka": draws[one.estimator][:, i, j].mean(),
             **_over_draws({kind: values[:, i, j] for kind, values in draws.items()}, one.estimator),
             **_at(of_pairs[left, right], i, j),
+            "locality": np.nan if left == PLAIN else left.locality,
         }
         for one, of_pairs in zip(compared, nulls, strict=True)
         for (left, right), draws in one.draws.items()
@@ -128,16 +141,20 @@ def _at(columns: Mapping[str, np.ndarray | float], *place: int) -> dict[str, flo
 
 def mean_table(table: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation over networks, or over pairs of them."""
-    keys = ["layer_a", "layer_b", "kernel", "invariance_a", "invariance_b", "estimator"]
-    return table.groupby(keys, sort=False)["cka"].agg(["mean", "std", "count"]).reset_index()
+    keys = ["layer_a", "layer_b", "kernel", "invariance_a", "invariance_b", "estimator", "locality"]
+    means = table.groupby(keys, sort=False, dropna=False)["cka"].agg(["mean", "std", "count"]).reset_index()
+    return means[[*means.columns.drop("locality"), "locality"]]
 
 
-def consistency_table(compared: Sequence[Compared], estimator: str) -> pd.DataFrame:
+def consistency_table(
+    compared: Sequence[Compared], estimator: str, locality: Sequence[float], movement: Movement
+) -> pd.DataFrame:
     """Semantic against spatio-semantic RSM of each layer (the diagonal of Figure 15), with the range over networks."""
     table = []
-    for of_kernel in _by_kernel(compared):
+    semantic = rearrangements([Invariance.permutation], locality)
+    for of_kernel, moved in itertools.product(_by_kernel(compared), semantic):
         first = of_kernel[0]
-        pair = Invariance.permutation, Invariance.none
+        pair = moved, PLAIN
         draws = _mean_over_networks(of_kernel, pair)
         nulls = null_columns(permuted_of(of_kernel, pair))
         for i, layer in enumerate(first.a.layers):
@@ -155,18 +172,21 @@ def consistency_table(compared: Sequence[Compared], estimator: str) -> pd.DataFr
                     "highest": values.max(),
                     **_over_draws({kind: of_kind[:, i, i] for kind, of_kind in draws.items()}, first.estimator),
                     **_at(nulls, i, i),
+                    **movement(first.a, i, moved),
                 }
             )
     return pd.DataFrame(table)
 
 
-def closest_table(compared: Sequence[Compared], estimator: str) -> pd.DataFrame:
+def closest_table(
+    compared: Sequence[Compared], estimator: str, locality: Sequence[float], movement: Movement
+) -> pd.DataFrame:
     """For each layer of a the most similar one of b, by CKA of either RSMs, in the mean over pairs of networks.
 
     Its null is that of the largest CKA: the more layers there are to choose from, the larger is it by chance.
     """
     table = []
-    for of_kernel, (left, right) in itertools.product(_by_kernel(compared), BETWEEN_NETWORKS):
+    for of_kernel, (left, right) in itertools.product(_by_kernel(compared), wanted_pairs(locality, within=False)):
         first = of_kernel[0]
         draws = _mean_over_networks(of_kernel, (left, right))
         values = draws[first.estimator].mean(axis=0)
@@ -179,11 +199,12 @@ def closest_table(compared: Sequence[Compared], estimator: str) -> pd.DataFrame:
                     "model_b": first.b.name if len(of_kernel) == 1 else "",
                     "layer_b": first.b.layers[j].name,
                     "kernel": str(first.kernel),
-                    "invariance": str(left),
+                    "invariance": str(left.invariance),
                     "estimator": estimator,
                     "cka": values[i, j],
                     **_over_draws({kind: of_kind[:, i, j] for kind, of_kind in draws.items()}, first.estimator),
                     **_at(nulls, i),
+                    **movement(first.a, i, left),
                 }
             )
     return pd.DataFrame(table)
@@ -198,7 +219,7 @@ def _largest(draws: dict[str, list[PermutedCka]], chosen: np.ndarray) -> dict[st
     }
 
 
-def _mean_over_networks(of_kernel: Sequence[Compared], pair: _Invariances) -> dict[Estimator, np.ndarray]:
+def _mean_over_networks(of_kernel: Sequence[Compared], pair: _Both) -> dict[Estimator, np.ndarray]:
     """The mean over networks, or pairs of them, of CKA in each draw [draws, layers of a, layers of b]."""
     return {kind: np.mean([one.draws[pair][kind] for one in of_kernel], axis=0) for kind in Estimator}
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -12,26 +13,27 @@ from semrsm_cli.errors import SemrsmError
 from semrsm_cli.measures.cka import Estimator, cka_matrix, hsic
 from semrsm_cli.measures.nulls import PermutedCka
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store
+from semrsm_cli.pipeline.rearrangements import Rearrangement, informative, movement_columns, rearrangements
 from semrsm_cli.pipeline.sources import Layer, Source
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log
-from semrsm_cli.rsm import Gram, Invariance, Kernel, kernel
+from semrsm_cli.rsm import Gram, Kernel, kernel
 from semrsm_cli.tasks.cka.batches import mini_batches
 from semrsm_cli.tasks.cka.classes import classes_of
 from semrsm_cli.tasks.cka.networks import Pairs, pairs_of_draws
 from semrsm_cli.tasks.cka.nulls import NULL_COLUMNS, Shuffling, log_lonely
-from semrsm_cli.tasks.cka.pictures import draw_figures
+from semrsm_cli.tasks.cka.pictures import draw_figures, draw_locality
 from semrsm_cli.tasks.cka.tables import (
-    BETWEEN_NETWORKS,
     INVARIANCES,
-    WITHIN_NETWORK,
     Compared,
+    Movement,
     Nulls,
     Values,
     cka_table,
     closest_table,
     consistency_table,
     mean_table,
+    wanted_pairs,
 )
 
 __all__ = ["cka"]
@@ -68,8 +70,8 @@ def cka(config: CkaConfig, folder: RunFolder) -> pd.DataFrame:
     if len(pairs) > 1:
         folder.data("cka_mean", mean_table(every))
     is_within = pairs[0][0] is pairs[0][1]
-    summary = consistency_table(compared, estimator) if is_within else closest_table(compared, estimator)
-    summary = summary.assign(**chosen)
+    summarize = consistency_table if is_within else closest_table
+    summary = summarize(compared, estimator, config.locality, _movement(config)).assign(**chosen)
     folder.table("consistency" if is_within else "closest", summary)
     folder.note(
         estimator=estimator,
@@ -84,7 +86,9 @@ def cka(config: CkaConfig, folder: RunFolder) -> pd.DataFrame:
         image_ids_compared=all(network.ids is not None for pair in pairs for network in pair),
     )
     draw_figures(folder, compared, config)
-    return _shown(summary, config, has_range=is_within and len(pairs) > 1)
+    if any(config.locality):
+        draw_locality(folder, summary, config)
+    return _shown(informative(summary), config, has_range=is_within and len(pairs) > 1)
 
 
 def _shown(summary: pd.DataFrame, config: CkaConfig, *, has_range: bool) -> pd.DataFrame:
@@ -93,6 +97,17 @@ def _shown(summary: pd.DataFrame, config: CkaConfig, *, has_range: bool) -> pd.D
     asked = ("calibrated", "null_95") if config.classes is None else ("calibrated", "class_calibrated")
     shown = [name for name in asked if config.n_permutations]
     return summary.drop(columns=[name for name in (*repeated, *NULL_COLUMNS) if name in summary and name not in shown])
+
+
+def _movement(config: CkaConfig) -> Movement:
+    """How far positions of a layer move, which is the same for all kernels."""
+
+    @cache
+    def of_layer(network: Source, i: int, moved: Rearrangement) -> dict[str, float]:
+        compared = Comparison.within(network.layers[i], config.centering)
+        return movement_columns(compared, moved, config.matching)
+
+    return of_layer
 
 
 def _warn_of_few_images(every: pd.DataFrame, estimator: Estimator, n: int) -> None:
@@ -119,7 +134,7 @@ def _values_of_draw(pairs: Pairs, draw: int, config: CkaConfig, folder: RunFolde
     shuffling = _shuffling(a, b, batches, draw, config)
     networks = dict.fromkeys(itertools.chain(*pairs))
     rsms = {network: _network_rsms(network, batches, config, folder) for network in networks}
-    return {name: [_compare(*pair, name, rsms, shuffling) for pair in pairs] for name in config.kernels}
+    return {name: [_compare(*pair, name, rsms, shuffling, config) for pair in pairs] for name in config.kernels}
 
 
 def _shuffling(a: Source, b: Source, batches: Sequence[np.ndarray], draw: int, config: CkaConfig) -> Shuffling:
@@ -143,20 +158,20 @@ def _network_rsms(network: Source, batches: Sequence[np.ndarray], config: CkaCon
         rsms[name] = [
             np.stack(
                 [
-                    kernel(of_layer[i][invariance], name, sigma=config.sigma, sigma_tile=config.sigma_tile)
-                    for invariance in INVARIANCES
+                    kernel(of_layer[i][moved], name, sigma=config.sigma, sigma_tile=config.sigma_tile)
+                    for moved in rearrangements(INVARIANCES, config.locality)
                     for of_layer in grams
                 ]
             )
             for i in range(len(batches))
         ]
-        _require_varying(network, rsms[name], config.estimator)
+        _require_varying(network, rsms[name], config)
     return rsms
 
 
 def _layer_grams(
     layer: Layer, batches: Sequence[np.ndarray], config: CkaConfig, folder: RunFolder, *, name: str
-) -> list[dict[Invariance, Gram]]:
+) -> list[dict[Rearrangement, Gram]]:
     """Matched inner products within every mini-batch of one layer, less its mean over all images."""
     compared = Comparison.within(layer, config.centering, name=name)
     grams = []
@@ -164,17 +179,20 @@ def _layer_grams(
         part = compared.part(batch)
         grams.append(
             {
-                invariance: gram_in_store(part, invariance, config.matching, config.runtime, folder)
-                for invariance in INVARIANCES
+                moved: gram_in_store(
+                    part, moved.invariance, config.matching, config.runtime, folder, locality=moved.locality
+                )
+                for moved in rearrangements(INVARIANCES, config.locality)
             }
         )
     return grams
 
 
-def _require_varying(network: Source, rsms: Sequence[np.ndarray], estimator: Estimator) -> None:
+def _require_varying(network: Source, rsms: Sequence[np.ndarray], config: CkaConfig) -> None:
     """Raise SemrsmError where an RSM is constant in all mini-batches: its HSIC is 0, and CKA undefined."""
-    for i, layer in enumerate([*network.layers, *network.layers]):
-        if not any(hsic(batch[i], batch[i], unbiased=estimator is Estimator.unbiased) for batch in rsms):
+    unbiased = config.estimator is Estimator.unbiased
+    for i, (_, layer) in enumerate(itertools.product(rearrangements(INVARIANCES, config.locality), network.layers)):
+        if not any(hsic(batch[i], batch[i], unbiased=unbiased) for batch in rsms):
             raise SemrsmError(
                 f"the RSM of layer {layer.name} of {network.name} is constant, so that its CKA is not defined; "
                 "leave the layer out, or give other images"
@@ -182,27 +200,25 @@ def _require_varying(network: Source, rsms: Sequence[np.ndarray], estimator: Est
 
 
 def _compare(
-    a: Source, b: Source, name: Kernel, rsms: dict[Source, _Rsms], shuffling: Shuffling
+    a: Source, b: Source, name: Kernel, rsms: dict[Source, _Rsms], shuffling: Shuffling, config: CkaConfig
 ) -> tuple[Values, Nulls]:
     """CKA of two networks' layers, or of one's with each other, by one kernel; as it is and with shuffled images."""
     batches = list(zip(rsms[a][name], rsms[b][name], strict=True))
-    wanted, chosen = WITHIN_NETWORK if a is b else BETWEEN_NETWORKS, shuffling.estimator
-    of_estimator = {estimator: _estimate(batches, estimator, is_chosen=estimator is chosen) for estimator in Estimator}
+    of_estimator = {
+        estimator: _estimate(batches, estimator, is_chosen=estimator is config.estimator) for estimator in Estimator
+    }
     permuted = shuffling.permute(batches)
     log_lonely(permuted)
-    nulls = {
-        (left, right): {
-            kind: PermutedCka(cka[_rows(left, a), _rows(right, b)], values[:, _rows(left, a), _rows(right, b)])
-            for kind, (cka, values) in permuted.items()
+    order = rearrangements(INVARIANCES, config.locality)
+    values: Values = {}
+    nulls: Nulls = {}
+    for left, right in wanted_pairs(config.locality, within=a is b):
+        rows, columns = _rows(order.index(left), a), _rows(order.index(right), b)
+        values[left, right] = {estimator: cka[rows, columns] for estimator, cka in of_estimator.items()}
+        nulls[left, right] = {
+            kind: PermutedCka(of_kind.cka[rows, columns], of_kind.permuted[:, rows, columns])
+            for kind, of_kind in permuted.items()
         }
-        for left, right in wanted
-    }
-    values = {
-        (left, right): {
-            estimator: values[_rows(left, a), _rows(right, b)] for estimator, values in of_estimator.items()
-        }
-        for left, right in wanted
-    }
     return values, nulls
 
 
@@ -216,7 +232,7 @@ def _estimate(batches: list[tuple[np.ndarray, np.ndarray]], estimator: Estimator
         return np.full((len(batches[0][0]), len(batches[0][1])), np.nan)
 
 
-def _rows(invariance: Invariance, network: Source) -> slice:
-    """Where an invariance's layers stand among the RSMs of a network."""
-    first = INVARIANCES.index(invariance) * len(network.layers)
+def _rows(place: int, network: Source) -> slice:
+    """Where the layers of the rearrangement at some place stand among the RSMs of a network."""
+    first = place * len(network.layers)
     return slice(first, first + len(network.layers))

@@ -1,6 +1,6 @@
 """`semrsm correlate`: do similar representations mean similar predictions? (Section 4.3, Appendix E)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +13,17 @@ from semrsm_cli.config.identity import identifying_settings
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.measures.agreement import softmax
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store, matching_name
+from semrsm_cli.pipeline.rearrangements import (
+    MOVEMENT,
+    Rearrangement,
+    informative,
+    movement_columns,
+    rearrangements,
+)
 from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report import paper
 from semrsm_cli.report.figures.correlate import Density, density_figure, depth_figure, intervals_figure
+from semrsm_cli.report.figures.locality import locality_figure
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.rsm import Gram, Invariance, Kernel, KernelRows, median_sigma_by_rows
 from semrsm_cli.tasks.correlate.pairs import divergences, ranks_on_disk, sample_pairs, symmetric
@@ -54,16 +62,20 @@ def correlate(config: CorrelateConfig, folder: RunFolder) -> pd.DataFrame:
     results = _Results()
     for layer in predicted.layers:
         is_last = layer is predicted.layers[-1]
-        for name, similarities in _similarities_of(layer, config, folder):
+        compared = Comparison.within(layer, config.centering)
+        wanted = rearrangements(config.invariances, config.locality)
+        movement = {moved: movement_columns(compared, moved, config.matching) for moved in wanted}
+        for name, similarities in _similarities_of(compared, wanted, config, folder):
             agreements = {}
-            for invariance, similarity in similarities.items():
-                with folder.timed("correlate"), _naming_layer(layer.name, f"{name}, {invariance}"):
-                    agreements[invariance] = Agreement.of(similarity, divergence, config)
-                    results.rows.append(_row(layer, name, invariance, agreements[invariance], config))
-                if is_last:
-                    results.densities.append(_density(name, invariance, similarity, divergence))
+            for moved, similarity in similarities.items():
+                with folder.timed("correlate"), _naming_layer(layer.name, f"{name}, {moved}"):
+                    agreements[moved] = Agreement.of(similarity, divergence, config)
+                    row = _row(layer, name, moved.invariance, agreements[moved], config)
+                    results.rows.append(row | movement[moved])
+                if is_last and not moved.locality:
+                    results.densities.append(_density(name, moved.invariance, similarity, divergence))
                 if is_last and config.arrays:
-                    folder.array(f"{name}_{invariance}", symmetric(similarity.values))
+                    folder.array(f"{name}_{moved}", symmetric(similarity.values))
             if is_last:
                 with folder.timed("test"), _naming_layer(layer.name, str(name)):
                     results.tests.extend(_tests(name, agreements, divergence, config))
@@ -90,18 +102,23 @@ def _divergence_of(predicted: Predicted, config: CorrelateConfig) -> Target:
 
 
 def _similarities_of(
-    layer: Layer, config: CorrelateConfig, folder: RunFolder
-) -> Iterator[tuple[Kernel, dict[Invariance, Ranked]]]:
+    compared: Comparison, wanted: Sequence[Rearrangement], config: CorrelateConfig, folder: RunFolder
+) -> Iterator[tuple[Kernel, dict[Rearrangement, Ranked]]]:
     """For each kernel the similarities under every invariance; all kernels come from one matching."""
-    compared = Comparison.within(layer, config.centering)
     grams = {}
-    for invariance in config.invariances:
-        with folder.timed(f"match {invariance}"):
-            grams[invariance] = gram_in_store(
-                compared, invariance, config.matching, config.runtime, folder, in_memory=False
+    for moved in wanted:
+        with folder.timed(f"match {moved}"):
+            grams[moved] = gram_in_store(
+                compared,
+                moved.invariance,
+                config.matching,
+                config.runtime,
+                folder,
+                locality=moved.locality,
+                in_memory=False,
             )
     for name in config.kernels:
-        yield name, {invariance: _rank(g, name, config) for invariance, g in grams.items()}
+        yield name, {moved: _rank(g, name, config) for moved, g in grams.items()}
 
 
 def _rank(g: Gram, name: Kernel, config: CorrelateConfig) -> Ranked:
@@ -129,10 +146,10 @@ def _row(
 
 
 def _tests(
-    name: Kernel, agreements: dict[Invariance, Agreement], divergence: Target, config: CorrelateConfig
+    name: Kernel, agreements: dict[Rearrangement, Agreement], divergence: Target, config: CorrelateConfig
 ) -> list[dict[str, Any]]:
     """Is `permutation` correlated otherwise than `none`? One row a statistic, where both were asked for."""
-    semantic, plain = (agreements.get(invariance) for invariance in (Invariance.permutation, Invariance.none))
+    semantic, plain = (agreements.get(Rearrangement(one)) for one in (Invariance.permutation, Invariance.none))
     if semantic is None or plain is None or not (config.n_permutations or config.n_resamples):
         return []
     return [{"kernel": str(name), **row} for row in compare(semantic, plain, divergence, config)]
@@ -164,18 +181,32 @@ def _write(
     last = predicted.layers[-1]
     of_last = rows[rows["layer"] == last.name].drop(columns=["layer", "positions", "channels"])
     table = _join_paper(of_last.reset_index(drop=True), identifying_settings(config), last.x.shape[1])
+    statistics = [f"paper_{statistic}" for statistic in STATISTICS]
+    table[statistics] = table[statistics].where(~(table["locality"] > 0))
     table = table.assign(n_groups=divergence.n_groups, layer=last.name, centering=str(config.centering))
+    table = _movement_last(table)
+    own = table[~(table["locality"] > 0)]
     folder.data("images", pd.DataFrame({"image": predicted.ids}))
     resampled = divergence.resampled if config.n_resamples else ""
-    folder.table("correlation", table, note=_note_on(table, resampled))
+    folder.table("correlation", table, note=_note_on(own, resampled))
     if len(tests):
         folder.table("tests", tests, note=note_on_tests(tests, divergence))
     folder.data("density", pd.concat([density.table() for density in results.densities], ignore_index=True))
-    folder.figure("density", density_figure(results.densities, table, resampled=resampled))
-    folder.figure("intervals", intervals_figure(table, tests, resampled=resampled))
+    folder.figure("density", density_figure(results.densities, own, resampled=resampled))
+    folder.figure("intervals", intervals_figure(own, tests, resampled=resampled))
     if len(predicted.layers) > 1:
-        folder.table("depth", rows.assign(n_groups=divergence.n_groups))
-        folder.figure("depth", depth_figure(rows, resampled=resampled))
+        folder.table("depth", _movement_last(rows.assign(n_groups=divergence.n_groups)))
+        folder.figure("depth", depth_figure(rows[~(rows["locality"] > 0)], resampled=resampled))
+    if len(own) < len(table):
+        figure = locality_figure(
+            table,
+            value="pearson",
+            label="Pearson's $r$ with the\ndivergence of predictions",
+            series="kernel",
+            title=f"{predicted.name}, {last.name}",
+            interval=("pearson_low", "pearson_high") if resampled else (),
+        )
+        folder.figure("locality", figure)
     folder.note(
         layer=last.name,
         positions=last.x.shape[1],
@@ -188,6 +219,11 @@ def _write(
         resampled=resampled,
     )
     return table, tests
+
+
+def _movement_last(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with what tells how positions moved as its last columns."""
+    return table[[*table.columns.drop(list(MOVEMENT)), *MOVEMENT]]
 
 
 def _join_paper(table: pd.DataFrame, settings: Mapping[str, Any], positions: int) -> pd.DataFrame:
@@ -215,7 +251,8 @@ def _note_on(table: pd.DataFrame, resampled: str) -> str:
 
 def _summarize(table: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame:
     """The table for a terminal: intervals as text, and Holm's p-value of the difference of `permutation` and `none`."""
-    shown = table[["model", "dataset", "n_samples", "n_groups", "kernel", "invariance"]].copy()
+    told = informative(table[list(MOVEMENT)]).columns
+    shown = table[["model", "dataset", "n_samples", "n_groups", "kernel", "invariance", *told]].copy()
     for statistic in STATISTICS:
         shown[statistic] = table[statistic]
         ends = zip(table[f"{statistic}_low"], table[f"{statistic}_high"], strict=True)
@@ -225,5 +262,6 @@ def _summarize(table: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame:
     if len(tests) and tests["p_holm"].notna().any():
         of_pearson = tests[tests["statistic"] == "pearson"].set_index("kernel")["p_holm"]
         p_values = shown["kernel"].map(of_pearson)
-        shown["p_holm"] = p_values.where(shown["invariance"] == str(Invariance.permutation))
+        is_own = (table["invariance"] == str(Invariance.permutation)) & (table["locality"] == 0)
+        shown["p_holm"] = p_values.where(is_own)
     return shown

@@ -116,13 +116,15 @@ def _matched_picture(
     col_of_row, affinity = _match(embedded, query, neighbour, config)
     pairs = np.stack([np.arange(len(col_of_row)), col_of_row], axis=1)
     pairs = pairs[(pairs >= n_prefix).all(axis=1)]
+    if not len(pairs):
+        return None
     return MatchedPicture(seen[0], seen[1], grid, pairs - n_prefix, affinity[pairs[:, 0], pairs[:, 1]])
 
 
 def _matched_patches(
     images: RetrievalSet, embedded: Embedded, query: int, neighbour: int, config: RetrieveConfig
 ) -> tuple[tuple[int, int], np.ndarray] | None:
-    """The grid, and for each patch of the query the one that it is matched to; -1 where that is a class token."""
+    """The grid, and for each patch of the query the one that it is matched to; -1 for none, or for a class token."""
     size = _as_seen(embedded.network, _pair(images, query, neighbour)[0]).shape[:2]
     grid, n_prefix = _patches(embedded, config, size)
     if grid is None:
@@ -137,10 +139,12 @@ def _pair(images: RetrievalSet, query: int, neighbour: int) -> tuple[Image.Image
 
 
 def _match(embedded: Embedded, query: int, neighbour: int, config: RetrieveConfig) -> tuple[np.ndarray, np.ndarray]:
-    """The permutation of positions [s] of a query and an image, and their affinity [s, s]."""
+    """The partners of the positions [s] of a query in an image, -1 for none, and their affinity [s, t]."""
     x, y = embedded.queries[query : query + 1][0], embedded.database[neighbour : neighbour + 1][0]
     affinity = x @ y.T
-    return config.matching.match(affinity, x=x, y=y).col_of_row, affinity
+    unit_of = embedded.compared.unit_of
+    unit = unit_of.value if config.matching.floor is not None and unit_of is not None else 1.0
+    return config.matching.match(affinity, x=x, y=y, unit=unit).col_of_row, affinity
 
 
 def _patches(embedded: Embedded, config: RetrieveConfig, size: tuple[int, ...]) -> tuple[tuple[int, int] | None, int]:

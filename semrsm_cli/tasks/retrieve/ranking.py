@@ -12,6 +12,7 @@ from semrsm_cli.errors import SemrsmError
 from semrsm_cli.measures.retrieval import count_f1, neighbour_scores, neighbours, presence_iou
 from semrsm_cli.models import Network
 from semrsm_cli.pipeline.grams import Comparison, gram_in_store
+from semrsm_cli.pipeline.rearrangements import Rearrangement, rearrangements
 from semrsm_cli.pipeline.sources import Layer
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log
@@ -59,19 +60,26 @@ class Ranking:
     """The k neighbours [q, k] of every query under one kernel and invariance, their similarities and scores."""
 
     kernel: Kernel
-    invariance: Invariance
+    moved: Rearrangement
     neighbours: np.ndarray
     similarities: np.ndarray
     scores: np.ndarray | None
 
+    @property
+    def invariance(self) -> Invariance:
+        """The invariance; `permutation` also where positions pay for their displacement."""
+        return self.moved.invariance
+
 
 def rank(images: RetrievalSet, embedded: Embedded, config: RetrieveConfig, folder: RunFolder) -> Iterator[Ranking]:
     """The neighbours under every invariance and kernel; all kernels come from one matching."""
-    for invariance in _possible(config, embedded):
-        pairs = _shortlist(images, embedded, config) if invariance is Invariance.permutation else None
-        g = _inner_products(invariance, embedded, config, folder, pairs)
+    possible = _possible(config, embedded)
+    listed = _shortlist(images, embedded, config) if Invariance.permutation in possible else None
+    for moved in rearrangements(possible, config.locality):
+        pairs = listed if moved.invariance is Invariance.permutation else None
+        g = _inner_products(moved, embedded, config, folder, pairs)
         for name, (nearest, values) in _rank_rows(g, images, config).items():
-            yield Ranking(name, invariance, nearest, values, _score(images, nearest))
+            yield Ranking(name, moved, nearest, values, _score(images, nearest))
 
 
 def _possible(config: RetrieveConfig, embedded: Embedded) -> Sequence[Invariance]:
@@ -84,7 +92,7 @@ def _possible(config: RetrieveConfig, embedded: Embedded) -> Sequence[Invariance
 
 
 def _inner_products(
-    invariance: Invariance,
+    moved: Rearrangement,
     embedded: Embedded,
     config: RetrieveConfig,
     folder: RunFolder,
@@ -97,7 +105,14 @@ def _inner_products(
         # of images with themselves the store has one half, under the key of these
         compared = replace(compared, y=compared.x, key=digest([compared.key, "both halves"]))
     return gram_in_store(
-        compared, invariance, config.matching, config.runtime, folder, pairs=pairs, in_memory=in_memory
+        compared,
+        moved.invariance,
+        config.matching,
+        config.runtime,
+        folder,
+        locality=moved.locality,
+        pairs=pairs,
+        in_memory=in_memory,
     )
 
 

@@ -11,6 +11,7 @@ from semrsm_cli.config import RetrieveConfig
 from semrsm_cli.data import LabelledImages, ResampleBy
 from semrsm_cli.measures.resampling import cluster_interval
 from semrsm_cli.measures.retrieval import best_of
+from semrsm_cli.pipeline.rearrangements import MOVEMENT, informative
 from semrsm_cli.rsm import Invariance
 from semrsm_cli.tasks.retrieve.ranking import Ranking
 
@@ -80,7 +81,10 @@ def summarize(table: pd.DataFrame, resampled: Resampled) -> pd.DataFrame:
     shown = table[["model", "dataset", "n_queries", "n_database", "metric"]].copy()
     shown["matching"] = max(table["matching"])
     shown["resampled"] = str(resampled) if table["at_1"].notna().any() else ""
-    shown[["kernel", "invariance", "at_1"]] = table[["kernel", "invariance", "at_1"]]
+    shown[["kernel", "invariance"]] = table[["kernel", "invariance"]]
+    told = informative(table[list(MOVEMENT)])
+    shown[told.columns] = told
+    shown["at_1"] = table["at_1"]
     shown["at_1_95%"] = _as_text(table["ci_low"], table["ci_high"])
     shown["best_of_5"] = table["best_of_5"]
     shown["vs_none"] = table["difference"]

@@ -17,10 +17,13 @@ from semrsm_cli.pipeline.frames import log_unseen, note_share_seen
 from semrsm_cli.pipeline.grams import matching_name
 from semrsm_cli.pipeline.images import count_turned, open_retrieval_set
 from semrsm_cli.pipeline.networks import load_network, note_network
+from semrsm_cli.pipeline.rearrangements import MOVEMENT, movement_columns
 from semrsm_cli.pipeline.sources import from_model
 from semrsm_cli.report import paper
+from semrsm_cli.report.figures.locality import locality_figure
 from semrsm_cli.report.figures.retrieve import agreement_figure, scores_figure
 from semrsm_cli.report.folder import RunFolder
+from semrsm_cli.report.layout import METRIC_TITLE
 from semrsm_cli.rsm import Invariance
 from semrsm_cli.tasks.retrieve.agreement import agreement_table
 from semrsm_cli.tasks.retrieve.pictures import draw_figures
@@ -41,11 +44,20 @@ def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
     resampled = Resampled.of(images.queries, config)
     table = _scores_table(rankings, images, resampled, config)
     table = _join_paper(table, identifying_settings(config), embedded.queries.shape[1])
+    table = _with_movement(table, rankings, embedded, config)
     last = ["difference", "difference_low", "difference_high"]
-    table = table[[*table.columns.drop(last), *last]].assign(n_groups=resampled.n_groups)
-    table = table.assign(layer=folder.facts["layer"], centering=str(config.centering))
+    table = table[[*table.columns.drop([*last, *MOVEMENT]), *last]].assign(
+        n_groups=resampled.n_groups,
+        layer=folder.facts["layer"],
+        centering=str(config.centering),
+        **table[list(MOVEMENT)],
+    )
     folder.table("retrieval", table, note=resampled.note())
+    every, rankings = rankings, [ranking for ranking in rankings if not ranking.moved.locality]
     folder.data("neighbours", _neighbours_table(rankings, images))
+    if len(every) > len(rankings):
+        _write_locality(folder, every, images, table, resampled, config)
+    own = table[~(table["locality"] > 0)]
     folder.data("draw", _split_table(images))
     folder.note(
         seed=config.seed,
@@ -59,7 +71,7 @@ def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
     agreement = agreement_table(rankings)
     folder.table("agreement", agreement, note="Shares of queries, and of their neighbours; 1: both found the same.")
     if images.metric is not None:  # Figure 3
-        folder.figure("scores", scores_figure(table, metric=str(images.metric), resampled=str(resampled)))
+        folder.figure("scores", scores_figure(own, metric=str(images.metric), resampled=str(resampled)))
     elif len(agreement):
         folder.figure("agreement", agreement_figure(agreement, title=f"{config.model.label} on {images.name}"))
     draw_figures(folder, rankings, images, embedded, config)
@@ -67,6 +79,42 @@ def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
         sizes = {"n_queries": len(images.queries), "n_database": len(images.database)}
         return agreement.assign(model=config.model.label, dataset=images.name, **sizes)
     return summarize(table, resampled)
+
+
+def _with_movement(
+    table: pd.DataFrame, rankings: list[Ranking], embedded: Embedded, config: RetrieveConfig
+) -> pd.DataFrame:
+    """The table with locality, and how far positions move, in its last columns; the paper has no row with a cost."""
+    columns = {
+        moved: movement_columns(embedded.compared, moved, config.matching)
+        for moved in dict.fromkeys(ranking.moved for ranking in rankings)
+    }
+    movement = pd.DataFrame([columns[ranking.moved] for ranking in rankings], columns=list(MOVEMENT))
+    return table.assign(**movement, paper=table["paper"].where(~(movement["locality"] > 0)))
+
+
+def _write_locality(
+    folder: RunFolder,
+    rankings: list[Ranking],
+    images: RetrievalSet,
+    table: pd.DataFrame,
+    resampled: Resampled,
+    config: RetrieveConfig,
+) -> None:
+    """The neighbours at each locality, and the curve of the scores."""
+    moved = [ranking for ranking in rankings if ranking.moved.locality]
+    frames = [_neighbours_table([ranking], images).assign(locality=ranking.moved.locality) for ranking in moved]
+    folder.data("neighbours_locality", pd.concat(frames, ignore_index=True))
+    if images.metric is not None:
+        figure = locality_figure(
+            table,
+            value="at_1",
+            label=f"{METRIC_TITLE[str(images.metric)]}\nat the first neighbour",
+            series="kernel",
+            title=f"{config.model.label}, {images.name}",
+            interval=("ci_low", "ci_high") if str(resampled) else (),
+        )
+        folder.figure("locality", figure)
 
 
 def _embed(images: RetrievalSet, config: RetrieveConfig, folder: RunFolder) -> Embedded:
