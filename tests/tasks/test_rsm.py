@@ -133,11 +133,45 @@ WRONG = [
     (["x=mine.npy", "invariance=translation", "grid=[2,2]"], "6", 1),
     (["x=mine.npy", "grid=[6]"], "grid must be [height, width], got [6]", 2),
     (["y=mine.npy"], "y= was given without x=", 2),
+    (["x=mine.npy", "locality=2"], "locality needs the grid of mine's positions", 2),
+    (["x=mine.npy", "locality=-1"], "locality must be at least 0 and finite, got -1", 2),
+    (["x=mine.npy", "locality=2", "invariance=none"], "locality lies between permutation and none, got", 2),
+    (["x=mine.npy", "locality=2", "matching=greedy"], "locality needs a matching that weighs every pair", 2),
+    (["x=mine.npy", "matching=greedy", "matching.floor=0.1"], "floor=0.1 goes with the method optimal, got greedy", 2),
+    (["x=mine.npy", "y=small.npy", "invariance=none"], "same positions and channels, got [6, 4] in mine.npy", 1),
 ]
+
+
+def test_locality_gives_an_rsm_for_each_value(semrsm: Command, x: np.ndarray) -> None:
+    np.save("mine.npy", x)
+    succeed(semrsm("rsm", "x=mine.npy", "grid=[2,3]", "locality=[0,2]"))
+    np.testing.assert_array_equal(written("mine"), semrsm_library.rsm(x))
+    np.testing.assert_allclose(
+        written("mine_locality_2"), semrsm_library.rsm(x, grid=(2, 3), locality=2.0), rtol=1e-3, atol=1e-3
+    )
+    (folder,) = Path("outputs", "rsm").iterdir()
+    table = pd.read_csv(folder / "tables" / "rsm.csv")
+    assert table["locality"].tolist() == [0, 2]
+    assert table["displacement"].is_monotonic_decreasing
+    curve = pd.read_csv(folder / "tables" / "locality.csv")
+    assert curve["invariance"].tolist() == ["permutation", "permutation", "none"]
+    assert curve["similarity"].is_monotonic_decreasing
+    assert (folder / "figures" / "locality.png").exists()
+
+
+def test_a_floor_and_unequal_sizes_give_what_the_library_gives(semrsm: Command, x: np.ndarray) -> None:
+    np.save("a.npy", x)
+    np.save("b.npy", x[:3, :4])
+    succeed(semrsm("rsm", "x=a.npy", "y=b.npy", "matching.floor=0.5"))
+    expected = semrsm_library.rsm(x, x[:3, :4], matcher=semrsm_library.Matcher(floor=0.5))
+    np.testing.assert_allclose(written("a_b"), expected, rtol=1e-3, atol=1e-3)
+    (folder,) = Path("outputs", "rsm").iterdir()
+    assert 0 < pd.read_csv(folder / "tables" / "rsm.csv")["matched_share"].item() < 1
 
 
 def test_errors_are_one_line(semrsm: Command, x: np.ndarray) -> None:
     np.save("mine.npy", x)
+    np.save("small.npy", x[:, :4])
     np.save("wide.npy", np.concatenate([x, x[..., :1]], axis=2))
     broken = x.copy()
     broken[3, 2, 1] = np.nan
