@@ -41,7 +41,7 @@ class Layer:
     """Concept vectors `x` [n, s, c] of one layer.
 
     `key` tells their content apart from any other; `grid` is (height, width) where they lie on a CNN's map, or where a
-    file says so, `patches` where they are the patches of a transformer.
+    file says so; `patches` where they are the patches of a transformer.
     """
 
     name: str

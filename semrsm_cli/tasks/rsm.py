@@ -54,8 +54,8 @@ def rsm(config: RsmConfig, folder: RunFolder) -> pd.DataFrame:
         )
     table = pd.DataFrame(rows)
     folder.table("rsm", table)
-    if ids is not None:
-        folder.data("images", pd.DataFrame({"image": ids}))
+    if ids is not None and config.y is None:
+        folder.data("images", pd.DataFrame({"image": ids[0]}))
     folder.note(centering=str(config.centering), sigma=config.kernel.sigma or "median", seed=config.seed)
     if any(config.locality):
         _draw_curve(folder, comparisons, config)

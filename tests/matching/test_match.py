@@ -1,5 +1,3 @@
-from importlib import import_module
-
 import numpy as np
 import pytest
 
@@ -16,8 +14,6 @@ from semrsm_cli.matching import (
 )
 from semrsm_cli.matching.affinities import Affinities
 from semrsm_cli.matching.scans import _PLAIN
-
-matching = import_module("semrsm_cli.matching.match")  # the package's `match` is the function
 
 
 def test_result_holds_plain_numbers(rng: np.random.Generator) -> None:
@@ -79,7 +75,6 @@ def test_finding_a_permutation_neither_checks_nor_assesses(
             for module, name in (
                 (np, "isfinite"),
                 (affinities, "max_similarity"),
-                (matching, "upper_bounds"),
                 (approximate, "upper_bounds"),
             ):
                 patched.setattr(module, name, lambda *_, name=name: pytest.fail(f"{name} is no part of matching"))

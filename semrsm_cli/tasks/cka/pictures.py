@@ -15,6 +15,8 @@ from semrsm_cli.tasks.cka.tables import PLAIN, SEMANTIC, Compared, permuted_of
 
 __all__ = ["draw_figures", "draw_locality"]
 
+_BOTH_ALIKE = ((PLAIN, PLAIN), (SEMANTIC, SEMANTIC))
+
 
 def draw_figures(folder: RunFolder, compared: Sequence[Compared], config: CkaConfig) -> None:
     """Figures 16 and 17 for each kernel; within networks also Figure 15, with all kernels."""
@@ -24,9 +26,7 @@ def draw_figures(folder: RunFolder, compared: Sequence[Compared], config: CkaCon
     consistency = {}
     for name in config.kernels:
         of_kernel = [one for one in compared if one.kernel is name]
-        spatial, semantic = (
-            np.mean([one.mean((moved, moved)) for one in of_kernel], axis=0) for moved in (PLAIN, SEMANTIC)
-        )
+        spatial, semantic = (np.mean([one.mean(pair) for one in of_kernel], axis=0) for pair in _BOTH_ALIKE)
         figure = cka_figure(
             spatial,
             semantic,
@@ -76,8 +76,7 @@ def _labels(compared: Sequence[Compared], config: CkaConfig) -> tuple[str, str]:
 
 def _by_chance(of_kernel: Sequence[Compared]) -> tuple[np.ndarray, np.ndarray] | None:
     """Where CKA from spatio-semantic and from semantic RSMs does not exceed 95 % of what it is by chance."""
-    pairs = [(moved, moved) for moved in (PLAIN, SEMANTIC)]
-    tests = [test_over_draws(of["all"]) for pair in pairs if (of := permuted_of(of_kernel, pair))]
+    tests = [test_over_draws(of["all"]) for pair in _BOTH_ALIKE if (of := permuted_of(of_kernel, pair))]
     if not tests:
         return None
     spatial, semantic = (~(test.cka > test.null_95) for test in tests)

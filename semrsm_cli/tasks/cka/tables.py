@@ -38,6 +38,12 @@ PLAIN, SEMANTIC = map(Rearrangement, INVARIANCES)
 Values = dict[_Both, dict[Estimator, np.ndarray]]
 """CKA [layers of a, layers of b], or of several draws [draws, layers of a, layers of b]."""
 
+Nulls = dict[_Both, dict[str, PermutedCka]]
+"""CKA with shuffled images in one draw, over `all` images and within `classes`; empty where none were shuffled."""
+
+Movement = Callable[[Source, int, Rearrangement], dict[str, float]]
+"""Of a network, the number of a layer and a rearrangement: locality, and how far positions move."""
+
 
 def wanted_pairs(locality: Sequence[float], *, within: bool) -> list[_Both]:
     """What is compared between two networks: both by the same rearrangement; within a network more than that.
@@ -48,12 +54,6 @@ def wanted_pairs(locality: Sequence[float], *, within: bool) -> list[_Both]:
     wanted = rearrangements(INVARIANCES, locality)
     same = [(moved, moved) for moved in wanted]
     return same + [(moved, PLAIN) for moved in wanted if moved != PLAIN] if within else same
-
-
-Movement = Callable[[Source, int, Rearrangement], dict[str, float]]
-"""Of a network, the number of a layer and a rearrangement: locality, and how far positions move."""
-Nulls = dict[_Both, dict[str, PermutedCka]]
-"""CKA with shuffled images in one draw, over `all` images and within `classes`; empty where none were shuffled."""
 
 
 @dataclass(frozen=True)

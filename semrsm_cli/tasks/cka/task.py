@@ -91,6 +91,14 @@ def cka(config: CkaConfig, folder: RunFolder) -> pd.DataFrame:
     return _shown(informative(summary), config, has_range=is_within and len(pairs) > 1)
 
 
+def _shown(summary: pd.DataFrame, config: CkaConfig, *, has_range: bool) -> pd.DataFrame:
+    """The table for a terminal, without what says the same as `cka`, and of the nulls what a reader asks first."""
+    repeated = [str(config.estimator)] + ([] if has_range else ["lowest", "highest"])
+    asked = ("calibrated", "null_95") if config.classes is None else ("calibrated", "class_calibrated")
+    shown = [name for name in asked if config.n_permutations]
+    return summary.drop(columns=[name for name in (*repeated, *NULL_COLUMNS) if name in summary and name not in shown])
+
+
 def _movement(config: CkaConfig) -> Movement:
     """How far positions of a layer move, which is the same for all kernels."""
 
@@ -100,14 +108,6 @@ def _movement(config: CkaConfig) -> Movement:
         return movement_columns(compared, moved, config.matching)
 
     return of_layer
-
-
-def _shown(summary: pd.DataFrame, config: CkaConfig, *, has_range: bool) -> pd.DataFrame:
-    """The table for a terminal, without what says the same as `cka`, and of the nulls what a reader asks first."""
-    repeated = [str(config.estimator)] + ([] if has_range else ["lowest", "highest"])
-    asked = ("calibrated", "null_95") if config.classes is None else ("calibrated", "class_calibrated")
-    shown = [name for name in asked if config.n_permutations]
-    return summary.drop(columns=[name for name in (*repeated, *NULL_COLUMNS) if name in summary and name not in shown])
 
 
 def _warn_of_few_images(every: pd.DataFrame, estimator: Estimator, n: int) -> None:
@@ -204,25 +204,21 @@ def _compare(
 ) -> tuple[Values, Nulls]:
     """CKA of two networks' layers, or of one's with each other, by one kernel; as it is and with shuffled images."""
     batches = list(zip(rsms[a][name], rsms[b][name], strict=True))
-    order, chosen = rearrangements(INVARIANCES, config.locality), shuffling.estimator
-    of_estimator = {estimator: _estimate(batches, estimator, is_chosen=estimator is chosen) for estimator in Estimator}
+    of_estimator = {
+        estimator: _estimate(batches, estimator, is_chosen=estimator is config.estimator) for estimator in Estimator
+    }
     permuted = shuffling.permute(batches)
     log_lonely(permuted)
-    cells = {
-        (left, right): (_rows(order.index(left), a), _rows(order.index(right), b))
-        for left, right in wanted_pairs(config.locality, within=a is b)
-    }
-    nulls = {
-        pair: {
-            kind: PermutedCka(cka[rows, columns], shuffled[:, rows, columns])
-            for kind, (cka, shuffled) in permuted.items()
+    order = rearrangements(INVARIANCES, config.locality)
+    values: Values = {}
+    nulls: Nulls = {}
+    for left, right in wanted_pairs(config.locality, within=a is b):
+        rows, columns = _rows(order.index(left), a), _rows(order.index(right), b)
+        values[left, right] = {estimator: cka[rows, columns] for estimator, cka in of_estimator.items()}
+        nulls[left, right] = {
+            kind: PermutedCka(of_kind.cka[rows, columns], of_kind.permuted[:, rows, columns])
+            for kind, of_kind in permuted.items()
         }
-        for pair, (rows, columns) in cells.items()
-    }
-    values = {
-        pair: {estimator: cka[rows, columns] for estimator, cka in of_estimator.items()}
-        for pair, (rows, columns) in cells.items()
-    }
     return values, nulls
 
 

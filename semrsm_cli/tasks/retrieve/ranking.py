@@ -73,8 +73,10 @@ class Ranking:
 
 def rank(images: RetrievalSet, embedded: Embedded, config: RetrieveConfig, folder: RunFolder) -> Iterator[Ranking]:
     """The neighbours under every invariance and kernel; all kernels come from one matching."""
-    for moved in rearrangements(_possible(config, embedded), config.locality):
-        pairs = _shortlist(images, embedded, config) if moved.invariance is Invariance.permutation else None
+    possible = _possible(config, embedded)
+    listed = _shortlist(images, embedded, config) if Invariance.permutation in possible else None
+    for moved in rearrangements(possible, config.locality):
+        pairs = listed if moved.invariance is Invariance.permutation else None
         g = _inner_products(moved, embedded, config, folder, pairs)
         for name, (nearest, values) in _rank_rows(g, images, config).items():
             yield Ranking(name, moved, nearest, values, _score(images, nearest))
@@ -101,8 +103,7 @@ def _inner_products(
     in_memory = pairs is not None or n_pairs <= _PAIRS_IN_MEMORY
     if compared.y is None and (pairs is not None or not in_memory):
         # of images with themselves the store has one half, under the key of these
-        key = digest([compared.key, "both halves"])
-        compared = replace(compared, y=compared.x, key=key, places_y=compared.places)
+        compared = replace(compared, y=compared.x, key=digest([compared.key, "both halves"]))
     return gram_in_store(
         compared,
         moved.invariance,

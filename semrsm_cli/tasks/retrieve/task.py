@@ -46,8 +46,12 @@ def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
     table = _join_paper(table, identifying_settings(config), embedded.queries.shape[1])
     table = _with_movement(table, rankings, embedded, config)
     last = ["difference", "difference_low", "difference_high"]
-    table = table[[*table.columns.drop([*last, *MOVEMENT]), *last, *MOVEMENT]]
-    table = table.assign(n_groups=resampled.n_groups, layer=folder.facts["layer"], centering=str(config.centering))
+    table = table[[*table.columns.drop([*last, *MOVEMENT]), *last]].assign(
+        n_groups=resampled.n_groups,
+        layer=folder.facts["layer"],
+        centering=str(config.centering),
+        **table[list(MOVEMENT)],
+    )
     folder.table("retrieval", table, note=resampled.note())
     every, rankings = rankings, [ranking for ranking in rankings if not ranking.moved.locality]
     folder.data("neighbours", _neighbours_table(rankings, images))
