@@ -46,6 +46,6 @@ napoleon_use_ivar = True
 # Types of other libraries, and those that only the engine hands around, have no pages here.
 nitpick_ignore_regex = [
     ("py:.*", r"(numpy|np|collections|typing|types|enum|pathlib|npt|torch|PIL)\..*"),
-    ("py:.*", r"(Any|ArrayLike|NDArray|Callable|Sequence|Mapping|Iterator|Iterable|StrEnum|Ellipsis|Self)"),
-    ("py:.*", r"(semrsm_cli\..*\.)?(Engine|Rows|Tile|TileStore|TileWork|_\w+)"),
+    ("py:.*", r"(Any|ArrayLike|NDArray|Callable|Sequence|Mapping|Iterator|Iterable|StrEnum|Ellipsis|Self|RDMs)"),
+    ("py:.*", r"(semrsm_cli\..*\.)?(Engine|GivenLayers|Rows|Tile|TileStore|TileWork|_\w+)"),
 ]

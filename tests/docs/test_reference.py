@@ -160,5 +160,5 @@ def test_every_column_of_a_report_stands(columns_of_runs: dict[str, dict[str, li
     known = {name: columns for task in TASKS for name, columns in documented_columns(task).items()}
     for name, columns in joined.items():
         of_join = [*first, *documented["joined"][len(first) :]]
-        assert sorted(columns) == sorted([*of_join, *known[name.removeprefix("joined_")]]), name
+        assert sorted(columns) == sorted({*of_join, *known[name.removeprefix("joined_")]}), name
     assert sorted(tables["verdicts"]) == sorted(documented["verdicts"])
