@@ -42,9 +42,7 @@ class Shell:
         }
 
     def run(self, example: Example) -> None:
-        """Run a block, unless it is only to be composed."""
-        if is_composed_only(example):
-            return
+        """Run a block."""
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", example.parsed],
             cwd=self.folder,
@@ -122,7 +120,7 @@ def run_page(page: str, folder: Path, cache: Path, languages: tuple[str, ...], p
     patch.chdir(folder)
     shell = Shell(folder, cache)
     for example in document_of(PAGES[page], shell.run, shell.compare):
-        if language_of(example) in languages:
+        if language_of(example) in languages and not is_composed_only(example):
             example.evaluate()
 
 
