@@ -67,7 +67,7 @@ class Dataset(ABC):
             SemrsmError: Images or labels are missing, or there are fewer than asked for.
         """
         raise ConfigError(
-            f"dataset={self.name} holds no queries; choose dataset=egoobjects, cityscapes, scenes or folder"
+            f"dataset={self.name} holds no queries; choose dataset=egoobjects, cityscapes, scenes, folder or python"
         )
 
     def training_set(self, cache: Path, val_fraction: float) -> TrainingSet:
@@ -85,7 +85,8 @@ class Dataset(ABC):
             SemrsmError: Images or classes are missing.
         """
         raise ConfigError(
-            f"dataset={self.name} has no classes to learn; choose scenes, folder, cifar100, tiny_imagenet or imagenet"
+            f"dataset={self.name} has no classes to learn; choose scenes, folder, python, cifar100, tiny_imagenet or "
+            "imagenet"
         )
 
 

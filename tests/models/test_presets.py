@@ -10,7 +10,7 @@ from PIL import Image
 from semrsm_cli.models import Network, capture, load, resolve_layers
 
 PRESETS = Path(__file__).parents[2] / "conf" / "model"
-FREE = {"checkpoint", "huggingface", "timm", "torchvision", "trained"}
+FREE = {"checkpoint", "huggingface", "python", "timm", "torchvision", "trained"}
 TWO = {"num_hidden_layers": 2}
 SHALLOW = {"depths": [1, 1, 1, 1]}
 

@@ -148,7 +148,8 @@ def test_names_with_dollars_are_no_formulas() -> None:
         file = BytesIO()
         figure.savefig(file, format="png")
         assert file.tell(), case
-    assert short_layer(f"stem.{name}") == r"\$\foo\$"
+    assert short_layer(f"stem.{name}") == r"stem.\$\foo\$"
+    assert short_layer(f"encoder.layers.{name}") == r"\$\foo\$"
 
 
 def test_verbatim_texts_are_drawn_as_they_are() -> None:
