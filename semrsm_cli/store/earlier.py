@@ -16,11 +16,12 @@ _METADATA = "zarr.json"
 
 def format_of(path: Path) -> int | None:
     """The format of representations or tiles; None where it is today's, or where nothing tells it."""
+    told = _settings(path).get("format")
+    if told is not None:
+        return None if told == FORMAT else told
     arrays = [array.parent for array in path.rglob(_METADATA) if _attribute(array.parent, "shape") is not None]
-    if arrays and not any((array / "checksums.csv").exists() for array in arrays):
-        return _FIRST_FORMAT
-    told = _settings(path).get("format", FORMAT)
-    return None if told == FORMAT else told
+    has_checksums = any((array / "checksums.csv").exists() for array in arrays)
+    return None if has_checksums or not arrays else _FIRST_FORMAT
 
 
 def earlier_version(path: Path) -> str:
