@@ -145,6 +145,8 @@ def test_the_timer_runs_while_a_permutation_is_looked_for_and_no_longer(monkeypa
 
         return checked
 
+    config, layer = BenchConfig(n_pairs=2, n_images=3, largest_matrix=64), made_up_layer(3, 64)
+    measured(config, layer)  # compiles, for which numba needs functions as they are
     calls: set[str] = set()
     monkeypatch.setattr(timing, "time", Mock(perf_counter=perf_counter))
     for module, name in (
@@ -155,7 +157,7 @@ def test_the_timer_runs_while_a_permutation_is_looked_for_and_no_longer(monkeypa
         (np, "isfinite"),
     ):
         monkeypatch.setattr(module, name, is_outside(getattr(module, name)))
-    measured(BenchConfig(n_pairs=2, n_images=3, largest_matrix=64), made_up_layer(3, 64))
+    measured(config, layer)
     assert starts == stops > 2 * len(METHODS)
     assert calls == {"check_pair", "assess", "max_similarity", "isfinite"}
 
