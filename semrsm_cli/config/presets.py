@@ -1,33 +1,16 @@
 """The presets of networks in conf/model, as far as they name weights."""
 
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from semrsm_cli.config.model import ModelConfig
 from semrsm_cli.models import Source
 
-__all__ = ["Preset", "conf_folder", "presets"]
+__all__ = ["conf_folder", "presets"]
 
 _FETCHED = (Source.huggingface, Source.timm, Source.torchvision)
-
-
-@dataclass(frozen=True)
-class Preset:
-    """The weights that a preset names.
-
-    Attributes:
-        source: Library that reads them.
-        name: Name within it.
-        revision: Which of its sets of weights.
-        label: Name of the network in tables.
-    """
-
-    source: Source
-    name: str
-    revision: str | None
-    label: str
 
 
 def conf_folder() -> Path:
@@ -38,12 +21,17 @@ def conf_folder() -> Path:
 
 
 @cache
-def presets() -> dict[str, Preset]:
-    """The networks that a preset names with their weights, by the name of the preset."""
+def presets() -> dict[str, ModelConfig]:
+    """The networks that a preset names with their weights, by the name of the preset; of the rest they know nothing."""
     found = {}
     for path in sorted((conf_folder() / "model").glob("*.yaml")):
         settings = OmegaConf.load(path)
         assert isinstance(settings, DictConfig)
         if Source(settings.source) in _FETCHED and not OmegaConf.is_missing(settings, "name"):
-            found[path.stem] = Preset(Source(settings.source), settings.name, settings.get("revision"), settings.label)
+            found[path.stem] = ModelConfig(
+                label=settings.label,
+                source=Source(settings.source),
+                name=settings.name,
+                revision=settings.get("revision"),
+            )
     return found

@@ -1,6 +1,5 @@
 """The invariance `maxsim`: every concept vector with its best partner, the mean of both directions."""
 
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

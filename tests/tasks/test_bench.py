@@ -159,7 +159,7 @@ def test_the_timer_runs_while_a_permutation_is_looked_for_and_no_longer(monkeypa
         monkeypatch.setattr(module, name, is_outside(getattr(module, name)))
     measured(config, layer)
     assert starts == stops > 2 * len(METHODS)
-    assert calls == {"check_pair", "assess", "max_similarity", "isfinite"}
+    assert calls == {"check_pair", "assess", "max_similarity", "upper_bounds", "isfinite"}
 
 
 def test_no_matching_costs_next_to_nothing() -> None:

