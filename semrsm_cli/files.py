@@ -71,8 +71,13 @@ def seal(content: bytes) -> bytes:
 
 def is_sealed(content: bytes) -> bool:
     """Whether content is as it was sealed, to the last bit."""
-    before, found, after = content.partition(_SEAL)
-    return bool(found) and after[:32] == _digest(before + found + _BLANK + after[32:])
+    start = content.find(_SEAL)
+    while start >= 0:
+        first, last = start + len(_SEAL), start + len(_SEAL) + len(_BLANK)
+        if content[first:last] == _digest(content[:first] + _BLANK + content[last:]):
+            return True
+        start = content.find(_SEAL, start + 1)  # what precedes the seal may look like its beginning
+    return False
 
 
 def _digest(content: bytes) -> bytes:

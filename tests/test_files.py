@@ -61,3 +61,9 @@ def test_sealed_content_tells_every_change(before: bytes, after: bytes, data: st
     changed = bytearray(sealed)
     changed[data.draw(st.integers(0, len(sealed) - 1))] ^= data.draw(st.integers(1, 255))
     assert not is_sealed(bytes(changed))
+
+
+def test_a_seal_is_known_behind_what_looks_like_its_beginning() -> None:
+    sealed = seal(b"blake2b-blake2b-" + UNSEALED.encode())
+    assert is_sealed(sealed)
+    assert not is_sealed(sealed.replace(b"blake2b-", b"blake2s-", 1))

@@ -146,10 +146,8 @@ def from_model(
             extracted = represent(network, images, model, runtime, prepare=prepare)
         except ImageError as error:
             raise name_unreadable(images, error) from error
-    layers = (
-        Layer(layer, stored, stored.key, stored.grid, stored.patches) for layer, stored in extracted.layers.items()
-    )
-    return Source(model.label, tuple(layers), images.ids, extracted.logits)
+    layers = tuple(_stored_layer(layer, stored) for layer, stored in extracted.layers.items())
+    return Source(model.label, layers, images.ids, extracted.logits)
 
 
 def read_layer(location: str) -> Layer:
@@ -160,7 +158,7 @@ def read_layer(location: str) -> Layer:
     """
     if _KEY.fullmatch(location):
         name, stored = store.open_stored(location)
-        return Layer(name, stored, stored.key, stored.grid, stored.patches)
+        return _stored_layer(name, stored)
     return _layer_of(Path(location.split("#")[0]).stem, read_array(location))
 
 
@@ -210,13 +208,17 @@ def _layers_in(location: str) -> list[Source]:
     """Every layer under a key or in a file, each with the ids of its images."""
     if _KEY.fullmatch(location):
         name, stored = store.open_stored(location)
-        layer = Layer(name, stored, stored.key, stored.grid, stored.patches)
-        return [Source(f"{location} ({name})", (layer,), stored.ids)]
+        return [Source(f"{location} ({name})", (_stored_layer(name, stored),), stored.ids)]
     given = read_layers(location)
     return [
         Source(location, (_layer_of(name, array, given.grids.get(name)),), given.ids)
         for name, array in given.arrays.items()
     ]
+
+
+def _stored_layer(name: str, stored: store.Representation) -> Layer:
+    """A layer of the store, read when it is asked for."""
+    return Layer(name, stored, stored.key, stored.grid, stored.patch_grid)
 
 
 def _layer_of(name: str, array: Any, grid: tuple[int, int] | None = None) -> Layer:

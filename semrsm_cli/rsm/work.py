@@ -1,7 +1,9 @@
 """What is computed for each tile, by the threads of a process: of this one, or of a worker on another machine."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from threading import Lock
 
 import numpy as np
@@ -61,8 +63,8 @@ Engine = Callable[[TileWork, Sequence[Tile]], Iterator[Tile]]
 
 
 @dataclass(eq=False)
-class _BegunTile:
-    """A tile some of whose pieces are computed; its images are read for the first piece, and left after the last."""
+class _Begun(ABC):
+    """A tile, or a part of lists of pairs, some of whose pieces are computed."""
 
     work: TileWork
     tile: Tile
@@ -71,22 +73,45 @@ class _BegunTile:
     bound: _Values = field(init=False)
 
     def __post_init__(self) -> None:
-        self.pieces = list(self.tile.pieces(self.work.piece_size))
+        self.pieces = self._cut()
         self.inner, self.bound = np.zeros(self.tile.shape), np.zeros(self.tile.shape)
         self._left = len(self.pieces)
         self._lock = Lock()
-        self._images: tuple[_Images, _Images] | None = None
+        self._images: tuple[_Images, ...] | None = None
 
-    def images(self) -> tuple[_Images, _Images]:
-        """The images on both sides, read once."""
+    def images(self) -> tuple[_Images, ...]:
+        """The images that all pieces need, read for the first piece and left after the last."""
         with self._lock:
             if self._images is None:
-                x, y = self.work.x, self.work.x if self.work.y is None else self.work.y
-                rows, columns = self.tile.shape
-                left, right = load_float32(x, self.tile.row, rows), load_float32(y, self.tile.col, columns)
-                # BLAS multiplies a matrix with itself by another routine, whose last digits differ
-                self._images = left, right.copy() if np.may_share_memory(left, right) else right
+                self._images = self._read()
             return self._images
+
+    def is_finished(self) -> bool:
+        """Whether the piece just done was the last."""
+        self._left -= 1
+        if not self._left:
+            self._images = None
+        return not self._left
+
+    @abstractmethod
+    def n_pairs(self, piece: Tile) -> int:
+        """Pairs that a piece finishes."""
+
+    @abstractmethod
+    def compute(self, piece: Tile) -> None:
+        """Put a piece's products to their places."""
+
+    @abstractmethod
+    def _cut(self) -> list[Tile]:
+        """The pieces."""
+
+    @abstractmethod
+    def _read(self) -> tuple[_Images, ...]:
+        """The images that all pieces need."""
+
+
+class _BegunTile(_Begun):
+    """A tile, whose images on both sides are read once."""
 
     def n_pairs(self, piece: Tile) -> int:
         """Pairs that a piece finishes."""
@@ -102,38 +127,22 @@ class _BegunTile:
         products = self.work.products(piece.mask(), left[rows], right[columns])
         self.inner[rows, columns], self.bound[rows, columns] = products
 
-    def is_finished(self) -> bool:
-        """Whether the piece just done was the last."""
-        self._left -= 1
-        if not self._left:
-            self._images = None
-        return not self._left
+    def _cut(self) -> list[Tile]:
+        return list(self.tile.pieces(self.work.piece_size))
+
+    def _read(self) -> tuple[_Images, ...]:
+        x, y = self.work.x, self.work.x if self.work.y is None else self.work.y
+        rows, columns = self.tile.shape
+        left, right = load_float32(x, self.tile.row, rows), load_float32(y, self.tile.col, columns)
+        # BLAS multiplies a matrix with itself by another routine, whose last digits differ
+        return left, right.copy() if np.may_share_memory(left, right) else right
 
 
-@dataclass(eq=False)
-class _BegunList:
-    """A part of the lists some of whose pieces are computed; its images of x are read once, those of y by pieces.
+class _BegunList(_Begun):
+    """A part of the lists; its images of x are read once, those of y by pieces.
 
     A piece is all of the part's images of x beside a run of images of y, of which some are listed.
     """
-
-    work: TileWork
-    tile: Tile
-    pieces: list[Tile] = field(init=False)
-    inner: _Values = field(init=False)
-    bound: _Values = field(init=False)
-
-    def __post_init__(self) -> None:
-        assert self.work.pairs is not None  # see `TileWork.compute`
-        assert self.work.y is not None  # see `check_columns`
-        self._columns, size = self.work.pairs[self.tile.slices], self.work.piece_size
-        runs = np.unique(self._columns[self._columns >= 0] // size).tolist() or [0]
-        height, m = self.tile.shape[0], self.work.y.shape[0]
-        self.pieces = [Tile(self.tile.row, i * size, (height, min(size, m - i * size)), False) for i in runs]
-        self.inner, self.bound = np.zeros(self.tile.shape), np.zeros(self.tile.shape)
-        self._left = len(self.pieces)
-        self._lock = Lock()
-        self._images: _Images | None = None
 
     def n_pairs(self, piece: Tile) -> int:
         """Pairs that a piece finishes."""
@@ -149,29 +158,32 @@ class _BegunList:
         mask = np.zeros((piece.shape[0], last + 1 - first), bool)
         mask[rows, listed - first] = True
         assert self.work.y is not None  # see `check_columns`
-        inner, bound = self.work.products(mask, self._left_images(), load_float32(self.work.y, first, mask.shape[1]))
+        (left,) = self.images()
+        inner, bound = self.work.products(mask, left, load_float32(self.work.y, first, mask.shape[1]))
         self.inner[rows, places], self.bound[rows, places] = inner[mask], bound[mask]
 
-    def is_finished(self) -> bool:
-        """Whether the piece just done was the last."""
-        self._left -= 1
-        if not self._left:
-            self._images = None
-        return not self._left
+    def _cut(self) -> list[Tile]:
+        assert self.work.y is not None  # see `check_columns`
+        columns, size = self._columns, self.work.piece_size
+        runs = np.unique(columns[columns >= 0] // size).tolist() or [0]
+        height, m = self.tile.shape[0], self.work.y.shape[0]
+        return [Tile(self.tile.row, i * size, (height, min(size, m - i * size)), False) for i in runs]
+
+    def _read(self) -> tuple[_Images, ...]:
+        return (load_float32(self.work.x, self.tile.row, self.tile.shape[0]),)
+
+    @cached_property
+    def _columns(self) -> NDArray[np.intp]:
+        """The part of the lists."""
+        assert self.work.pairs is not None  # see `TileWork.compute`
+        return self.work.pairs[self.tile.slices]
 
     def _is_in(self, piece: Tile) -> NDArray[np.bool_]:
         """Which entries of the lists a piece holds."""
         return np.asarray((self._columns >= piece.col) & (self._columns < piece.col + piece.shape[1]))
 
-    def _left_images(self) -> _Images:
-        """The images of x, read once."""
-        with self._lock:
-            if self._images is None:
-                self._images = load_float32(self.work.x, self.tile.row, self.tile.shape[0])
-            return self._images
 
-
-def _compute_piece(job: tuple[_BegunTile | _BegunList, Tile]) -> None:
+def _compute_piece(job: tuple[_Begun, Tile]) -> None:
     """Put a piece's products to their place."""
     begun, piece = job
     begun.compute(piece)

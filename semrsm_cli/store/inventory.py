@@ -56,7 +56,7 @@ class Entry:
         size: Bytes.
         made: When it was made, in seconds since 1970.
         used: When a run used it last.
-        earlier: Which version of the program stored it, in words, if no run reads it any more.
+        version: Which version of the program stored it, in words, if no run reads it any more.
     """
 
     kind: Kind
@@ -66,7 +66,7 @@ class Entry:
     size: int
     made: float
     used: float
-    earlier: str = ""
+    version: str = ""
 
 
 def list_entries(root: Path | None = None) -> list[Entry]:

@@ -43,7 +43,7 @@ class Precision(StrEnum):
 class Representation:
     """Stored concept vectors [n, s, c] of n images; slicing reads from disk.
 
-    `grid` is (height, width) where the positions lie on a CNN's map, `patches` where they are the patches of a
+    `grid` is (height, width) where the positions lie on a CNN's map, `patch_grid` where they are the patches of a
     transformer. `key` names settings, images and layer.
     """
 
@@ -51,7 +51,7 @@ class Representation:
     ids: tuple[str, ...]
     grid: _Grid | None
     key: str
-    patches: _Grid | None = None
+    patch_grid: _Grid | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -25,7 +25,7 @@ def store(config: StoreConfig, folder: RunFolder) -> pd.DataFrame:
     entries = [entry for entry in list_entries() if _is_chosen(entry, config)]
     size = humanize.naturalsize(sum(entry.size for entry in entries), binary=True)
     log(f"{cache_folder()}: {len(entries)} entries, {size}")
-    if n_earlier := sum(bool(entry.earlier) for entry in entries):
+    if n_earlier := sum(bool(entry.version) for entry in entries):
         log(f"{n_earlier} of them are of other versions, and not read by runs: semrsm store clear earlier=true")
     rows = [_row(entry, _WIDTH - _OTHER_COLUMNS - (config.action is Action.clear) * _REMOVED) for entry in entries]
     if config.action is Action.check:
@@ -40,7 +40,7 @@ def _is_chosen(entry: Entry, config: StoreConfig) -> bool:
     """Whether an entry is one that the settings speak of."""
     return (
         config.kind in (None, entry.kind)
-        and (bool(entry.earlier) or not config.earlier)
+        and (bool(entry.version) or not config.earlier)
         and (config.key is None or entry.key.startswith(config.key))
         and time.time() - entry.used >= config.seconds
     )
@@ -83,7 +83,7 @@ def _row(entry: Entry, room: int) -> dict[str, str]:
 
 def _content(entry: Entry, room: int) -> str:
     """What an entry is of, and first of which version it is where no run reads it."""
-    version = f"{entry.earlier}: " if entry.earlier else ""
+    version = f"{entry.version}: " if entry.version else ""
     return version + _shorten(entry.content, room - len(version))
 
 

@@ -81,7 +81,7 @@ def test_classes_that_are_too_small_or_do_not_vary_leave_no_number() -> None:
 
 
 @BOTH
-@given(seed=seeds, n=st.integers(8, 15))
+@given(seed=seeds, n=st.integers(10, 15))  # of fewer images, a shuffle may leave all where they are
 def test_identical_rsms_are_calibrated_to_1_and_never_exceeded(unbiased: bool, seed: int, n: int) -> None:
     (K,) = rsms(np.random.default_rng(seed), 1, n, 6)
     test = cka_test(K, 2 * K + 1, unbiased=unbiased, n_permutations=99, seed=seed)

@@ -39,7 +39,7 @@ def semrsm(tmp_path: Path, root: Path) -> Iterator[Command]:
 
 
 def test_each_says_which_version_it_is_of(root: Path) -> None:
-    told = sorted((str(entry.kind), entry.earlier) for entry in list_entries(root))
+    told = sorted((str(entry.kind), entry.version) for entry in list_entries(root))
     stages = "images 1, representations 1"
     assert told == [
         *(("representations", version) for version in ("", "format 1", stages)),
@@ -62,7 +62,7 @@ def test_the_store_names_them_and_clears_them_alone(root: Path, semrsm: Command)
     assert succeed(semrsm("store", "clear", "earlier=true", "dry_run=true")).stdout.count("would be") in (1, 3)
     succeed(semrsm("store", "clear", "earlier=true"))
     assert len(list_entries(root)) == 3
-    assert not any(entry.earlier for entry in list_entries(root))
+    assert not any(entry.version for entry in list_entries(root))
 
 
 def test_one_without_checksums_is_named_when_it_is_opened(root: Path, caplog: pytest.LogCaptureFixture) -> None:

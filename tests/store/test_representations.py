@@ -110,4 +110,4 @@ def test_the_grid_of_patches_comes_back(tmp_path: Path) -> None:
     target = Writer({"layer": "a"}, IDS[:3], chunk=3, precision=Precision.float32, root=tmp_path)
     target.write(0, np.ones((3, 6, 2), np.float32), None, (2, 3))
     stored = target.finished()
-    assert (stored.grid, stored.patches) == (None, (2, 3))
+    assert (stored.grid, stored.patch_grid) == (None, (2, 3))

@@ -161,7 +161,8 @@ def test_draws_are_of_other_images_and_their_spread_is_told(semrsm: Command) -> 
     assert set(two["n_draws"]) == {2}
     np.testing.assert_array_equal(two["cka"], two["unbiased"])
     gist = table("2", "consistency")
-    assert list(gist)[-4:] == ["biased", "unbiased", "std", "n_draws"]
+    assert list(gist)[9:13] == ["biased", "unbiased", "std", "n_draws"]
+    assert list(gist)[-5:] == ["locality", "displacement", "matched_share", "centering", "size"]
     own = two.query("invariance_a == 'permutation' and invariance_b == 'none' and layer_a == layer_b")
     for column in ("cka", "biased", "unbiased", "std"):
         np.testing.assert_allclose(gist[column], own[column])

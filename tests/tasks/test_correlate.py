@@ -28,7 +28,8 @@ from tests.command import Command, refuse, succeed
 COLUMNS = [
     *("model", "dataset", "n_samples", "kernel", "invariance", "matching"),
     *("pearson", "pearson_low", "pearson_high", "spearman", "spearman_low", "spearman_high"),
-    *("paper_pearson", "paper_spearman", "n_groups"),
+    *("paper_pearson", "paper_spearman", "n_groups", "layer", "centering"),
+    *("locality", "displacement", "matched_share"),
 ]
 TESTS = [
     *("kernel", "statistic", "difference", "p_value", "n_permutations"),

@@ -26,7 +26,8 @@ NO_PICTURES = ("n_pictures=0", "n_thumbnails=0")
 RETRIEVAL = [
     *("model", "dataset", "n_queries", "n_database", "kernel", "invariance", "matching", "metric"),
     *("at_1", "ci_low", "ci_high", "best_of_5", "paper"),
-    *("difference", "difference_low", "difference_high", "n_groups"),
+    *("difference", "difference_low", "difference_high", "n_groups", "layer", "centering"),
+    *("locality", "displacement", "matched_share"),
 ]
 
 

@@ -37,7 +37,7 @@ def test_every_array_of_a_file_gets_an_rsm_and_images_their_names(semrsm: Comman
     table = pd.read_csv("all/tables/rsm.csv")
     assert [*table["array"]] == ["arrays/early.npy", "arrays/late.npy"]
     assert [*table["channels"]] == [4, 2]
-    np.testing.assert_array_equal(np.load("all/arrays/late.npy"), np.load("one/arrays/layers.npy"))
+    np.testing.assert_array_equal(np.load("all/arrays/late.npy"), np.load("one/arrays/late.npy"))
 
 
 def test_two_files_are_compared_with_each_other(semrsm: Command, x: np.ndarray) -> None:

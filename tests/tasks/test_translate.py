@@ -33,7 +33,8 @@ def test_default_separates_what_the_paper_says(semrsm: Command) -> None:
     table = pd.read_csv(folder / "tables" / "separation.csv")
     assert list(table) == [
         *("model", "dataset", "layer", "positions", "channels", "kernel", "invariance"),
-        *("overlapping_mean", "unrelated_mean", "auc", "n_overlapping", "n_unrelated"),
+        *("overlapping_mean", "unrelated_mean", "auc", "n_overlapping", "n_unrelated", "centering", "size"),
+        *("locality", "displacement", "matched_share"),
     ]
     areas = table[table["positions"] >= 16].pivot_table(index="layer", columns="invariance", values="auc")
     assert len(areas) >= 5

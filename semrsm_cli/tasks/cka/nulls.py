@@ -27,7 +27,7 @@ class Shuffling:
         seed: Seed of the draw.
         threads: How many.
         orders: For each mini-batch its images in an order that does not depend on files, as places in it.
-        classes: For each mini-batch the class of each image, in that order; None where it is not known.
+        class_names: For each mini-batch the class of each image, in that order; None where it is not known.
     """
 
     estimator: Estimator
@@ -35,7 +35,7 @@ class Shuffling:
     seed: tuple[int, int]
     threads: int | None
     orders: Sequence[np.ndarray]
-    classes: Sequence[Sequence[str]] | None
+    class_names: Sequence[Sequence[str]] | None
 
     def permute(self, batches: Sequence[tuple[_Rsms, _Rsms]]) -> dict[str, PermutedCka]:
         """CKA of the RSMs [l, n, n] of two networks as it is and permuted, over `all` images and within `classes`."""
@@ -55,10 +55,10 @@ class Shuffling:
                 threads=self.threads,
             )
         }
-        if self.classes is not None:
+        if self.class_names is not None:
             permuted["classes"] = permute_class_cka(
                 ordered,
-                self.classes,
+                self.class_names,
                 unbiased=is_unbiased,
                 n_permutations=self.n_permutations,
                 seed=(*self.seed, 2),
