@@ -6,27 +6,20 @@ from pathlib import Path
 from typing import Protocol
 
 from semrsm_cli.data.folders import split_aliases
+from semrsm_cli.fetch import Offer
 
 __all__ = ["PUBLISHED", "OwnFiles", "PublishedDataset", "files_of_split"]
 
 
 @dataclass(frozen=True)
-class PublishedDataset:
+class PublishedDataset(Offer):
     """A data set that others hand out.
 
     Attributes:
-        what: What it holds.
-        n_bytes: About how many bytes are fetched.
-        licence: On what terms.
-        terms: The page that tells them.
         repository: Its id on the Hugging Face hub; None where it is on none.
         steps: What to do by hand, where it cannot be fetched; {root} is the folder that it is looked for in.
     """
 
-    what: str
-    n_bytes: int
-    licence: str
-    terms: str
     repository: str | None = None
     steps: tuple[str, ...] = ()
 

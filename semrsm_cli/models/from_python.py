@@ -102,18 +102,18 @@ class _Forward:
 
     module: nn.Module
     label: str
-    n_classes: int | None
+    n_logits: int | None
 
     def __call__(self, batch: Tensor) -> Any:
-        """Images [n, 3, h, w] to logits [n, classes], or to whatever the module gives."""
+        """Images [n, 3, h, w] to logits [n, n_logits], or to whatever the module gives."""
         output = self.module(batch)
-        if self.n_classes is None:
+        if self.n_logits is None:
             return output
         logits = first_tensor(output)
-        if logits is None or tuple(logits.shape) != (len(batch), self.n_classes):
+        if logits is None or tuple(logits.shape) != (len(batch), self.n_logits):
             shown = type(output).__name__ if logits is None else list(logits.shape)
             raise SemrsmError(
-                f"{self.label} says num_classes={self.n_classes}, but gives {shown} for {len(batch)} images; its "
+                f"{self.label} says num_classes={self.n_logits}, but gives {shown} for {len(batch)} images; its "
                 "output must be logits, or num_classes absent"
             )
         return logits

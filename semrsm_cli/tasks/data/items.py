@@ -11,7 +11,7 @@ import humanize
 from semrsm_cli.config import DataConfig
 from semrsm_cli.data import AS_PUBLISHED
 from semrsm_cli.errors import SemrsmError
-from semrsm_cli.fetch import Download, Repository
+from semrsm_cli.fetch import Download, Offer, Repository
 from semrsm_cli.report.progress import log, tracked
 
 __all__ = ["Folder", "HubFiles", "Included", "Item", "OneFile"]
@@ -25,17 +25,11 @@ class Item(ABC):
 
     Attributes:
         name: What it is called on the command line.
-        what: What it is, in a few words.
-        n_bytes: About how large it is.
-        licence: On what terms it is handed out.
-        terms: The page that tells them.
+        offer: What it is, and on what terms it is handed out.
     """
 
     name: str
-    what: str
-    n_bytes: int
-    licence: str
-    terms: str
+    offer: Offer
 
     @abstractmethod
     def place(self) -> Path | None:
@@ -155,8 +149,8 @@ class OneFile(Item):
         if file.is_complete() and file.is_as_published():
             return
         file.path.unlink(missing_ok=True)
-        log(f"{file.url}: about {humanize.naturalsize(self.n_bytes)}")
-        with _bar(self.name, self.n_bytes, file.n_bytes_done) as advance:
+        log(f"{file.url}: about {humanize.naturalsize(self.offer.n_bytes)}")
+        with _bar(self.name, self.offer.n_bytes, file.n_bytes_done) as advance:
             file.run(advance=advance)
 
 

