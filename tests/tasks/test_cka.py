@@ -18,6 +18,7 @@ COLUMNS = [
     *("biased", "unbiased", "std", "n_draws"),
     *("null_mean", "null_95", "calibrated", "p_value"),
     *("class_cka", "class_null_mean", "class_null_95", "class_calibrated", "class_p_value"),
+    *("locality", "centering", "size"),
 ]
 
 
