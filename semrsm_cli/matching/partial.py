@@ -110,7 +110,8 @@ def _solve_tile(
     stride = (last_column - first_column) * n_columns
     kept = 1 if col_of_row.shape[:2] == mask.shape else 0
     length = round_up(s, LANES)
-    columns = Rows(np.empty(n_columns * length, products.dtype), length, None, None)
+    # zeros, since what lies beyond the last row is read, and must not be NaN or infinity
+    columns = Rows(np.zeros(n_columns * length, products.dtype), length, None, None)
     for i in range(first_row, last_row):
         for j in range(first_column, last_column):
             if mask[i, j]:

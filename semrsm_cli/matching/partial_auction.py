@@ -162,7 +162,7 @@ def _value_of_matched(rows: Rows, floor: float, col_of_row: Any) -> float:
     least = floor if floor > -np.inf else 0.0
     for i in range(col_of_row.shape[0]):
         if col_of_row[i] >= 0:
-            total += affinity_of(rows, i, col_of_row[i]) - least
+            total += np.float64(affinity_of(rows, i, col_of_row[i])) - least
     return total
 
 
@@ -173,7 +173,7 @@ def _bound_of_free(rows: Rows, price: Any, floor: float, s: int, t: int) -> floa
     for i in range(s):
         best, _, _ = scan_row(rows, price, i, 0, price.shape[0])
         size += abs(best)
-        total += max(best - floor, 0.0) if floor > -np.inf else best
+        total += max(np.float64(best) - floor, 0.0) if floor > -np.inf else best
     for j in range(t):
         total += price[j]
         size += abs(price[j])
