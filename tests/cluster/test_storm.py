@@ -92,6 +92,7 @@ def test_after_a_restart_of_the_scheduler_the_store_has_what_was_done(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_storm_of_kills_changes_no_byte(
     session: Session, store: Path, tmp_path: Path, dask_cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,7 +104,7 @@ def test_a_storm_of_kills_changes_no_byte(
 
     def storm() -> None:
         dice = random.Random(0)
-        while not ended.wait(dice.uniform(1, 3)):
+        while not ended.wait(dice.uniform(3, 6)):
             if pids := processes(dask_cluster):
                 kills.append(kill(dice.choice(pids)))
 
