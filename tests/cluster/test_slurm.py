@@ -39,7 +39,7 @@ def slurm() -> None:
         pytest.skip(reason)
 
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
