@@ -42,3 +42,8 @@ def run_once(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Ca
             return folder / "run", succeed(command(*arguments, "hydra.run.dir=run"))
 
     return run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test first: at the end it would keep one of several processes busy alone."""
+    items.sort(key=lambda item: item.path.name != "test_reproduction.py")
