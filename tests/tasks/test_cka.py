@@ -12,12 +12,13 @@ from semrsm_cli.store.representations import open_stored
 from tests.command import Command, refuse, succeed
 
 QUICK = ("size=32", "dataset.regions=1", "n_images=null", "model.layers=[blocks.1,blocks.2,blocks.6]")
+NULL = ["null_mean", "null_95", "calibrated", "p_value"]
+CLASSES = ["class_cka", "class_null_mean", "class_null_95", "class_calibrated", "class_p_value"]
+NUMBERS = ["cka", "biased", "unbiased", "std", "n_draws", *NULL, *CLASSES]
 COLUMNS = [
     *("model_a", "layer_a", "model_b", "layer_b"),
-    *("kernel", "invariance_a", "invariance_b", "estimator", "cka"),
-    *("biased", "unbiased", "std", "n_draws"),
-    *("null_mean", "null_95", "calibrated", "p_value"),
-    *("class_cka", "class_null_mean", "class_null_95", "class_calibrated", "class_p_value"),
+    *("kernel", "invariance_a", "invariance_b", "estimator"),
+    *NUMBERS,
     *("locality", "centering", "size"),
 ]
 
@@ -278,7 +279,7 @@ def test_cka_stands_beside_its_null_and_within_classes(semrsm: Command, classifi
     assert chance["calibrated"] == 0
     facts = json.loads(Path("b/run.json").read_text())
     assert (facts["n_permutations"], facts["classes"]) == (200, "folders")
-    assert (table("b", "closest")[COLUMNS[-9:]].notna()).all(axis=None)
+    assert (table("b", "closest")[NULL + CLASSES].notna()).all(axis=None)
 
 
 def test_the_null_does_not_depend_on_layers_threads_or_how_classes_are_told(
@@ -295,14 +296,14 @@ def test_the_null_does_not_depend_on_layers_threads_or_how_classes_are_told(
     ):
         succeed(semrsm("cka", *settings, "batch_images=12", f"hydra.run.dir={run}"))
     both, one = (table(run).query("layer_a == 'l1' and layer_b == 'l1'") for run in ("both", "one"))
-    np.testing.assert_allclose(both[COLUMNS[8:]].to_numpy(float), one[COLUMNS[8:]].to_numpy(float), atol=1e-9)
+    np.testing.assert_allclose(both[NUMBERS].to_numpy(float), one[NUMBERS].to_numpy(float), atol=1e-9)
     same = table("both").query("layer_a == layer_b and invariance_a == invariance_b")
     np.testing.assert_allclose(same["calibrated"], 1)
 
 
 def test_without_permutations_there_is_no_null(semrsm: Command, classified: np.ndarray) -> None:
     succeed(semrsm("cka", "x=a.npz", "n_permutations=0", "hydra.run.dir=none"))
-    assert table("none")[COLUMNS[-9:]].isna().all(axis=None)
+    assert table("none")[NULL + CLASSES].isna().all(axis=None)
     assert table("none", "consistency")["p_value"].isna().all()
     result = succeed(semrsm("cka", "x=a.npz", "classes=folders", "batch_images=6", "hydra.run.dir=few"))
     assert table("few")["p_value"].notna().all()
