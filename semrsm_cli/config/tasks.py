@@ -214,6 +214,10 @@ class RetrieveConfig(_ClusterTaskConfig, MatchedConfig, KernelsConfig, Invarianc
     videos."""
     n_neighbours: int = 5
     """Neighbours of a query that are kept and drawn."""
+    query_size: int | None = None
+    """Side in pixels of the square that each query is brought to, so that it may have fewer positions than the images
+    it is compared with, or more: all of the smaller one are matched. `none`, `translation` and `maxsim`, which need
+    as many of both, are left out, and each side is centred by its own mean. Null: queries are seen as the database's images."""
     shortlist: int | None = None
     """Match only the so many database images whose pooled vectors are most similar to the query's."""
     n_pictures: int = 4
@@ -223,7 +227,7 @@ class RetrieveConfig(_ClusterTaskConfig, MatchedConfig, KernelsConfig, Invarianc
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(1, self, "n_neighbours")
+        require_at_least(1, self, "n_neighbours", "query_size")
         require(
             self.shortlist is None or self.shortlist >= self.n_neighbours,
             f"shortlist must be at least n_neighbours={self.n_neighbours}, got {self.shortlist}",
@@ -271,6 +275,9 @@ class CkaConfig(_ImagesConfig, MatchedConfig, KernelsConfig, OrderConfig):
     """Side in pixels of the square that each image is brought to; null for the network's own preprocessing."""
     kernels: list[Kernel] = field(default_factory=lambda: [Kernel.linear, Kernel.rbf])
     """Kernels, all from one matching."""
+    invariances: list[Invariance] = field(default_factory=lambda: [Invariance.none, Invariance.permutation])
+    """`none` and `permutation`, which the figures compare, and beside them in the tables `translation` (CNN maps only),
+    `pooled`: one mean vector per image, or `maxsim`: every concept vector with its best partner."""
     estimator: Estimator = Estimator.biased
     """How HSIC is estimated: `biased` (Eq. 1) or `unbiased`."""
     batch_images: int = 250
@@ -301,6 +308,10 @@ class CkaConfig(_ImagesConfig, MatchedConfig, KernelsConfig, OrderConfig):
         require_at_least(1, self, "size")
         require_at_least(2, self, "batch_images")
         require_at_least(1, self, "n_draws")
+        require(
+            {Invariance.none, Invariance.permutation} <= set(self.invariances),
+            f"cka compares none with permutation, got invariances=[{','.join(self.invariances)}]; add what is missing",
+        )
         require(
             self.n_permutations == 0 or self.n_permutations >= MIN_PERMUTATIONS,
             f"n_permutations must be 0 or at least {MIN_PERMUTATIONS}, got {self.n_permutations}: fewer reject nothing",

@@ -39,8 +39,8 @@ CITYSCAPES_DATABASE = 2975
 _AS_PUBLISHED = {"model.weights": "pretrained", "centering": "sample", "sigma": None}
 _PRINTED_FOR: dict[int, dict[str, Any]] = {
     1: {"dataset.name": "imagenet", "n_images": 2000} | _AS_PUBLISHED,
-    2: {"dataset.name": "egoobjects", "dataset.n_queries": 2000, "shortlist": None} | _AS_PUBLISHED,
-    3: {"dataset.name": "cityscapes", "shortlist": None} | _AS_PUBLISHED,
+    2: {"dataset.name": "egoobjects", "dataset.n_queries": 2000, "shortlist": None, "query_size": None} | _AS_PUBLISHED,
+    3: {"dataset.name": "cityscapes", "shortlist": None, "query_size": None} | _AS_PUBLISHED,
     4: {"dataset.name": "imagenet", "n_images": 20000} | _AS_PUBLISHED,
     5: {"dataset.name": "tiny_imagenet", "model.label": "ResNet101", "centering": "none"},
 }

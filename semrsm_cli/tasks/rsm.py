@@ -29,6 +29,7 @@ def rsm(config: RsmConfig, folder: RunFolder) -> pd.DataFrame:
     """Write one RSM per layer, of a model or of the given files, and its heat map; one row each."""
     rows = []
     comparisons, ids = _of_model(config, folder) if config.x is None else _of_files(config)
+    of_model = {} if config.x is not None else {"model": config.model.label, "dataset": folder.facts["dataset"]}
     wanted = [Rearrangement(config.invariance, locality) for locality in dict.fromkeys(config.locality or [0.0])]
     for compared, moved in itertools.product(comparisons, wanted):
         g, values = _rsm_of(compared, moved, config, folder)
@@ -50,6 +51,7 @@ def rsm(config: RsmConfig, folder: RunFolder) -> pd.DataFrame:
                 "certified_gap": _certified_gap(g),
                 "centering": str(config.centering),
                 **movement_columns(compared, moved, config.matching),
+                **of_model,
             }
         )
     table = pd.DataFrame(rows)

@@ -19,7 +19,7 @@ COLUMNS = [
     *("model_a", "layer_a", "model_b", "layer_b"),
     *("kernel", "invariance_a", "invariance_b", "estimator"),
     *NUMBERS,
-    *("locality", "centering", "size"),
+    *("locality", "centering", "size", "dataset"),
 ]
 
 
@@ -31,6 +31,25 @@ def matrix(rows: pd.DataFrame, kernel: str, left: str, right: str) -> np.ndarray
     chosen = rows.query("kernel == @kernel and invariance_a == @left and invariance_b == @right")
     layers = list(dict.fromkeys(chosen["layer_a"])), list(dict.fromkeys(chosen["layer_b"]))
     return chosen.pivot(index="layer_a", columns="layer_b", values="cka").loc[layers].to_numpy()
+
+
+def test_baselines_stand_beside_both_and_change_nothing_of_them(semrsm: Command, x: np.ndarray) -> None:
+    np.savez("a.npz", early=x, late=x[::-1])
+    settings = ("cka", "x=a.npz", "kernels=[linear]")
+    succeed(semrsm(*settings, "hydra.run.dir=two"))
+    succeed(semrsm(*settings, "invariances=[maxsim,permutation,pooled,none]", "hydra.run.dir=four"))
+    every = table("four", "consistency")
+    assert list(every["invariance"].unique()) == ["permutation", "pooled", "maxsim"]
+    assert every.query("invariance != 'permutation'")["displacement"].isna().all()
+    for name, of in (("cka", "invariance_a"), ("consistency", "invariance")):
+        two, four = table("two", name), table("four", name)
+        same = four[four[of].isin(["none", "permutation"])].reset_index(drop=True)
+        pd.testing.assert_frame_equal(same, two, check_dtype=False)
+    for name in ("maxsim", "pooled"):
+        rsm = [semrsm_library.rsm(np.load("a.npz")[layer], invariance=name, kernel="linear") for layer in ("early", "late")]
+        expected = semrsm_library.cka(*rsm)
+        np.testing.assert_allclose(matrix(table("four"), "linear", name, name)[0, 1], expected, rtol=1e-4)
+    refuse(semrsm, "cka", "x=a.npz", "invariances=[maxsim]", complaint="cka compares none with permutation", exit_code=2)
 
 
 @pytest.fixture
@@ -163,8 +182,9 @@ def test_draws_are_of_other_images_and_their_spread_is_told(semrsm: Command) -> 
     assert set(two["n_draws"]) == {2}
     np.testing.assert_array_equal(two["cka"], two["unbiased"])
     gist = table("2", "consistency")
-    assert list(gist)[9:13] == ["biased", "unbiased", "std", "n_draws"]
-    assert list(gist)[-5:] == ["locality", "displacement", "matched_share", "centering", "size"]
+    assert list(gist)[10:14] == ["biased", "unbiased", "std", "n_draws"]
+    assert list(gist)[-6:] == ["locality", "displacement", "matched_share", "centering", "size", "dataset"]
+    assert set(gist["dataset"]) == {"photos"}
     own = two.query("invariance_a == 'permutation' and invariance_b == 'none' and layer_a == layer_b")
     for column in ("cka", "biased", "unbiased", "std"):
         np.testing.assert_allclose(gist[column], own[column])

@@ -243,6 +243,23 @@ def test_patches_of_a_transformer_are_drawn_with_and_without_class_token(semrsm:
         assert Path(how, "figures", "matched_1.png").exists(), how
 
 
+def test_queries_of_another_size_are_matched_as_far_as_they_go(semrsm: Command) -> None:
+    by_two = ("invariances=[none,permutation,pooled,maxsim]", "kernels=[linear]", "n_thumbnails=1")
+    settings = (*SMALL, *FEW_SCENES, "n_pictures=1", *by_two)
+    result = succeed(semrsm("retrieve", *settings, "query_size=96", "hydra.run.dir=run"))
+    assert "none is left out, since queries have 9 positions and database images 25" in result.output
+    assert list(table("retrieval", "run")["invariance"]) == ["permutation", "pooled"]
+    assert table("retrieval", "run")["paper"].isna().all()
+    facts = json.loads(Path("run/run.json").read_text())
+    assert (facts["positions"], facts["positions_database"]) == (9, 25)
+    for name in ("matched_1", "neighbours_1", "scores"):
+        assert Path("run/figures", f"{name}.png").stat().st_size > 10_000
+    assert not Path("run/tables/matched.csv").exists()
+    result = semrsm("retrieve", *settings, "query_size=96", "matching=batch_optimal", "hydra.run.dir=other")
+    assert result.exit_code == 1
+    assert "got (9, 96) and (25, 96)" in result.stderr
+
+
 def test_thumbnails_are_kept_of_the_first_queries_and_their_neighbours(semrsm: Command) -> None:
     succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, "n_pictures=0", "n_thumbnails=2", "kernels=[linear,cosine]"))
     kept = table("thumbnails").set_index("image")

@@ -52,15 +52,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class MatchedPicture:
-    """Two images as the network sees them, whose positions on the grid [h, w] were matched.
+    """Two images as the network sees them, whose positions on their grids (height, width) were matched.
 
-    `pairs` [p, 2] are positions of the query and of the neighbour, row by row on the grid; `worth` [p] is the inner
+    `pairs` [p, 2] are positions of the query and of the neighbour, row by row on the grid of each; `worth` [p] is the inner
     product of each pair.
     """
 
     query: np.ndarray
     neighbour: np.ndarray
     grid: tuple[int, int]
+    grid_of_neighbour: tuple[int, int]
     pairs: np.ndarray
     worth: np.ndarray
 
@@ -244,25 +245,20 @@ def matched_figure(matched: MatchedPicture) -> Figure:
     canvas[:, :width], canvas[:, width + gap :] = matched.query, matched.neighbour
     strongest = np.argsort(matched.worth)[::-1][:_N_LINES]
     colors = mpl.colormaps["hsv"](np.linspace(0, 0.9, len(strongest)))
-    step = np.array([width / matched.grid[1], height / matched.grid[0]])
+    sides = (matched.grid, 0), (matched.grid_of_neighbour, width + gap)
     with paper_style():
         figure = Figure(figsize=(PAGE_WIDTH * 0.6, PAGE_WIDTH * 0.3), layout="constrained")
         axes = figure.subplots()
         axes.imshow(canvas)
         bare(axes)
-        for color, (position, partner) in zip(colors, matched.pairs[strongest], strict=True):
-            start = _corner(int(position), matched.grid, step)
-            end = _corner(int(partner), matched.grid, step) + np.array([width + gap, 0])
-            for place in (start, end):
-                axes.add_patch(Rectangle(tuple(place), *step, fill=False, edgecolor=color, linewidth=1.2))
-            axes.plot(*np.stack([start + step / 2, end + step / 2]).T, color=color, linewidth=1)
+        for color, pair in zip(colors, matched.pairs[strongest].tolist(), strict=True):
+            middles = []
+            for position, ((rows, columns), left) in zip(pair, sides, strict=True):
+                step = np.array([width / columns, height / rows])
+                corner = np.array([position % columns, position // columns]) * step + np.array([left, 0])
+                axes.add_patch(Rectangle(tuple(corner), *step, fill=False, edgecolor=color, linewidth=1.2))
+                middles.append(corner + step / 2)
+            axes.plot(*np.stack(middles).T, color=color, linewidth=1)
         share = matched.worth[strongest].sum() / matched.worth.sum()
         axes.set_title(f"{len(strongest)} of {len(matched.worth)} pairs, which make {share:.0%} of the similarity")
     return figure
-
-
-def _corner(position: int, grid: tuple[int, int], step: np.ndarray) -> np.ndarray:
-    """Left and upper edge in pixels of a position."""
-    row, column = divmod(position, grid[1])
-    left_upper: np.ndarray = np.array([column, row]) * step
-    return left_upper

@@ -57,7 +57,7 @@ def draw_locality(folder: RunFolder, summary: pd.DataFrame, config: CkaConfig) -
         if is_within:  # an RSM with itself
             first = rows[rows["locality"] == 0]
             end = first.assign(invariance="none", cka=1.0, locality=np.nan, displacement=0.0, matched_share=np.nan)
-            rows = pd.concat([rows.assign(invariance="permutation"), end], ignore_index=True)
+            rows = pd.concat([rows[rows["invariance"] == "permutation"], end], ignore_index=True)
         label = "CKA with the\nspatio-semantic RSM" if is_within else "CKA with the closest layer"
         figure = locality_figure(rows, value="cka", label=label, series=series, title=f"{name} kernel")
         folder.figure(f"locality_{name}", figure)

@@ -10,13 +10,12 @@ import pandas as pd
 
 from semrsm_cli.measures.cka import Estimator
 from semrsm_cli.measures.nulls import PermutedCka
-from semrsm_cli.pipeline.rearrangements import Rearrangement, rearrangements
+from semrsm_cli.pipeline.rearrangements import Rearrangement
 from semrsm_cli.pipeline.sources import Source
 from semrsm_cli.rsm import Invariance, Kernel
 from semrsm_cli.tasks.cka.nulls import mean_of, null_columns
 
 __all__ = [
-    "INVARIANCES",
     "PLAIN",
     "SEMANTIC",
     "Compared",
@@ -32,8 +31,7 @@ __all__ = [
 ]
 
 _Both = tuple[Rearrangement, Rearrangement]
-INVARIANCES = (Invariance.none, Invariance.permutation)
-PLAIN, SEMANTIC = map(Rearrangement, INVARIANCES)
+PLAIN, SEMANTIC = Rearrangement(Invariance.none), Rearrangement(Invariance.permutation)
 
 Values = dict[_Both, dict[Estimator, np.ndarray]]
 """CKA [layers of a, layers of b], or of several draws [draws, layers of a, layers of b]."""
@@ -45,13 +43,12 @@ Movement = Callable[[Source, int, Rearrangement], dict[str, float]]
 """Of a network, the number of a layer and a rearrangement: locality, and how far positions move."""
 
 
-def wanted_pairs(locality: Sequence[float], *, within: bool) -> list[_Both]:
+def wanted_pairs(wanted: Sequence[Rearrangement], *, within: bool) -> list[_Both]:
     """What is compared between two networks: both by the same rearrangement; within a network more than that.
 
     There both RSMs of a layer come from the same representations, and semantic ones are compared with spatio-semantic
     ones, too.
     """
-    wanted = rearrangements(INVARIANCES, locality)
     same = [(moved, moved) for moved in wanted]
     return same + [(moved, PLAIN) for moved in wanted if moved != PLAIN] if within else same
 
@@ -122,7 +119,7 @@ def cka_table(compared: Sequence[Compared], estimator: str) -> pd.DataFrame:
             "cka": draws[one.estimator][:, i, j].mean(),
             **_over_draws({kind: values[:, i, j] for kind, values in draws.items()}, one.estimator),
             **_at(of_pairs[left, right], i, j),
-            "locality": np.nan if left == PLAIN else left.locality,
+            "locality": left.locality if left.invariance is Invariance.permutation else np.nan,
         }
         for one, of_pairs in zip(compared, nulls, strict=True)
         for (left, right), draws in one.draws.items()
@@ -147,12 +144,11 @@ def mean_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def consistency_table(
-    compared: Sequence[Compared], estimator: str, locality: Sequence[float], movement: Movement
+    compared: Sequence[Compared], estimator: str, wanted: Sequence[Rearrangement], movement: Movement
 ) -> pd.DataFrame:
     """Semantic against spatio-semantic RSM of each layer (the diagonal of Figure 15), with the range over networks."""
     table = []
-    semantic = rearrangements([Invariance.permutation], locality)
-    for of_kernel, moved in itertools.product(_by_kernel(compared), semantic):
+    for of_kernel, moved in itertools.product(_by_kernel(compared), [moved for moved in wanted if moved != PLAIN]):
         first = of_kernel[0]
         pair = moved, PLAIN
         draws = _mean_over_networks(of_kernel, pair)
@@ -166,6 +162,7 @@ def consistency_table(
                     "positions": layer.x.shape[1],
                     "channels": layer.x.shape[2],
                     "kernel": str(first.kernel),
+                    "invariance": str(moved.invariance),
                     "estimator": estimator,
                     "cka": values.mean(),
                     "lowest": values.min(),
@@ -179,14 +176,14 @@ def consistency_table(
 
 
 def closest_table(
-    compared: Sequence[Compared], estimator: str, locality: Sequence[float], movement: Movement
+    compared: Sequence[Compared], estimator: str, wanted: Sequence[Rearrangement], movement: Movement
 ) -> pd.DataFrame:
     """For each layer of a the most similar one of b, by CKA of either RSMs, in the mean over pairs of networks.
 
     Its null is that of the largest CKA: the more layers there are to choose from, the larger is it by chance.
     """
     table = []
-    for of_kernel, (left, right) in itertools.product(_by_kernel(compared), wanted_pairs(locality, within=False)):
+    for of_kernel, (left, right) in itertools.product(_by_kernel(compared), wanted_pairs(wanted, within=False)):
         first = of_kernel[0]
         draws = _mean_over_networks(of_kernel, (left, right))
         values = draws[first.estimator].mean(axis=0)

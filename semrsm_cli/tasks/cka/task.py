@@ -17,14 +17,13 @@ from semrsm_cli.pipeline.rearrangements import Rearrangement, informative, movem
 from semrsm_cli.pipeline.sources import Layer, Source
 from semrsm_cli.report.folder import RunFolder
 from semrsm_cli.report.progress import log
-from semrsm_cli.rsm import Gram, Kernel, kernel
+from semrsm_cli.rsm import Gram, Invariance, Kernel, kernel
 from semrsm_cli.tasks.cka.batches import mini_batches
 from semrsm_cli.tasks.cka.classes import classes_of
 from semrsm_cli.tasks.cka.networks import Pairs, pairs_of_draws
 from semrsm_cli.tasks.cka.nulls import NULL_COLUMNS, Shuffling, log_lonely
 from semrsm_cli.tasks.cka.pictures import draw_figures, draw_locality
 from semrsm_cli.tasks.cka.tables import (
-    INVARIANCES,
     Compared,
     Movement,
     Nulls,
@@ -63,7 +62,8 @@ def cka(config: CkaConfig, folder: RunFolder) -> pd.DataFrame:
         for i, (a, b) in enumerate(pairs)
     ]
     estimator = f"{config.estimator}, {len(batches)} x {max(map(len, batches))} images"
-    chosen = {"centering": str(config.centering)} | ({} if config.x else {"size": config.size})
+    chosen = {"centering": str(config.centering)}
+    chosen |= {} if config.x else {"size": config.size, "dataset": folder.facts["dataset"]}
     every = cka_table(compared, estimator).assign(**chosen)
     _warn_of_few_images(every, config.estimator, max(map(len, batches)))
     folder.data("cka", every)
@@ -71,7 +71,7 @@ def cka(config: CkaConfig, folder: RunFolder) -> pd.DataFrame:
         folder.data("cka_mean", mean_table(every))
     is_within = pairs[0][0] is pairs[0][1]
     summarize = consistency_table if is_within else closest_table
-    summary = summarize(compared, estimator, config.locality, _movement(config)).assign(**chosen)
+    summary = summarize(compared, estimator, _wanted(config), _movement(config)).assign(**chosen)
     folder.table("consistency" if is_within else "closest", summary)
     folder.note(
         estimator=estimator,
@@ -97,6 +97,11 @@ def _shown(summary: pd.DataFrame, config: CkaConfig, *, has_range: bool) -> pd.D
     asked = ("calibrated", "null_95") if config.classes is None else ("calibrated", "class_calibrated")
     shown = [name for name in asked if config.n_permutations]
     return summary.drop(columns=[name for name in (*repeated, *NULL_COLUMNS) if name in summary and name not in shown])
+
+
+def _wanted(config: CkaConfig) -> list[Rearrangement]:
+    """What RSMs are invariant to, in one order however it was asked for."""
+    return rearrangements([name for name in Invariance if name in config.invariances], config.locality)
 
 
 def _movement(config: CkaConfig) -> Movement:
@@ -159,7 +164,7 @@ def _network_rsms(network: Source, batches: Sequence[np.ndarray], config: CkaCon
             np.stack(
                 [
                     kernel(of_layer[i][moved], name, sigma=config.sigma, sigma_tile=config.sigma_tile)
-                    for moved in rearrangements(INVARIANCES, config.locality)
+                    for moved in _wanted(config)
                     for of_layer in grams
                 ]
             )
@@ -182,7 +187,7 @@ def _layer_grams(
                 moved: gram_in_store(
                     part, moved.invariance, config.matching, config.runtime, folder, locality=moved.locality
                 )
-                for moved in rearrangements(INVARIANCES, config.locality)
+                for moved in _wanted(config)
             }
         )
     return grams
@@ -191,7 +196,7 @@ def _layer_grams(
 def _require_varying(network: Source, rsms: Sequence[np.ndarray], config: CkaConfig) -> None:
     """Raise SemrsmError where an RSM is constant in all mini-batches: its HSIC is 0, and CKA undefined."""
     unbiased = config.estimator is Estimator.unbiased
-    for i, (_, layer) in enumerate(itertools.product(rearrangements(INVARIANCES, config.locality), network.layers)):
+    for i, (_, layer) in enumerate(itertools.product(_wanted(config), network.layers)):
         if not any(hsic(batch[i], batch[i], unbiased=unbiased) for batch in rsms):
             raise SemrsmError(
                 f"the RSM of layer {layer.name} of {network.name} is constant, so that its CKA is not defined; "
@@ -209,10 +214,10 @@ def _compare(
     }
     permuted = shuffling.permute(batches)
     log_lonely(permuted)
-    order = rearrangements(INVARIANCES, config.locality)
+    order = _wanted(config)
     values: Values = {}
     nulls: Nulls = {}
-    for left, right in wanted_pairs(config.locality, within=a is b):
+    for left, right in wanted_pairs(order, within=a is b):
         rows, columns = _rows(order.index(left), a), _rows(order.index(right), b)
         values[left, right] = {estimator: cka[rows, columns] for estimator, cka in of_estimator.items()}
         nulls[left, right] = {

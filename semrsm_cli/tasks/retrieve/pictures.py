@@ -109,22 +109,35 @@ def _matched_picture(
     Class tokens take part in the matching, but are no place in the picture.
     """
     neighbour = int(semantic.neighbours[query, 0])
-    seen = [_as_seen(embedded.network, image) for image in _pair(images, query, neighbour)]
-    grid, n_prefix = _patches(embedded, config, seen[0].shape[:2])
-    if grid is None:
+    pictures = _pair(images, query, neighbour)
+    seen = _as_seen(embedded.network, pictures[1])
+    height, width = seen.shape[:2]
+    if config.query_size is None:
+        shown = _as_seen(embedded.network, pictures[0])
+    else:
+        shown = np.asarray(pictures[0].convert("RGB").resize((width, height))) / 255
+    grid, n_prefix = _patches(embedded, config, shown.shape[:2])
+    grid_of_neighbour = grid if config.query_size is None else embedded.compared.places_y
+    if grid is None or grid_of_neighbour is None:
         return None
     col_of_row, affinity = _match(embedded, query, neighbour, config)
     pairs = np.stack([np.arange(len(col_of_row)), col_of_row], axis=1)
     pairs = pairs[(pairs >= n_prefix).all(axis=1)]
     if not len(pairs):
         return None
-    return MatchedPicture(seen[0], seen[1], grid, pairs - n_prefix, affinity[pairs[:, 0], pairs[:, 1]])
+    worth = affinity[pairs[:, 0], pairs[:, 1]]
+    return MatchedPicture(shown, seen, grid, grid_of_neighbour, pairs - n_prefix, worth)
 
 
 def _matched_patches(
     images: RetrievalSet, embedded: Embedded, query: int, neighbour: int, config: RetrieveConfig
 ) -> tuple[tuple[int, int], np.ndarray] | None:
-    """The grid, and for each patch of the query the one that it is matched to; -1 for none, or for a class token."""
+    """The grid, and for each patch of the query the one that it is matched to; -1 for none, or for a class token.
+
+    None also where a query has another grid than its neighbours.
+    """
+    if config.query_size is not None:
+        return None
     size = _as_seen(embedded.network, _pair(images, query, neighbour)[0]).shape[:2]
     grid, n_prefix = _patches(embedded, config, size)
     if grid is None:

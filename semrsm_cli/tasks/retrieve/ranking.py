@@ -83,12 +83,21 @@ def rank(images: RetrievalSet, embedded: Embedded, config: RetrieveConfig, folde
 
 
 def _possible(config: RetrieveConfig, embedded: Embedded) -> Sequence[Invariance]:
-    """The invariances that were asked for; of several, translation is left out where positions lie on no map."""
-    others = [invariance for invariance in config.invariances if invariance is not Invariance.translation]
-    if embedded.compared.grid is not None or not others or others == config.invariances:
+    """The invariances that were asked for; of several, those are left out that positions do not allow."""
+    reasons: dict[Invariance, str] = {}
+    if embedded.compared.grid is None:
+        reasons[Invariance.translation] = "positions lie on no map of a CNN"
+    sizes = embedded.queries.shape[1], embedded.database.shape[1]
+    if sizes[0] != sizes[1]:
+        reason = f"queries have {sizes[0]} positions and database images {sizes[1]}"
+        reasons |= dict.fromkeys((Invariance.none, Invariance.translation, Invariance.maxsim), reason)
+    possible = [invariance for invariance in config.invariances if invariance not in reasons]
+    if not possible:
         return config.invariances
-    log(f"{config.model.label}: translation is left out, since its positions lie on no map of a CNN")
-    return others
+    for invariance in config.invariances:
+        if invariance in reasons:
+            log(f"{config.model.label}: {invariance} is left out, since {reasons[invariance]}")
+    return possible
 
 
 def _inner_products(

@@ -1,7 +1,7 @@
 """`semrsm retrieve`: whose nearest neighbour shows the same things? (Section 4.2, Appendix D)."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,13 @@ import pandas as pd
 from semrsm_cli import store
 from semrsm_cli.config import RetrieveConfig
 from semrsm_cli.config.identity import identifying_settings
-from semrsm_cli.data import RetrievalSet
+from semrsm_cli.data import RetrievalSet, resized_squares
 from semrsm_cli.errors import ConfigError
 from semrsm_cli.models import resolve_layers
 from semrsm_cli.pipeline.frames import log_unseen, note_share_seen
 from semrsm_cli.pipeline.grams import matching_name
 from semrsm_cli.pipeline.images import count_turned, open_retrieval_set
-from semrsm_cli.pipeline.networks import load_network, note_network
+from semrsm_cli.pipeline.networks import cut_to_size, load_network, note_network
 from semrsm_cli.pipeline.rearrangements import MOVEMENT, movement_columns
 from semrsm_cli.pipeline.sources import from_model
 from semrsm_cli.report import paper
@@ -38,6 +38,9 @@ _PAPER_COLUMN = {2: "f1_at_1", 3: "iou_at_1"}  # of the paper's tables
 def retrieve(config: RetrieveConfig, folder: RunFolder) -> pd.DataFrame:
     """Rank the database for every query under each kernel and invariance; one row each, with the paper's number."""
     images = open_retrieval_set(config.dataset, config.seed, config.image_order)
+    if config.query_size is not None:
+        queries = resized_squares(images.queries.images, config.query_size)
+        images = replace(images, queries=replace(images.queries, images=queries))
     embedded = _embed(images, config, folder)
     with folder.timed("match"):
         rankings = list(rank(images, embedded, config, folder))
@@ -125,8 +128,12 @@ def _embed(images: RetrievalSet, config: RetrieveConfig, folder: RunFolder) -> E
     if len(layers) != 1:
         raise ConfigError(f"retrieve reads one layer, got {len(layers)}: {', '.join(layers)}; name one of them")
     sides = [side.images for side in (images.queries, images.database)]
-    log_unseen(config.model.label, note_share_seen(folder, network, *sides))
-    queries, database = (from_model(network, side, config.model, config.runtime, folder).layers[0] for side in sides)
+    log_unseen(config.model.label, note_share_seen(folder, network, *sides[config.query_size is not None :]))
+    prepare = None if config.query_size is None else cut_to_size(network, config.query_size)
+    queries, database = (
+        from_model(network, side, config.model, config.runtime, folder, prepare=of_side).layers[0]
+        for side, of_side in zip(sides, (prepare, None), strict=True)
+    )
     folder.note(
         dataset=images.name,
         n_queries=len(images.queries),
@@ -134,6 +141,7 @@ def _embed(images: RetrievalSet, config: RetrieveConfig, folder: RunFolder) -> E
         images_turned=count_turned(*sides),
         layer=queries.name,
         positions=queries.x.shape[1],
+        positions_database=database.x.shape[1],
         channels=queries.x.shape[2],
         image_ids_hash=store.digest([images.split.queries, images.split.database]),
     )
