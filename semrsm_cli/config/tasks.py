@@ -217,7 +217,8 @@ class RetrieveConfig(_ClusterTaskConfig, MatchedConfig, KernelsConfig, Invarianc
     query_size: int | None = None
     """Side in pixels of the square that each query is brought to, so that it may have fewer positions than the images
     it is compared with, or more: all of the smaller one are matched. `none`, `translation` and `maxsim`, which need
-    as many of both, are left out, and each side is centred by its own mean. Null: queries are seen as the database's images."""
+    as many of both, are left out, and each side is centred by its own mean. Null: queries are seen as the
+    database's images."""
     shortlist: int | None = None
     """Match only the so many database images whose pooled vectors are most similar to the query's."""
     n_pictures: int = 4

@@ -80,8 +80,13 @@ class Run:
         """Hash of the settings."""
         return _digest(self.settings)
 
-    def table(self, name: str) -> pd.DataFrame:
+    def table(self, name: str, *, over_locality: bool = False) -> pd.DataFrame:
         """Table `name` with the run's folder, seed, and hashes of settings and images before its own columns.
+
+        Args:
+            name: Its name.
+            over_locality: Whether also the rows that lie between the paper's methods are wanted; none then of a run
+                that has no such rows.
 
         Raises:
             SemrsmError: The file is no table of that kind.
@@ -89,8 +94,9 @@ class Run:
         frame = read_table(self.path / "tables" / f"{name}.csv", TABLES[name] + _NUMBERS[name])
         told: tuple[Any, ...] = (self.path.as_posix(), self.seed, self.identity, self.images)
         frame = frame.drop(columns=[column for column in _TOLD if column in frame])
-        if "locality" in frame:  # what lies between the paper's methods has a figure of its own
-            frame = frame[~(frame["locality"] > 0)].reset_index(drop=True)
+        between = frame["locality"] > 0 if "locality" in frame else pd.Series(False, frame.index)
+        wanted = pd.Series(between.any(), frame.index) if over_locality else ~between
+        frame = frame[wanted].reset_index(drop=True)
         for place, (column, value) in enumerate(zip(_TOLD, told, strict=True)):
             frame.insert(place, column, value)
         return frame
@@ -162,7 +168,7 @@ def _digest(facts: Any) -> str:
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=4).hexdigest()
 
 
-def join_runs(runs: Sequence[Run], name: str) -> tuple[pd.DataFrame, int]:
+def join_runs(runs: Sequence[Run], name: str, *, over_locality: bool = False) -> tuple[pd.DataFrame, int]:
     """Join one table of all runs; of rows with the same seed, settings, images and key columns the newest counts.
 
     Where one seed's images differ under the same settings, as when the files have changed, their hash is added to the
@@ -171,16 +177,19 @@ def join_runs(runs: Sequence[Run], name: str) -> tuple[pd.DataFrame, int]:
     Args:
         runs: The runs, the newest last.
         name: Name of the table, whose key columns stand in `TABLES`.
+        over_locality: Whether the curves over locality are wanted, of the runs that have any, in place of what all runs
+            have.
 
     Returns:
         The rows with the columns run, seed, settings, images and label before their own, and how many were left out
         since a newer run has the same.
     """
-    frames = [run.table(name) for run in runs if name in run.tables]
+    frames = [run.table(name, over_locality=over_locality) for run in runs if name in run.tables]
+    frames = [frame for frame in frames if len(frame) or not over_locality]
     if not frames:
         return pd.DataFrame(), 0
     everything = pd.concat(frames, ignore_index=True)
-    of_a_draw = ["settings", "seed", *TABLES[name]]
+    of_a_draw = ["settings", "seed", *TABLES[name], *["locality"] * over_locality]
     newest = everything.drop_duplicates([*of_a_draw, "images"], keep="last").reset_index(drop=True)
     several = newest.groupby(of_a_draw, dropna=False)["images"].transform("nunique") > 1
     mixed = newest["settings"].isin(newest.loc[several, "settings"])

@@ -47,6 +47,10 @@ def report(config: ReportConfig, folder: RunFolder) -> pd.DataFrame:
     for name, (rows, n_older) in tables.items():
         if not rows.empty:
             summary += _write_tables(folder, name, rows, n_older)
+        curves, _ = join_runs(runs, name, over_locality=True)
+        if not curves.empty:
+            folder.data(f"locality_{name}", curves)
+            summary.append({"table": f"locality_{name}", "lines": len(curves)})
     sensitivity = _write_sensitivity(folder, joined, settings)
     verdicts = verdicts_table(joined, settings)
     counts = _write_verdicts(folder, verdicts)

@@ -219,7 +219,9 @@ def matched(n: int) -> Figure:
     side = {1: 1, 5: 7}.get(n, 40)
     seen = np.asarray(_gradient(64, 64, 40)) / 255
     pairs = np.stack([np.arange(side**2), np.random.default_rng(0).permutation(side**2)], axis=1)
-    return matched_figure(MatchedPicture(seen, seen[:, ::-1], (side, side), (side, side), pairs, np.linspace(0.1, 1, side**2)))
+    return matched_figure(
+        MatchedPicture(seen, seen[:, ::-1], (side, side), (side, side), pairs, np.linspace(0.1, 1, side**2))
+    )
 
 
 def runtime(n: int) -> Figure:

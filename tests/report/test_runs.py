@@ -83,6 +83,26 @@ def test_unlike_runs_stand_side_by_side_and_like_ones_do_not(tmp_path: Path) -> 
     assert rows.sort_values("at_1")["at_1"].tolist() == [0.2] + [0.9] * number
 
 
+def test_curves_over_locality_stand_apart_and_change_no_other_table(tmp_path: Path) -> None:
+    run(tmp_path / "plain", at=1, score=0.1)
+    plain = join_runs(find_runs([tmp_path])[0], "retrieval")[0]
+    for at in (2, 3):
+        path = run(tmp_path / f"curve_{at}", at=at, score=at / 10, model="B") / "tables" / "retrieval.csv"
+        row = pd.read_csv(path)
+        free = row.assign(invariance="permutation")
+        pd.concat([row, *(free.assign(locality=value) for value in (0, 2, 8))]).to_csv(path, index=False)
+        os.utime(path, (at, at))
+    runs = find_runs([tmp_path])[0]
+    curves, left_out = join_runs(runs, "retrieval", over_locality=True)
+    assert left_out == 4, "the older of the same curve"
+    assert set(curves["run"]) == {(tmp_path / "curve_3").as_posix()}
+    assert list(curves["locality"].fillna(-1)) == [-1, 0, 2, 8]
+    rows = join_runs(runs, "retrieval")[0]
+    assert list(rows["invariance"]) == ["none", "none", "permutation"]
+    pd.testing.assert_frame_equal(rows[rows["model"] == "A"][list(plain)], plain)
+    assert join_runs(runs[:1], "retrieval", over_locality=True)[0].empty
+
+
 def test_images_differ_from_seed_to_seed_without_being_other_settings(tmp_path: Path) -> None:
     for seed in (0, 1):
         run(tmp_path / f"{seed}", at=seed, score=0.1, seed=seed, facts={"image_ids_hash": f"of seed {seed}"})

@@ -46,10 +46,14 @@ def test_baselines_stand_beside_both_and_change_nothing_of_them(semrsm: Command,
         same = four[four[of].isin(["none", "permutation"])].reset_index(drop=True)
         pd.testing.assert_frame_equal(same, two, check_dtype=False)
     for name in ("maxsim", "pooled"):
-        rsm = [semrsm_library.rsm(np.load("a.npz")[layer], invariance=name, kernel="linear") for layer in ("early", "late")]
+        rsm = [
+            semrsm_library.rsm(np.load("a.npz")[layer], invariance=name, kernel="linear") for layer in ("early", "late")
+        ]
         expected = semrsm_library.cka(*rsm)
         np.testing.assert_allclose(matrix(table("four"), "linear", name, name)[0, 1], expected, rtol=1e-4)
-    refuse(semrsm, "cka", "x=a.npz", "invariances=[maxsim]", complaint="cka compares none with permutation", exit_code=2)
+    refuse(
+        semrsm, "cka", "x=a.npz", "invariances=[maxsim]", complaint="cka compares none with permutation", exit_code=2
+    )
 
 
 @pytest.fixture

@@ -54,8 +54,8 @@ class Picture:
 class MatchedPicture:
     """Two images as the network sees them, whose positions on their grids (height, width) were matched.
 
-    `pairs` [p, 2] are positions of the query and of the neighbour, row by row on the grid of each; `worth` [p] is the inner
-    product of each pair.
+    `pairs` [p, 2] are positions of the query and of the neighbour, row by row on the grid of each; `worth` [p] is the
+    inner product of each pair.
     """
 
     query: np.ndarray

@@ -68,6 +68,11 @@ _CAPTIONS: dict[str, tuple[str, str]] = {
         "How alike semantic and spatio-semantic RSMs are",
         "CKA of the two RSMs of each layer: near 1 where positions hardly matter any more.",
     ),
+    "locality": (
+        "How far may things move?",
+        "From the semantic RSM on the left, where positions move freely, to the spatio-semantic one on the right, "
+        "where they stay. Where the curve falls, that far did things have to move for the result on the left.",
+    ),
     "learning_curve": ("Learning curve", "Loss and accuracy after each epoch; the dashed line is chance."),
     "rsm": ("RSM", "Similarity of each image with each other; colours leave out an image with itself."),
 }
