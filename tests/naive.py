@@ -38,6 +38,13 @@ def permuted_cka(batches, orders, statistic=hsic):
     return cross / math.sqrt(of_k * of_l)
 
 
+def calibrated(observed, permuted, level=0.95):
+    """As the authors of arXiv 2602.14486 compute it: the threshold is one of what was permuted and observed together."""
+    combined = np.sort([observed, *permuted])
+    threshold = combined[int(np.ceil(level * len(combined))) - 1]
+    return max(0.0, (observed - threshold) / (1 - threshold)), np.mean(combined >= observed)
+
+
 def class_cka(K, L, classes):
     """The mean over classes of the CKA of the images of one class, of classes of at least four images."""
     members = [[i for i, own in enumerate(classes) if own == name] for name in set(classes)]

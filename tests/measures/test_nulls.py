@@ -124,6 +124,14 @@ def test_null_95_is_exceeded_where_the_p_value_is_at_most_5_percent(values: list
     assert test.p_value == (1 + sum(value >= observed for value in values)) / (1 + len(values))
 
 
+@given(st.lists(st.integers(0, 98), min_size=19, max_size=60), st.integers(0, 98))
+def test_the_calibrated_value_is_that_of_its_authors(values: list[int], observed: int) -> None:
+    found = compare_with_null(observed / 100, np.array(values) / 100)
+    calibrated, p_value = naive.calibrated(observed / 100, np.array(values) / 100)
+    assert found.calibrated.item() == pytest.approx(calibrated, abs=1e-12)
+    assert found.p_value.item() == pytest.approx(p_value, abs=1e-12)
+
+
 def test_relation_beyond_chance_is_found_and_the_bias_of_few_images_is_not_taken_for_one() -> None:
     rng = np.random.default_rng(1)
     shared, *own = rng.normal(size=(3, 40, 300))
