@@ -26,9 +26,10 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def semrsm(tmp_path: Path, shared_cache: Path) -> Iterator[Command]:
+def semrsm(request: pytest.FixtureRequest, tmp_path: Path, shared_cache: Path) -> Iterator[Command]:
     """The `semrsm` command, in an empty folder, 80 columns wide and offline."""
-    with command_in(tmp_path, shared_cache) as command:
+    is_drawn = request.node.get_closest_marker("drawn") is not None
+    with command_in(tmp_path, shared_cache, is_drawn=is_drawn) as command:
         yield command
 
 

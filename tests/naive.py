@@ -39,7 +39,7 @@ def permuted_cka(batches, orders, statistic=hsic):
 
 
 def calibrated(observed, permuted, level=0.95):
-    """As the authors of arXiv 2602.14486 compute it: the threshold is one of what was permuted and observed together."""
+    """As the authors of arXiv 2602.14486 compute it: the threshold is among what was permuted and observed."""
     combined = np.sort([observed, *permuted])
     threshold = combined[int(np.ceil(level * len(combined))) - 1]
     return max(0.0, (observed - threshold) / (1 - threshold)), np.mean(combined >= observed)

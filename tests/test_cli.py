@@ -167,6 +167,7 @@ def test_a_sweep_that_wrote_nothing_leaves_nothing(semrsm: Command) -> None:
         assert not Path("outputs").exists(), arguments
 
 
+@pytest.mark.slow
 def test_all_networks_are_trained_or_some_of_them(semrsm: Command, pretend: Calls) -> None:
     succeed(semrsm("train", "experiment=train_networks"))
     assert [str(folder.relative_to(Path.cwd())) for _, folder in pretend] == [
@@ -185,6 +186,7 @@ def test_all_networks_are_trained_or_some_of_them(semrsm: Command, pretend: Call
     assert (config.recipe.architecture, config.recipe.image_size) == ("resnet34", 64)
 
 
+@pytest.mark.slow
 def test_figures_of_trained_networks_are_swept_over_labels(semrsm: Command, pretend: Calls) -> None:
     for experiment, labels in (
         ("cka_fig15", ["ResNet18", "ResNet34"]),

@@ -52,6 +52,7 @@ def test_compiles_anew_where_nothing_can_be_kept() -> None:
     assert compiled(nogil=True)(nowhere["successor"])(1) == 2
 
 
+@pytest.mark.slow
 def test_keeps_code_until_a_source_changes(tmp_path: Path) -> None:
     """The caller's own file stays the same: numba alone would go on with the old code of the function it calls."""
 

@@ -14,6 +14,7 @@ from semrsm_cli.errors import SemrsmError
 from semrsm_cli.fetch import Download
 from semrsm_cli.models.network import Network, nearest
 from semrsm_cli.models.preprocessing import Normalise, Transformed
+from semrsm_cli.models.published import PUBLISHED
 from semrsm_cli.models.structure import block_names, is_cnn, prefix_tokens, readouts
 from semrsm_cli.models.weights import PRETRAINED, RANDOM, build_seeded, first_line, load_weights, read_state_dict
 
@@ -33,7 +34,7 @@ def build(name: str, weights: str, revision: str | None, options: dict[str, Any]
     published = _published_weights(name, revision)
     module = _build_module(name, options)
     if weights == PRETRAINED:
-        load_weights(module, _download_weights(published), label=name)
+        load_weights(module, _download_weights(name, published), label=name)
     elif weights != RANDOM:
         load_weights(module, read_state_dict(weights), label=name, allow_extra=bool(options))
     transform = published.transforms()
@@ -76,7 +77,7 @@ def _build_module(name: str, options: dict[str, Any]) -> nn.Module:
     return module
 
 
-def _download_weights(published: Any) -> dict[str, Tensor]:
+def _download_weights(name: str, published: Any) -> dict[str, Tensor]:
     """The published weights, from torch's cache or the network; downloaded files are checked by their hash."""
     file = _download_of(published)
     if not file.is_complete():
@@ -84,9 +85,14 @@ def _download_weights(published: Any) -> dict[str, Tensor]:
             with tqdm(desc=file.path.name, unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
                 file.run(advance=bar.update)
         except (SemrsmError, OSError) as error:
+            is_preset = published == torchvision.models.get_model_weights(name).DEFAULT
+            known = PUBLISHED.get(name) if is_preset else None
+            fetch = (
+                f"fetch {file.url}" if known is None else f"run semrsm data fetch {known.preset}, or fetch {file.url}"
+            )
             raise SemrsmError(
                 f"no weights {published} in {file.path.parent}, and they can't be downloaded ({first_line(error)}); "
-                f"fetch {file.url} on a machine with network and put it there (TORCH_HOME moves it), or take "
+                f"{fetch} on a machine with network and put it there (TORCH_HOME moves it), or take "
                 "model.weights=random"
             ) from error
     return {_modern_name(name): tensor for name, tensor in read_state_dict(str(file.path)).items()}

@@ -55,6 +55,7 @@ def _plan_many_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "PRODUCT_BYTES", 0)
 
 
+@pytest.mark.slow
 def test_after_a_restart_of_the_scheduler_the_store_has_what_was_done(
     store: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

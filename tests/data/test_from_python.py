@@ -111,6 +111,7 @@ def test_what_is_no_image_is_said(tmp_path: Path) -> None:
         noise[0]
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_them_as_a_folder(semrsm: Command) -> None:
     network = ("model=timm", "model.name=test_resnet", "model.weights=random")
     own = ("dataset=python", "dataset.function=data.py:paths")

@@ -139,6 +139,7 @@ def columns_in(folder: Path) -> dict[str, list[str]]:
     return {path.stem: [*pd.read_csv(path)] for path in sorted((folder / "tables").glob("*.csv"))}
 
 
+@pytest.mark.slow
 def test_every_column_of_every_table_stands(columns_of_runs: dict[str, dict[str, list[str]]]) -> None:
     assert {*columns_of_runs} == set(TASKS) - {"data", "store"}
     for task, tables in columns_of_runs.items():
@@ -150,6 +151,7 @@ def test_every_column_of_every_table_stands(columns_of_runs: dict[str, dict[str,
             assert sorted(columns) == sorted(documented[name]), (task, name)
 
 
+@pytest.mark.slow
 def test_every_column_of_a_report_stands(columns_of_runs: dict[str, dict[str, list[str]]]) -> None:
     documented = documented_columns("report")
     tables = columns_of_runs["report"]

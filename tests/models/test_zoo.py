@@ -98,7 +98,10 @@ def test_torchvision_weights_without_network_say_what_to_fetch(tmp_path: Path, m
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("semrsm_cli.fetch.download.get", no_network)
-    with pytest.raises(SemrsmError, match=r"fetch https://download\.pytorch\.org/\S+\.pth .*TORCH_HOME") as caught:
+    with pytest.raises(
+        SemrsmError,
+        match=r"run semrsm data fetch torchvision_resnet18, or fetch https://download\.pytorch\.org/\S+\.pth .*TORCH_HOME",
+    ) as caught:
         load("torchvision", "resnet18")
     assert str(tmp_path / "hub" / "checkpoints") in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -124,7 +127,7 @@ def test_downloads_that_stop_say_what_to_do(
             with pytest.raises(
                 SemrsmError, match=rf"can't be downloaded \(.*{complaint}.*\); fetch {url} on"
             ) as caught:
-                _download_weights(SimpleNamespace(url=url))
+                _download_weights("resnet18", SimpleNamespace(url=url))
             assert "\n" not in str(caught.value)
             assert not list((tmp_path / "hub" / "checkpoints").glob("*.pth")), "half a file has another name"
             thread.join()

@@ -203,6 +203,7 @@ print(semrsm.cka(K, L))
 _BUILD = f"{_NET}\ndef build():\n    return Net()\n"
 
 
+@pytest.mark.slow
 def test_fifteen_lines_end_in_an_rsm_and_a_cka_as_the_command_line_does(
     tmp_path: Path, rng: np.random.Generator, semrsm: Command
 ) -> None:

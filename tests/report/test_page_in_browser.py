@@ -13,6 +13,8 @@ from tests.command import command_in, succeed
 from tests.report.pages import HOSTILE, write_run, write_whole_paper
 from tests.report.test_page import retrieval
 
+pytestmark = pytest.mark.slow
+
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install 'semrsm[browser]'")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 if CHROMIUM is None:
@@ -26,7 +28,7 @@ FEW_SCENES = ("dataset.n_scenes=4", "dataset.n_videos=3", "dataset.n_queries=4",
 def small_page(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
     """The page of a few small runs: a retrieval, crops, and CKA."""
     folder = tmp_path_factory.mktemp("small")
-    with command_in(folder, shared_cache) as semrsm:
+    with command_in(folder, shared_cache, is_drawn=True) as semrsm:
         succeed(semrsm("retrieve", *SMALL_NETWORK, *FEW_SCENES))
         succeed(semrsm("translate", *SMALL_NETWORK, "n_pairs=4", "n_batches=1"))
         succeed(semrsm("cka", *SMALL_NETWORK, "n_images=12", "n_draws=1", "kernels=[linear]"))
@@ -169,7 +171,7 @@ def test_nothing_is_inaccessible_and_nothing_scrolls_sideways(
 
 
 def test_the_page_of_the_whole_paper_tells_its_verdicts(tmp_path: Path, shared_cache: Path, opened: Any) -> None:
-    with command_in(tmp_path, shared_cache) as semrsm:
+    with command_in(tmp_path, shared_cache, is_drawn=True) as semrsm:
         expected = write_whole_paper(Path("runs")).groupby(level=1).sum()
         succeed(semrsm("report", "runs=runs", "hydra.run.dir=report"))
     with opened(tmp_path / "report" / "index.html") as page:
@@ -178,9 +180,8 @@ def test_the_page_of_the_whole_paper_tells_its_verdicts(tmp_path: Path, shared_c
         assert page.eval_on_selector_all("main section", "sections => sections.length") == 6
 
 
-@pytest.mark.slow
 def test_the_page_of_the_embedded_default_is_small_and_opens(tmp_path: Path, shared_cache: Path, opened: Any) -> None:
-    with command_in(tmp_path, shared_cache) as semrsm:
+    with command_in(tmp_path, shared_cache, is_drawn=True) as semrsm:
         for task in ("translate", "retrieve", "correlate", "bench", "cka", "rsm"):
             succeed(semrsm(task))
         succeed(semrsm("report", "hydra.run.dir=report"))

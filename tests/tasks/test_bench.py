@@ -73,6 +73,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "time", Mock(perf_counter=lambda: now))
 
 
+@pytest.mark.drawn
 def test_tables_hold_every_method(semrsm: Command) -> None:
     result = succeed(semrsm("bench", *SMALL, "positions=[64,256]", "batches=[32,128]", "n_exact=[16,300]"))
     matching = read("matching")
@@ -111,6 +112,7 @@ def test_the_papers_numbers_stand_beside_its_methods() -> None:
     assert "in the paper" in legend_of(table)
 
 
+@pytest.mark.slow
 def test_the_papers_numbers_stand_beside_what_they_were_printed_for_only(semrsm: Command, tmp_path: Path) -> None:
     for i in range(2):
         picture(tmp_path / f"val/images/val_{i}.JPEG", shade=200 * i)

@@ -74,6 +74,7 @@ def test_default_rises_from_early_to_late_layers(semrsm: Command) -> None:
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
+@pytest.mark.drawn
 def test_within_a_network(semrsm: Command) -> None:
     succeed(semrsm("cka", *QUICK, "hydra.run.dir=run"))
     rows = table("run")

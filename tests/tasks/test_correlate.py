@@ -57,6 +57,7 @@ def arrays(rng: np.random.Generator, tmp_path: Path) -> tuple[np.ndarray, np.nda
     return x, logits
 
 
+@pytest.mark.drawn
 def test_default_gives_table_intervals_tests_and_figures(semrsm: Command) -> None:
     result = succeed(semrsm("correlate", "hydra.run.dir=first"))
     assert max(map(len, result.stdout.splitlines())) <= 80
@@ -136,6 +137,7 @@ def test_images_of_one_scene_have_no_interval(semrsm: Command) -> None:
     assert "95 %" not in Path("run/tables/correlation.md").read_text() + Path("run/tables/tests.md").read_text()
 
 
+@pytest.mark.slow
 def test_own_arrays_give_what_the_library_gives(semrsm: Command, arrays: tuple[np.ndarray, np.ndarray]) -> None:
     x, logits = arrays
     succeed(semrsm("correlate", "x=x.npy", "logits=logits.npy", "hydra.run.dir=run", *FEW))
@@ -160,6 +162,7 @@ def test_own_arrays_give_what_the_library_gives(semrsm: Command, arrays: tuple[n
         assert Path("run", file).read_bytes() == Path("again", file).read_bytes(), file
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("arrays")
 def test_strips_and_blocks_of_any_size_give_the_same(semrsm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     ways = {"median": (), "tiles": ("sigma_tile=7",), "given": ("sigma=3.5",)}
@@ -224,6 +227,7 @@ def test_matching_is_taken_from_the_store(
     assert not Path("second/arrays").exists()
 
 
+@pytest.mark.drawn
 def test_depth_shows_all_layers_and_the_table_the_last(semrsm: Command) -> None:
     result = semrsm(
         *("correlate", "n_images=12", "model.layers=[blocks.5,blocks.6]", "invariances=[none,translation]"),

@@ -30,6 +30,7 @@ def left_by_a_run(path: str, name: str, rows: pd.DataFrame) -> None:
     (Path(path) / "run.json").write_text('{"command": [], "settings": {}, "stages": {}}')
 
 
+@pytest.mark.slow
 def test_a_sweep_is_joined_and_drawn(semrsm: Command) -> None:
     sweep = ("model.name=test_resnet,test_vit", "dataset.n_database=8,12", "n_thumbnails=3", "--multirun")
     succeed(semrsm("retrieve", *RANDOM, *FEW_SCENES, *sweep))
@@ -85,6 +86,7 @@ def test_a_report_is_no_run_and_newer_runs_take_the_place_of_older_ones(semrsm: 
     assert "Means over 2 seeds" in Path("outputs/report/first/tables/retrieval_scenes.md").read_text()
 
 
+@pytest.mark.drawn
 def test_the_sweep_of_table_2_can_be_narrowed_and_ends_in_table_2(semrsm: Command, tmp_path: Path) -> None:
     root = egoobjects_files.write(tmp_path / "egoobjects", egoobjects_files.content())
     small = ("dataset.width=32", "dataset.height=18", "dataset.n_queries=3", "dataset.n_database=8,12")
@@ -98,6 +100,7 @@ def test_the_sweep_of_table_2_can_be_narrowed_and_ends_in_table_2(semrsm: Comman
     assert set(joined["n_database"]) == {8, 12}
 
 
+@pytest.mark.drawn
 def test_the_papers_numbers_stand_below_ours_in_all_formats(semrsm: Command) -> None:
     rows = paper.paper_table(2).rename(columns={"database_size": "n_database", "f1_at_1": "paper"})
     rows = rows.assign(at_1=rows["paper"] - 0.125, dataset="egoobjects", metric="count_f1")
@@ -185,6 +188,7 @@ def two_models(semrsm: Command, runs_of_two_models: dict[str, Path]) -> str:
     return "runs=runs"
 
 
+@pytest.mark.drawn
 def test_a_query_is_drawn_for_all_models(semrsm: Command, two_models: str) -> None:
     query = pd.read_csv("runs/test_vit/tables/thumbnails.csv")["image"].iloc[0]
     succeed(semrsm("report", two_models, f"query={query}", "hydra.run.dir=report"))

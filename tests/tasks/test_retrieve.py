@@ -54,6 +54,7 @@ def few(run_once: Callable[..., tuple[Path, Result]]) -> Path:
 # The embedded default
 
 
+@pytest.mark.drawn
 def test_default_shows_that_permutation_invariance_finds_what_was_laid_out_anew(semrsm: Command) -> None:
     result = succeed(semrsm("retrieve"))
     rows = table("retrieval")
@@ -243,6 +244,7 @@ def test_patches_of_a_transformer_are_drawn_with_and_without_class_token(semrsm:
         assert Path(how, "figures", "matched_1.png").exists(), how
 
 
+@pytest.mark.drawn
 def test_queries_of_another_size_are_matched_as_far_as_they_go(semrsm: Command) -> None:
     by_two = ("invariances=[none,permutation,pooled,maxsim]", "kernels=[linear]", "n_thumbnails=1")
     settings = (*SMALL, *FEW_SCENES, "n_pictures=1", *by_two)
@@ -535,6 +537,7 @@ def test_a_shortlist_holds_the_nearest_pooled_vectors_and_limits_the_matching_al
     pd.testing.assert_frame_equal(*(side[side["invariance"] == "none"] for side in (short, full)))
 
 
+@pytest.mark.slow
 def test_what_is_too_large_for_the_memory_is_ranked_by_rows_with_the_same_numbers(
     semrsm: Command, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

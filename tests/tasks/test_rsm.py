@@ -224,6 +224,7 @@ def test_one_image_is_said_to_be_one(semrsm: Command, x: np.ndarray) -> None:
     np.testing.assert_array_equal(written("one"), [[1]])
 
 
+@pytest.mark.drawn
 def test_the_heat_map_may_stand_in_the_order_of_a_dendrogram_and_the_array_does_not(
     semrsm: Command, x: np.ndarray
 ) -> None:

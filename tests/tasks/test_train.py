@@ -16,6 +16,7 @@ from tests.tasks.processes import ran_through, started
 QUICK = ("dataset.n_scenes=4", "recipe.width=4", "recipe.architecture=resnet10", "recipe.epochs=2")
 
 
+@pytest.mark.drawn
 def test_leaves_weights_curve_and_figure(semrsm: Command) -> None:
     result = succeed(semrsm("train", *QUICK, "hydra.run.dir=run"))
     curve = pd.read_csv("run/tables/learning_curve.csv")
@@ -40,6 +41,7 @@ def test_same_command_takes_up_what_is_in_the_store(semrsm: Command) -> None:
         assert Path("first", file).read_bytes() == Path("second", file).read_bytes()
 
 
+@pytest.mark.slow
 def test_seeds_of_a_sweep_are_compared(semrsm: Command) -> None:
     succeed(semrsm("train", *QUICK, "--multirun", "seed=0,1", "hydra.sweep.dir=outputs/train/small"))
     few = ("n_images=12", "kernels=[linear]", "model.layers=[layer3.0,layer4.0]")
