@@ -100,7 +100,7 @@ def test_torchvision_weights_without_network_say_what_to_fetch(tmp_path: Path, m
     monkeypatch.setattr("semrsm_cli.fetch.download.get", no_network)
     with pytest.raises(
         SemrsmError,
-        match=r"run semrsm data fetch torchvision_resnet18, or fetch https://download\.pytorch\.org/\S+\.pth .*TORCH_HOME",
+        match=r"run semrsm data fetch torchvision_resnet18, or fetch https://download\.pytorch\.org/\S+ .*TORCH_HOME",
     ) as caught:
         load("torchvision", "resnet18")
     assert str(tmp_path / "hub" / "checkpoints") in str(caught.value)
