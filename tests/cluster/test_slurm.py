@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semrsm_cli.cluster import ClusterConfig, Session
+from tests.cluster import units
+from tests.cluster.units import Shared
 from tests.tasks.processes import ran_through, started
 
 SMALL = ("model=timm", "model.name=test_resnet", "model.weights=random")
@@ -109,6 +112,21 @@ def test_a_cancelled_job_is_replaced(folder: Path) -> None:
     (notes,) = (folder / "cancelled" / "cache" / "tiles").glob("*/*/inner/checksums.csv")
     written = [line for line in notes.read_text().splitlines() if "/" in line]
     assert len(written) - len(set(written)) <= 2
+    require_no_job()
+
+
+def test_jobs_whose_walltime_ends_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMRSM_CACHE", str(tmp_path / "store"))
+    session = Session(ClusterConfig(name="slurm", cores=1, memory="1GiB", walltime="0:01:00"))  # type: ignore[arg-type]
+    try:
+        done = sorted(job for job, _ in session.map(units.slow, Shared(tmp_path), range(1600)))
+    finally:
+        session.close()
+    assert done == [*range(1600)]
+    begun = (tmp_path / "begun").read_text().splitlines()
+    workers = {line.split()[1] for line in begun}
+    assert len(workers) >= 2, "a job leaves before its minute is over"
+    assert len(begun) - 1600 <= 2 * len(workers)
     require_no_job()
 
 
