@@ -62,8 +62,9 @@ def cka(config: CkaConfig, folder: RunFolder) -> pd.DataFrame:
         for i, (a, b) in enumerate(pairs)
     ]
     estimator = f"{config.estimator}, {len(batches)} x {max(map(len, batches))} images"
-    chosen: dict[str, object] = {"centering": str(config.centering)}
-    chosen |= {} if config.x else {"size": config.size, "dataset": folder.facts["dataset"]}
+    chosen: dict[str, str | int | None] = {"centering": str(config.centering)}
+    if not config.x:
+        chosen |= {"size": config.size, "dataset": str(folder.facts["dataset"])}
     every = cka_table(compared, estimator).assign(**chosen)
     _warn_of_few_images(every, config.estimator, max(map(len, batches)))
     folder.data("cka", every)
