@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="the scripts lie in 
 
 TRAINING = "recipe.width=4 recipe.epochs=1 recipe.batch_size=16 recipe.precision=float32"
 CKA = "n_images=6 batch_images=3 n_draws=1"
-RETRIEVAL = "dataset.n_queries=4 n_resamples=100"
+RETRIEVAL = "dataset.n_queries=4 n_resamples=100 n_thumbnails=2"
 SMALL = {
     "train_cifar100": TRAINING,
     "train_tiny_imagenet": TRAINING,
@@ -28,7 +28,7 @@ SMALL = {
     "table2": f"{RETRIEVAL} dataset.n_database=6,8,12 n_pictures=1 seed=0",
     "table3": f"{RETRIEVAL} dataset.n_database=12 n_pictures=1",
     "table4": "n_images=24",
-    "table5": "n_images=2 n_pairs=1",
+    "table5": "n_images=2 n_pairs=1 seconds_per_cell=0.01",
     "figure15": CKA.replace("n_draws=1", "n_draws=2"),
     "figure16_cifar100": CKA,
     "figure16_tiny_imagenet": CKA,

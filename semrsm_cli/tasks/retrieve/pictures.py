@@ -1,5 +1,7 @@
 """What `semrsm retrieve` draws of its images: neighbours, and what was matched to what."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -32,13 +34,18 @@ def draw_figures(
     config: RetrieveConfig,
 ) -> None:
     """Neighbours of some queries (Figures 4, 8 to 12), what was matched to what, and pictures for a report."""
+
+    @cache
+    def size_as_seen(query: int) -> tuple[int, ...]:
+        return _as_seen(embedded.network, images.queries.images[query]).shape[:2]
+
     keep_gallery(
         folder,
         rankings,
         images,
         n_queries=config.n_thumbnails,
         see=lambda image: Image.fromarray(np.uint8(255 * _as_seen(embedded.network, image))),
-        match=lambda query, neighbour: _matched_patches(images, embedded, query, neighbour, config),
+        match=lambda query, neighbour: _matched_patches(embedded, query, neighbour, config, size=size_as_seen(query)),
     )
     of_kernel: dict[Invariance, Ranking] = {r.invariance: r for r in rankings if r.kernel == config.kernels[0]}
     drawn = of_kernel.copy()
@@ -130,15 +137,14 @@ def _matched_picture(
 
 
 def _matched_patches(
-    images: RetrievalSet, embedded: Embedded, query: int, neighbour: int, config: RetrieveConfig
+    embedded: Embedded, query: int, neighbour: int, config: RetrieveConfig, *, size: tuple[int, ...]
 ) -> tuple[tuple[int, int], np.ndarray] | None:
     """The grid, and for each patch of the query the one that it is matched to; -1 for none, or for a class token.
 
-    None also where a query has another grid than its neighbours.
+    `size` is that of the query as the network sees it. None also where a query has another grid than its neighbours.
     """
     if config.query_size is not None:
         return None
-    size = _as_seen(embedded.network, _pair(images, query, neighbour)[0]).shape[:2]
     grid, n_prefix = _patches(embedded, config, size)
     if grid is None:
         return None
