@@ -7,6 +7,7 @@
 #   scripts/reproduce_paper.sh table2 table3               # some of it
 #   OVERRIDES="runtime.device=cuda" scripts/reproduce_paper.sh
 #   OVERRIDES_table2="seed=0" scripts/reproduce_paper.sh table2     # for one step alone, after those for all
+#   JOBS=2 scripts/reproduce_paper.sh                      # so many steps at once; they share what is in the store
 #
 # Steps: train_cifar100 train_tiny_imagenet train_imagenet figure2 table1 figures5_and_6 figure7 table2 table3 table4
 # table5 figure15 figure16_cifar100 figure16_tiny_imagenet figure16_imagenet figure17 sensitivity_egoobjects
@@ -18,7 +19,11 @@ set -o pipefail
 
 out=${OUT:-outputs/paper}
 wanted=("$@")
+jobs=${JOBS:-1}
+steps=()
+pids=()
 failed=()
+trap 'kill "${pids[@]}" 2>/dev/null; exit 130' INT # what runs at once does not hear of it otherwise
 
 # run NAME TASK [SETTING]...: one run, or with `sweep` in place of `run` all jobs of an experiment
 run() { launch "$1" "$2" "hydra.run.dir=$out/$1" "${@:3}"; }
@@ -28,13 +33,20 @@ launch() {
     local name=$1 task=$2 own=OVERRIDES_$1 overrides
     if ((${#wanted[@]})) && [[ ! " ${wanted[*]} " == *" $name "* ]]; then return; fi
     read -ra overrides <<<"${OVERRIDES:-} ${!own:-}"
+    while (($(jobs -pr | wc -l) >= jobs)); do sleep 0.1; done
     echo "== $name: semrsm $task ${*:3}"
-    semrsm "$task" "${@:3}" "${overrides[@]}" || failed+=("$name")
+    if ((jobs > 1)); then
+        semrsm "$task" "${@:3}" "${overrides[@]}" &
+        steps+=("$name") pids+=($!)
+    else
+        semrsm "$task" "${@:3}" "${overrides[@]}" || failed+=("$name")
+    fi
 }
 
 for images in cifar100 tiny_imagenet imagenet; do # three networks, three seeds each, to outputs/train/
     launch "train_$images" train experiment=train_networks "dataset=$images" "recipe=$images"
 done
+while (($(jobs -pr | wc -l))); do sleep 0.1; done # what follows reads these networks
 run figure2 translate experiment=translate_fig2
 sweep table1 correlate experiment=correlate_table1
 run figures5_and_6 bench experiment=bench_fig5
@@ -58,6 +70,9 @@ sweep sensitivity_imagenet correlate experiment=correlate_sensitivity
 # what is simpler than matching, on the images of Table 2
 sweep baselines retrieve experiment=retrieve_baselines
 
+for i in "${!pids[@]}"; do
+    wait "${pids[i]}" || failed+=("${steps[i]}")
+done
 if [[ -d $out ]]; then # training alone leaves nothing there
     echo "== report: semrsm report runs=$out"
     semrsm report "runs=$out" "hydra.run.dir=$out/report" || failed+=(report)

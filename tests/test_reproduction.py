@@ -61,7 +61,7 @@ FIGURES = {  # how many files there are at least
 def reproduce(work: Path, variables: dict[str, str], *steps: str) -> None:
     """Run the script in a folder; it must end well."""
     own = {f"OVERRIDES_{step}": settings for step, settings in SMALL.items()}
-    source = {"PYTHONPATH": str(SCRIPT.parents[1]), "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
+    source = {"PYTHONPATH": str(SCRIPT.parents[1]), "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "JOBS": "2"}
     done = subprocess.run(
         ["bash", SCRIPT, *steps],
         cwd=work,

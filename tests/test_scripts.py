@@ -47,6 +47,16 @@ def test_what_fails_is_named_and_the_rest_runs(tmp_path: Path) -> None:
     assert any(call.startswith("cka") for call in calls)
 
 
+def test_steps_that_run_at_once_are_the_same_and_wait_for_their_networks(tmp_path: Path) -> None:
+    alone, one_by_one = reproduce(tmp_path)
+    (tmp_path / "several").mkdir()
+    done, calls = reproduce(tmp_path / "several", JOBS="4")
+    assert sorted(calls) == sorted(one_by_one)
+    assert {call.split()[0] for call in calls[:3]} == {"train"}
+    assert done.stderr.splitlines()[-1] == alone.stderr.splitlines()[-1]
+    assert done.returncode == 1
+
+
 def test_some_tables_with_settings_for_all(tmp_path: Path) -> None:
     done, calls = reproduce(tmp_path, "table3", "figure2", OVERRIDES="runtime.device=cuda seed=1", OUT="elsewhere")
     assert done.returncode == 0
