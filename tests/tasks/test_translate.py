@@ -68,6 +68,7 @@ def test_the_crops_of_the_first_batch_are_kept_in_the_order_of_its_rsms(semrsm: 
     assert np.abs(shared[0][20:] - shared[1][:-20]).mean() < 6
 
 
+@pytest.mark.drawn
 def test_same_command_gives_the_same_bytes(semrsm: Command) -> None:
     for name in ("first", "second"):
         succeed(semrsm("translate", "n_batches=1", "model.layers=[blocks.3]", f"hydra.run.dir={name}"))
@@ -114,6 +115,7 @@ def test_all_broken_files_are_named_at_once(semrsm: Command, photo_folder: Path)
     assert " and 3 more; remove them, or set dataset.on_error=skip" in said
 
 
+@pytest.mark.drawn
 def test_other_kernels_draw_a_figure_too(semrsm: Command) -> None:
     for kernel in ("linear", "cosine"):
         run = f"hydra.run.dir={kernel}"

@@ -86,7 +86,7 @@ def _possible(config: RetrieveConfig, embedded: Embedded) -> Sequence[Invariance
     """The invariances that were asked for; of several, those are left out that positions do not allow."""
     reasons: dict[Invariance, str] = {}
     if embedded.compared.grid is None:
-        reasons[Invariance.translation] = "positions lie on no map of a CNN"
+        reasons[Invariance.translation] = "its positions lie on no map of a CNN"
     sizes = embedded.queries.shape[1], embedded.database.shape[1]
     if sizes[0] != sizes[1]:
         reason = f"queries have {sizes[0]} positions and database images {sizes[1]}"
