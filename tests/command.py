@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hydra._internal.hydra import Hydra
 from matplotlib.figure import Figure
 from PIL import Image
 from typer.testing import CliRunner, Result
@@ -17,13 +18,15 @@ Command = Callable[..., Result]
 def command_in(folder: Path, cache: Path, *, is_drawn: bool = False) -> Iterator[Command]:
     """The `semrsm` command in a folder and with a store, 80 columns wide and offline.
 
-    Figures are composed, but left blank unless they are to be drawn, which takes half the time of a small run.
+    Figures are composed, but left blank unless they are to be drawn, which takes half the time of a small run. Settings
+    are composed once, and not once more to look whether they say that this is a sweep, where nothing could say so.
     """
     from semrsm_cli.cli import app
 
     with pytest.MonkeyPatch.context() as patch:
         if not is_drawn:
             patch.setattr(Figure, "savefig", _leave_blank)
+        patch.setattr(Hydra, "get_mode", _mode_where_told)
         patch.chdir(folder)
         patch.setenv("SEMRSM_CACHE", str(cache))
         patch.setenv("HF_HUB_OFFLINE", "1")
@@ -34,6 +37,15 @@ def command_in(folder: Path, cache: Path, *, is_drawn: bool = False) -> Iterator
         finally:
             for handler in logging.getLogger().handlers[:]:  # Hydra's handlers hold the runner's closed streams
                 logging.getLogger().removeHandler(handler)
+
+
+_get_mode = Hydra.get_mode
+
+
+def _mode_where_told(hydra: Hydra, config_name: str | None, overrides: list[str]) -> object:
+    """Whether to sweep, which no settings say but experiments and Hydra's own."""
+    may_tell = any(override.lstrip("+").startswith(("experiment", "hydra.mode")) for override in overrides)
+    return _get_mode(hydra, config_name, overrides) if may_tell else None
 
 
 def _leave_blank(_: Figure, file: Path, **settings: object) -> None:

@@ -105,6 +105,7 @@ def test_cfg_prints_the_composed_config(semrsm: Command) -> None:
 # Runs and sweeps
 
 
+@pytest.mark.slow
 def test_a_run_lies_in_the_folder_of_its_task(semrsm: Command, pretend: Calls) -> None:
     for task in TASKS:
         for mode in ((), ("--multirun",)):
@@ -115,6 +116,7 @@ def test_a_run_lies_in_the_folder_of_its_task(semrsm: Command, pretend: Calls) -
             assert folder.parent == Path.cwd() / "outputs" / task, (task, mode)
 
 
+@pytest.mark.slow
 def test_runs_in_the_same_second_have_folders_of_their_own(
     semrsm: Command, pretend: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +140,7 @@ def test_runs_in_the_same_second_have_folders_of_their_own(
         assert all((folder / "run.json").is_file() for _, folder in pretend), task
 
 
+@pytest.mark.slow
 def test_jobs_of_a_sweep_stay_in_its_folder_and_apart(semrsm: Command, pretend: Calls) -> None:
     for task, arguments, begins in (
         ("rsm", ("seed=0,1", "kernel=rbf"), ["kernel=rbf,seed=0", "kernel=rbf,seed=1"]),

@@ -37,6 +37,7 @@ def kill(pid: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_units_survive_the_loss_of_all_workers_at_once(session: Session, tmp_path: Path, dask_cluster: Any) -> None:
     done = []
     for job, _ in session.map(units.slow, Shared(tmp_path), range(60)):

@@ -107,6 +107,7 @@ def test_depends_on_neither_threads_nor_other_layers_nor_their_order(unbiased: b
             np.testing.assert_allclose(getattr(part, name), expected, atol=1e-12)
 
 
+@pytest.mark.slow
 @given(seed=seeds)
 def test_both_sides_have_the_same_null(seed: int) -> None:
     """Shuffling the one side is shuffling the other back: the same distribution, though other draws of it."""

@@ -57,6 +57,7 @@ def arrays(rng: np.random.Generator, tmp_path: Path) -> tuple[np.ndarray, np.nda
     return x, logits
 
 
+@pytest.mark.slow
 @pytest.mark.drawn
 def test_default_gives_table_intervals_tests_and_figures(semrsm: Command) -> None:
     result = succeed(semrsm("correlate", "hydra.run.dir=first"))
@@ -205,6 +206,7 @@ def test_the_order_of_arrays_matters_to_tiles_alone(semrsm: Command) -> None:
     pd.testing.assert_frame_equal(table("drawn"), table("files"))
 
 
+@pytest.mark.slow
 def test_images_of_classes_are_mixed_in_every_tile(semrsm: Command) -> None:
     for order in ("drawn", "files"):
         settings = ("invariances=[none]", "kernels=[rbf]", "sigma_tile=17", f"image_order={order}", *FEW)

@@ -86,6 +86,7 @@ def test_a_report_is_no_run_and_newer_runs_take_the_place_of_older_ones(semrsm: 
     assert "Means over 2 seeds" in Path("outputs/report/first/tables/retrieval_scenes.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.drawn
 def test_the_sweep_of_table_2_can_be_narrowed_and_ends_in_table_2(semrsm: Command, tmp_path: Path) -> None:
     root = egoobjects_files.write(tmp_path / "egoobjects", egoobjects_files.content())

@@ -54,6 +54,7 @@ def few(run_once: Callable[..., tuple[Path, Result]]) -> Path:
 # The embedded default
 
 
+@pytest.mark.slow
 @pytest.mark.drawn
 def test_default_shows_that_permutation_invariance_finds_what_was_laid_out_anew(semrsm: Command) -> None:
     result = succeed(semrsm("retrieve"))

@@ -27,6 +27,7 @@ def photo_folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.drawn
 def test_default_separates_what_the_paper_says(semrsm: Command) -> None:
     result = succeed(semrsm("translate"))
