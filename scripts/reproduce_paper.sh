@@ -21,9 +21,9 @@ out=${OUT:-outputs/paper}
 wanted=("$@")
 jobs=${JOBS:-1}
 steps=()
-pids=()
-failed=()
-trap 'kill "${pids[@]}" 2>/dev/null; exit 130' INT # what runs at once does not hear of it otherwise
+failures=$(mktemp) # a name a line, in whatever order they end
+trap 'rm -f "$failures"' EXIT
+trap 'trap "" TERM; kill 0; exit 130' INT # what runs at once does not hear of it otherwise
 
 # run NAME TASK [SETTING]...: one run, or with `sweep` in place of `run` all jobs of an experiment
 run() { launch "$1" "$2" "hydra.run.dir=$out/$1" "${@:3}"; }
@@ -35,11 +35,11 @@ launch() {
     read -ra overrides <<<"${OVERRIDES:-} ${!own:-}"
     while (($(jobs -pr | wc -l) >= jobs)); do sleep 0.1; done
     echo "== $name: semrsm $task ${*:3}"
+    steps+=("$name")
     if ((jobs > 1)); then
-        semrsm "$task" "${@:3}" "${overrides[@]}" &
-        steps+=("$name") pids+=($!)
+        { semrsm "$task" "${@:3}" "${overrides[@]}" || echo "$name" >>"$failures"; } &
     else
-        semrsm "$task" "${@:3}" "${overrides[@]}" || failed+=("$name")
+        semrsm "$task" "${@:3}" "${overrides[@]}" || echo "$name" >>"$failures"
     fi
 }
 
@@ -70,14 +70,17 @@ sweep sensitivity_imagenet correlate experiment=correlate_sensitivity
 # what is simpler than matching, on the images of Table 2
 sweep baselines retrieve experiment=retrieve_baselines
 
-for i in "${!pids[@]}"; do
-    wait "${pids[i]}" || failed+=("${steps[i]}")
-done
+wait
 if [[ -d $out ]]; then # training alone leaves nothing there
     echo "== report: semrsm report runs=$out"
-    semrsm report "runs=$out" "hydra.run.dir=$out/report" || failed+=(report)
+    steps+=(report)
+    semrsm report "runs=$out" "hydra.run.dir=$out/report" || echo report >>"$failures"
 fi
 
+failed=()
+for name in "${steps[@]}"; do
+    if grep -qx "$name" "$failures"; then failed+=("$name"); fi
+done
 if ((${#failed[@]})); then
     echo "failed: ${failed[*]}" >&2
     exit 1
