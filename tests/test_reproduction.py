@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="the scripts lie in 
 
 TRAINING = "recipe.width=4 recipe.epochs=1 recipe.batch_size=16 recipe.precision=float32"
 CKA = "n_images=6 batch_images=3 n_draws=1"
-RETRIEVAL = "dataset.n_queries=4 n_resamples=100 n_thumbnails=2"
+RETRIEVAL = "dataset.n_queries=4 n_resamples=100 n_thumbnails=4"
 SMALL = {
     "train_cifar100": TRAINING,
     "train_tiny_imagenet": TRAINING,
