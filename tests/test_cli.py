@@ -259,6 +259,7 @@ def test_what_is_no_single_value_of_a_list_stays_as_it_was_typed() -> None:
 # Settings that are wrong
 
 
+@pytest.mark.slow
 def test_an_old_name_is_answered_with_the_new_one(semrsm: Command) -> None:
     asked = {
         "runtime.loaders": ("extract", "runtime.num_workers"),

@@ -83,6 +83,7 @@ def test_units_that_were_given_to_a_worker_after_its_refusal_are_taken_back(sess
     assert session._forgotten(found, pending) == [of_refused]
 
 
+@pytest.mark.slow
 def test_what_fails_everywhere_ends_the_run(session: Session, tmp_path: Path) -> None:
     with pytest.raises(SemrsmError, match="No space left on device /scratch"):
         list(session.map(units.full_everywhere, Shared(tmp_path), range(3)))

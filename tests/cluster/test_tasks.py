@@ -53,7 +53,10 @@ def run(folder: Path, task: str, *arguments: str) -> dict[str, bytes]:
     return contents(folder)
 
 
-@pytest.mark.parametrize("task", TASKS)
+ALIKE = ("rsm_of_a_model", "translate")  # what they hand out to workers, the others do too
+
+
+@pytest.mark.parametrize("task", [pytest.param(task, marks=[pytest.mark.slow] * (task in ALIKE)) for task in TASKS])
 def test_a_cluster_gives_the_same_bytes(task: str, folder: Path, dask_cluster: Any) -> None:
     here = run(folder / f"{task}_here", task, "runtime.threads=2")
     there = run(folder / f"{task}_there", task, "cluster=dask", f"cluster.address={dask_cluster.scheduler_address}")

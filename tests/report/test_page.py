@@ -167,6 +167,7 @@ def test_a_finding_says_what_its_interval_allows(semrsm: Command, low: float, hi
     assert status in " ".join(cards[1].split()), "what was run comes first"
 
 
+@pytest.mark.slow
 def test_pictures_beyond_the_budget_are_left_out_and_named(semrsm: Command) -> None:
     rng = np.random.default_rng(0)
     for number in range(3):

@@ -69,6 +69,7 @@ def test_the_crops_of_the_first_batch_are_kept_in_the_order_of_its_rsms(semrsm: 
     assert np.abs(shared[0][20:] - shared[1][:-20]).mean() < 6
 
 
+@pytest.mark.slow
 @pytest.mark.drawn
 def test_same_command_gives_the_same_bytes(semrsm: Command) -> None:
     for name in ("first", "second"):
@@ -116,6 +117,7 @@ def test_all_broken_files_are_named_at_once(semrsm: Command, photo_folder: Path)
     assert " and 3 more; remove them, or set dataset.on_error=skip" in said
 
 
+@pytest.mark.slow
 @pytest.mark.drawn
 def test_other_kernels_draw_a_figure_too(semrsm: Command) -> None:
     for kernel in ("linear", "cosine"):
