@@ -5,6 +5,7 @@ python benchmarks/rsm_at_size.py --images 50000 --invariance permutation
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -66,7 +67,7 @@ def main() -> None:
         rest = ["--positions", str(given.positions), "--channels", str(given.channels)]
         command = [sys.executable, __file__, "--here", "--images", str(n), *rest, "--invariance", given.invariance]
         with tempfile.TemporaryDirectory() as cache:
-            subprocess.run(command, check=True, env={"SEMRSM_CACHE": cache, "PATH": "", "OMP_NUM_THREADS": "1"})
+            subprocess.run(command, check=True, env=os.environ | {"SEMRSM_CACHE": cache, "OMP_NUM_THREADS": "1"})
 
 
 if __name__ == "__main__":

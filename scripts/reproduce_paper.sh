@@ -29,6 +29,9 @@ trap 'trap "" TERM; kill 0; exit 130' INT # what runs at once does not hear of i
 run() { launch "$1" "$2" "hydra.run.dir=$out/$1" "${@:3}"; }
 sweep() { launch "$1" "$2" --multirun "hydra.sweep.dir=$out/$1" "${@:3}"; }
 
+# attempt NAME TASK [SETTING]...: run it, and write down its name if it fails
+attempt() { semrsm "${@:2}" || echo "$1" >>"$failures"; }
+
 launch() {
     local name=$1 task=$2 own=OVERRIDES_$1 overrides
     if ((${#wanted[@]})) && [[ ! " ${wanted[*]} " == *" $name "* ]]; then return; fi
@@ -37,16 +40,16 @@ launch() {
     echo "== $name: semrsm $task ${*:3}"
     steps+=("$name")
     if ((jobs > 1)); then
-        { semrsm "$task" "${@:3}" "${overrides[@]}" || echo "$name" >>"$failures"; } &
+        attempt "$name" "$task" "${@:3}" "${overrides[@]}" &
     else
-        semrsm "$task" "${@:3}" "${overrides[@]}" || echo "$name" >>"$failures"
+        attempt "$name" "$task" "${@:3}" "${overrides[@]}"
     fi
 }
 
 for images in cifar100 tiny_imagenet imagenet; do # three networks, three seeds each, to outputs/train/
     launch "train_$images" train experiment=train_networks "dataset=$images" "recipe=$images"
 done
-while (($(jobs -pr | wc -l))); do sleep 0.1; done # what follows reads these networks
+wait # what follows reads these networks
 run figure2 translate experiment=translate_fig2
 sweep table1 correlate experiment=correlate_table1
 run figures5_and_6 bench experiment=bench_fig5
@@ -74,7 +77,7 @@ wait
 if [[ -d $out ]]; then # training alone leaves nothing there
     echo "== report: semrsm report runs=$out"
     steps+=(report)
-    semrsm report "runs=$out" "hydra.run.dir=$out/report" || echo report >>"$failures"
+    attempt report report "runs=$out" "hydra.run.dir=$out/report"
 fi
 
 failed=()

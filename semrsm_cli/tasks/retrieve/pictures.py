@@ -121,10 +121,11 @@ def _matched_picture(
     height, width = seen.shape[:2]
     if config.query_size is None:
         shown = _as_seen(embedded.network, pictures[0])
+        grid, n_prefix = _patches(embedded, config, shown.shape[:2])
+        grid_of_neighbour = grid
     else:
         shown = np.asarray(pictures[0].convert("RGB").resize((width, height))) / 255
-    grid, n_prefix = _patches(embedded, config, shown.shape[:2])
-    grid_of_neighbour = grid if config.query_size is None else embedded.compared.places_y
+        grid, grid_of_neighbour, n_prefix = embedded.compared.places, embedded.compared.places_y, 0
     if grid is None or grid_of_neighbour is None:
         return None
     col_of_row, affinity = _match(embedded, query, neighbour, config)
