@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from semrsm_cli.arrays import as_array
 from semrsm_cli.matching import solvers
 from semrsm_cli.matching.affinities import Affinities, max_similarity
 
@@ -306,7 +307,7 @@ def check_settings(tolerance: float, batch: int, n_exact: int) -> None:
 
 def _check_array(array: ArrayLike, name: str) -> NDArray[Any]:
     """A two-dimensional, finite, not empty array of float32 or, for float64 and integers, float64."""
-    a = np.asarray(array)
+    a = np.asarray(as_array(array))
     a = a.astype(np.float64 if a.dtype == np.float64 or a.dtype.kind in "iub" else np.float32, copy=False)
     if a.ndim != 2 or 0 in a.shape:
         raise ValueError(f"{name} must have two dimensions, none of them empty, got shape {a.shape}")

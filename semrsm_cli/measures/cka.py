@@ -9,6 +9,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from semrsm_cli.arrays import as_array
+
 __all__ = ["Estimator", "center_pair", "cka", "cka_matrix", "hsic", "minibatch_cka", "normalize_hsic"]
 
 _FloatArray = NDArray[np.float64]
@@ -43,7 +45,7 @@ def hsic(K: ArrayLike, L: ArrayLike, *, unbiased: bool = False) -> float:  # noq
         >>> hsic([[1.0, 0.5], [0.5, 1.0]], [[3.0, 1.0], [1.0, 5.0]])
         1.5
     """
-    rows_k, rows_l = center_pair(np.asarray(K)[None], np.asarray(L)[None], unbiased=unbiased)
+    rows_k, rows_l = center_pair(as_array(K)[None], as_array(L)[None], unbiased=unbiased)
     return float(rows_k[0] @ rows_l[0])
 
 
@@ -88,7 +90,7 @@ def minibatch_cka(batches: Iterable[tuple[ArrayLike, ArrayLike]], *, unbiased: b
     Raises:
         ValueError: As `hsic`, or if a layer is constant in all batches, or there is no batch.
     """
-    stacks = ((np.asarray(K)[None], np.asarray(L)[None]) for K, L in batches)
+    stacks = ((as_array(K)[None], as_array(L)[None]) for K, L in batches)
     return float(cka_matrix(stacks, unbiased=unbiased)[0, 0])
 
 

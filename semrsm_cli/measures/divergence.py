@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from semrsm_cli.arrays import as_array
 from semrsm_cli.jit import compiled
 from semrsm_cli.rsm.threads import available_cores
 
@@ -38,7 +39,7 @@ def softmax(logits: ArrayLike) -> _FloatArray:
     Raises:
         ValueError: If the logits are not [n, classes], or hold NaN or infinity.
     """
-    logits = np.asarray(logits, dtype=np.float64)
+    logits = np.asarray(as_array(logits), dtype=np.float64)
     if logits.ndim != 2 or logits.shape[1] == 0:
         raise ValueError(f"logits must be [n, classes], got shape {logits.shape}")
     if (broken := np.flatnonzero(~np.isfinite(logits).all(axis=1))).size:
@@ -100,7 +101,7 @@ def jensen_shannon(
 
 
 def _distributions(p: ArrayLike, name: str) -> _FloatArray:
-    p = np.asarray(p, dtype=np.float64)
+    p = np.asarray(as_array(p), dtype=np.float64)
     if p.ndim != 2:
         raise ValueError(f"{name} must be [images, classes], got shape {p.shape}")
     total = p.sum(axis=1)

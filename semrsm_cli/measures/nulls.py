@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from semrsm_cli.arrays import as_array
 from semrsm_cli.measures.cka import center_pair, cka_matrix, normalize_hsic
 from semrsm_cli.measures.resampling import group_codes
 from semrsm_cli.rsm.threads import available_cores, run, single_threaded_blas
@@ -112,7 +113,7 @@ def cka_test(
         1.0
     """
     found = permute_cka(
-        [(np.asarray(K)[None], np.asarray(L)[None])], unbiased=unbiased, n_permutations=n_permutations, seed=seed
+        [(as_array(K)[None], as_array(L)[None])], unbiased=unbiased, n_permutations=n_permutations, seed=seed
     )
     return compare_with_null(found.cka[0, 0], found.permuted[:, 0, 0])
 

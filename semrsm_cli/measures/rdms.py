@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from semrsm_cli.arrays import as_array
 from semrsm_cli.errors import SemrsmError
 from semrsm_cli.rsm import Kernel
 
@@ -41,7 +42,9 @@ def to_rdms(K: Any, *, kernel: Kernel | str, ids: Sequence[str] | None = None) -
         array([[0.75]])
     """
     chosen = Kernel(kernel)
-    rsms = np.stack([np.asarray(one, np.float64) for one in K.values()] if isinstance(K, Mapping) else _stacked(K))
+    rsms = np.stack(
+        [np.asarray(as_array(one), np.float64) for one in K.values()] if isinstance(K, Mapping) else _stacked(K)
+    )
     n = rsms.shape[-1]
     if rsms.ndim != 3 or rsms.shape[1] != n or not np.isfinite(rsms).all():
         raise ValueError(f"K must be one RSM [n, n] or several, all finite, got {list(rsms.shape)}")
@@ -91,7 +94,7 @@ def from_rdms(rdms: "RDMs", *, kernel: Kernel | str) -> np.ndarray:
 
 def _stacked(K: Any) -> list[np.ndarray]:  # noqa: N803
     """One RSM or several, as a list."""
-    array = np.asarray(K, np.float64)
+    array = np.asarray(as_array(K), np.float64)
     return [array] if array.ndim == 2 else list(array) if array.ndim == 3 else [np.atleast_1d(array)]
 
 

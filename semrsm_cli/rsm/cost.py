@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from semrsm_cli.arrays import as_array
 from semrsm_cli.rsm.centering import Pooled, Representations
 from semrsm_cli.rsm.listed import check_columns, n_listed
 from semrsm_cli.rsm.locality import resolve_unit
@@ -77,6 +78,7 @@ def estimate_cost(
         >>> estimate_cost(np.ones((10, 4, 3))).pairs
         55
     """
+    x, y = as_array(x), as_array(y)
     check_shapes(x, y, unequal_sizes=True)
     pair_matcher = PairMatcher(Invariance(invariance), matcher, grid, locality, grid_y=grid_y)
     if pair_matcher.invariance is Invariance.pooled:

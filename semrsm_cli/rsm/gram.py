@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from semrsm_cli.arrays import as_array
 from semrsm_cli.rsm.centering import Centered, Pooled, Representations
 from semrsm_cli.rsm.listed import check_columns, sort_columns
 from semrsm_cli.rsm.locality import resolve_unit
@@ -117,7 +118,8 @@ def gram(
     whether tiles were taken from a store, nor on where they were computed.
 
     Args:
-        x: Representations [n, s, c]: an array, or anything with shape, dtype and slices that `np.asarray` takes.
+        x: Representations [n, s, c]: an array, a tensor, a list of either, or anything with shape, dtype and slices
+            that `np.asarray` takes.
         y: Representations [m, s', c]; None: x with itself, of which only one half is computed, and no diagonal. For
             `permutation` by the method `optimal`, and for `pooled`, s' may differ from s.
         invariance: Which rearrangements are allowed, or `maxsim`.
@@ -151,6 +153,7 @@ def gram(
     """
     if tiles is None and not (in_memory and engine is None):
         raise ValueError(f"{'engine' if in_memory else 'in_memory=False'} needs tiles, a store that holds the result")
+    x, y = as_array(x), as_array(y)
     check_shapes(x, y, unequal_sizes=True)
     given_x, given_y = x, y
     pair_matcher = PairMatcher(Invariance(invariance), matcher, grid, locality, grid_y=grid_y)

@@ -8,6 +8,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from semrsm_cli.arrays import as_array
 from semrsm_cli.rsm.centering import Centered, Centering, Representations, compute_center
 from semrsm_cli.rsm.gram import Gram, gram
 from semrsm_cli.rsm.matcher import DEFAULT_MATCHER, Invariance, Matcher
@@ -213,6 +214,7 @@ def rsm(
     name = Kernel(kernel)
     if name is Kernel.rbf:  # before the matching, which may take hours
         check_bandwidth(sigma, sigma_tile)
+    x, y = as_array(x), as_array(y)
     check_shapes(x, y, unequal_sizes=True)
     mean = compute_center(x, centering)
     if mean is not None and not np.isfinite(mean).all():

@@ -10,6 +10,7 @@ from PIL import Image
 from semrsm_cli.report.figures.bench import alignment_figure, runtime_figure
 from semrsm_cli.report.figures.cka import Consistency, cka_figure, consistency_figure
 from semrsm_cli.report.figures.correlate import Density, density_figure, depth_figure, intervals_figure
+from semrsm_cli.report.figures.locality import locality_figure
 from semrsm_cli.report.figures.report import models_neighbours_figure, models_scores_figure
 from semrsm_cli.report.figures.retrieve import (
     MatchedPicture,
@@ -287,6 +288,32 @@ def learning_curve(n: int) -> Figure:
     return learning_curve_figure(pd.DataFrame(curve), chance=0.05, label=_label(n))
 
 
+def locality(n: int) -> Figure:
+    between = np.unique([round(value, 2) for value in np.geomspace(0.1, 200, {1: 1, 5: 6}.get(n, 24))])
+    rows = [
+        {
+            "layer": layer,
+            "invariance": "none" if np.isinf(value) else "permutation",
+            "locality": np.nan if np.isinf(value) else value,
+            "displacement": 0.4 / (1 + value) * (i + 1) / n,
+            "auc": 0.9 - 0.2 * value / (1 + value) * (i + 1) / n if np.isfinite(value) else 0.7,
+            "low": 0.6,
+            "high": 0.95,
+        }
+        for i, layer in enumerate(_named(n))
+        for value in (0.0, *between, np.inf)
+    ]
+    interval = ("low", "high") if n == 1 else ()
+    return locality_figure(
+        pd.DataFrame(rows),
+        value="auc",
+        label="area under the curve",
+        series="layer",
+        title=_label(n),
+        interval=interval,
+    )
+
+
 FIGURES: dict[str, Callable[[int], Figure]] = {
     figure.__name__: figure
     for figure in (
@@ -306,5 +333,6 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
         runtime,
         alignment,
         learning_curve,
+        locality,
     )
 }

@@ -274,11 +274,27 @@ def test_no_text_lies_on_another_with_forty_long_names(name: str, monkeypatch: p
         assert is_apart, f"{a.get_text()!r} lies on {b.get_text()!r}"
 
 
+@pytest.mark.parametrize("n", [1, 40])
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_is_cut_off_at_one_or_at_forty(name: str, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    figure = FIGURES[name](n)
+    texts = texts_of(figure, monkeypatch)
+    for text in texts:
+        box, page = text.get_window_extent(), figure.bbox.padded(2)
+        assert page.x0 <= box.x0 <= box.x1 <= page.x1, f"{text.get_text()!r} at {box}"
+        assert page.y0 <= box.y0 <= box.y1 <= page.y1, f"{text.get_text()!r} at {box}"
+
+
+ONE_OF_EACH_TASK = {
+    *("alignment", "cka", "intervals", "learning_curve", "neighbours", "scores_of_models", "rsm", "translation")
+}
+
+
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize(
-    "name", ["alignment", "cka", "intervals", "learning_curve", "neighbours", "scores_of_models", "rsm", "translation"]
+    "name", [name if name in ONE_OF_EACH_TASK else pytest.param(name, marks=pytest.mark.slow) for name in FIGURES]
 )
 @pytest.mark.mpl_image_compare(baseline_dir="baseline", tolerance=5, style="default", savefig_kwargs={"dpi": 50})
 def test_size(name: str, n: int) -> Figure:
-    """One figure of each task."""
+    """Every figure; those of which a task has another are slow tests."""
     return FIGURES[name](n)

@@ -27,6 +27,7 @@ __all__ = ["Density", "density_figure", "depth_figure", "intervals_figure"]
 _KERNEL_TITLE = {"cosine": "cosine similarity", "linear": "inner product", "rbf": "RBF kernel"}
 _STATISTIC_TITLE = {"pearson": "Pearson's $r$", "spearman": r"Spearman's $\rho$"}
 _DIVERGENCE = "Jensen-Shannon divergence of predictions (nats)"
+_LEAST_HEIGHT = 2.9  # inches, on which the label of the divergences has room
 _MAX_LABELLED = 10  # layers up to which each is named
 _THOUSANDS = 2000  # from which on ticks are written with k
 _LOG_2 = float(np.log(2))
@@ -86,8 +87,9 @@ def density_figure(densities: Sequence[Density], table: pd.DataFrame, *, resampl
     invariances = list(dict.fromkeys(density.invariance for density in densities))
     numbers = table.set_index(["kernel", "invariance"])
     with paper_style():
-        size = (PAGE_WIDTH * (0.1 + 0.27 * len(kernels)), PAGE_WIDTH * (0.04 + 0.2 * len(invariances)))
-        figure = Figure(figsize=size, layout="constrained")
+        height = max(_LEAST_HEIGHT, PAGE_WIDTH * (0.04 + 0.2 * len(invariances)))
+        figsize = (PAGE_WIDTH * (0.1 + 0.27 * len(kernels)), height)
+        figure = Figure(figsize=figsize, layout="constrained")
         grid = figure.subplots(len(invariances), len(kernels), squeeze=False, sharey=True)
         largest = max((density.counts / density.counts.sum()).max() for density in densities)
         smallest = min(1 / density.counts.sum() for density in densities)
@@ -230,12 +232,13 @@ def depth_figure(depth: pd.DataFrame, *, resampled: str = "") -> Figure:
                     chosen = depth[(depth["kernel"] == name) & (depth["invariance"] == invariance)]
                     _draw_depth(axes, chosen.set_index("layer").loc[layers], statistic, invariance)
                 axes.axhline(0, color="#999999", linewidth=0.6)
-            places[0].set_ylabel(f"{_STATISTIC_TITLE[statistic]} of similarity\nand divergence of predictions")
+            places[0].set_ylabel(_STATISTIC_TITLE[statistic])
         for axes, name in zip(grid[0], kernels, strict=True):
             axes.set_title(_KERNEL_TITLE[name])
         for axes in grid[-1]:
             shown = every(len(layers), _MAX_LABELLED)
             axes.set_xticks(shown, [short_layer(layers[i]) for i in shown], rotation=30, ha="right")
+        figure.supylabel("correlation of similarity\nwith the divergence of predictions", fontsize=8, ma="center")
         figure.supxlabel(_with_intervals("layer", resampled), fontsize=8)
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(invariances))

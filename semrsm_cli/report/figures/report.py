@@ -16,6 +16,7 @@ from semrsm_cli.report.layout import METRIC_TITLE
 __all__ = ["models_neighbours_figure", "models_scores_figure"]
 
 _PANEL = 1.35  # inches: height of the bars of one kernel
+_LEAST_HEIGHT = 2.7  # inches, on which the label of the scores has room
 _WIDTH, _TEXT = 0.95, 0.4  # inches: width of a picture, height of the lines above and below it
 _LABEL = 22  # characters of a network's name on a line
 _LINE_LENGTH = 18  # characters of what stands below a picture
@@ -34,7 +35,7 @@ def models_scores_figure(table: pd.DataFrame, *, metric: str, resampled: str = "
     models, kernels, invariances = (list(dict.fromkeys(table[name])) for name in ("model", "kernel", "invariance"))
     width = 0.8 / len(invariances)
     with paper_style():
-        size = (max(PAGE_WIDTH * 0.5, 1.1 + len(models) * 1.5), 0.9 + _PANEL * len(kernels))
+        size = (max(PAGE_WIDTH * 0.5, 1.1 + len(models) * 1.5), max(_LEAST_HEIGHT, 0.9 + _PANEL * len(kernels)))
         figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(len(kernels), 1, sharex=True, squeeze=False)[:, 0]
         for axes, kernel in zip(panels, kernels, strict=True):
@@ -78,7 +79,10 @@ def _draw_lines(part: SubFigure, rows: Mapping[str, Sequence[Picture]], k: int, 
     """A line of pictures for each model, whose name stands above its first."""
     grid: Any = part.subplots(len(rows), k, squeeze=False)
     for places, (model, row) in zip(grid, rows.items(), strict=True):
-        places[0].set_title(verbatim(shorten(str(model), _TITLE * k)), loc="left", fontsize=7, pad=2)
+        places[0].set_title(" ", fontsize=7, pad=2)  # keeps the line free, and not the width of the name
+        name = verbatim(shorten(str(model), _TITLE * k))
+        above = places[0].annotate(name, (0, 1), (0, 2), "axes fraction", "offset points", fontsize=7)
+        above.set_in_layout(False)
         for rank, place in enumerate(places):
             if rank < len(row):
                 draw_picture(place, row[rank], frame=frame, width=_LINE_LENGTH)

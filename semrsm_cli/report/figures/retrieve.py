@@ -35,7 +35,7 @@ _PAPER_LABEL = "in the paper"
 _LINE = 7.2  # points, of text below a picture
 _KERNEL_COLORS = ("#0072B2", "#E69F00", "#009E73")
 _LINE_LENGTH = 26  # characters, of text below a picture
-_TITLE_LENGTH = 30  # above the query
+_TITLE_LENGTH = 25  # above the query
 _LONGEST_TITLE = 60
 _COLUMN, _TEXT = 1.5, 0.6  # inches: width of a picture, height of what stands below it
 
@@ -150,7 +150,7 @@ def neighbours_figure(query: Picture, rows: Mapping[str, Sequence[Picture]], *, 
                     draw_picture(place, row[rank], frame=COLOR[invariance], query=query)
                 else:
                     place.set_axis_off()
-            places[0].set_ylabel(INVARIANCE_TITLE[invariance])
+            places[0].set_ylabel(INVARIANCE_TITLE[invariance], loc="top")
     return figure
 
 
