@@ -14,6 +14,7 @@ from omegaconf.errors import InterpolationToMissingValueError
 __all__ = ["field_docstrings", "is_structured", "settings", "settings_help"]
 
 _WIDEST = 100
+_MAY_BREAK = "\0"  # stands where a list may go on in the next line
 
 
 def settings_help(groups: dict[str, list[str]], config: DictConfig) -> str:
@@ -24,7 +25,8 @@ def settings_help(groups: dict[str, list[str]], config: DictConfig) -> str:
         lines += _wrap(f"{group}: {', '.join(options)}", width, indent="  ", hang="      ")
     lines += ["", "Settings with their defaults, as in seed=3:"]
     for key, value, meaning in settings(config):
-        lines += _wrap(f"{key}={value}", width, indent="  ", hang="      ")
+        broken = _wrap(f"{key}={value}".replace(",", f",{_MAY_BREAK} "), width, indent="  ", hang="      ")
+        lines += [line.replace(f"{_MAY_BREAK} ", "").rstrip(_MAY_BREAK) for line in broken]
         lines += _wrap(meaning, width, indent="      ", hang="      ")
     return "\n".join(lines) + "\n"
 
@@ -43,7 +45,7 @@ def settings(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, str, s
             if not OmegaConf.is_missing(config, name) and is_structured(config, name):
                 nested.append(name)
                 continue
-            default = "???" if OmegaConf.is_missing(config, name) else _show(config[name])
+            default = "(required)" if OmegaConf.is_missing(config, name) else _show(config[name])
         except InterpolationToMissingValueError as error:  # says first: ... Missing mandatory value: model.name
             default = f"(follows from {str(error).splitlines()[0].rpartition(' ')[2]})"
         yield f"{prefix}{name}", default, meanings.get(name, "").replace("`", "")

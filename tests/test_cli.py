@@ -78,11 +78,19 @@ def test_help_explains_what_a_group_adds(semrsm: Command) -> None:
         assert name in output, name
 
 
+def test_help_breaks_lists_between_their_values(semrsm: Command) -> None:
+    lines = succeed(semrsm("bench", "--help")).output.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("  methods=["))
+    assert lines[first].endswith("batch_optimal,")
+    assert lines[first + 1] == "      topk_greedy,greedy,diagonal]"
+
+
 def test_help_is_of_what_is_chosen(semrsm: Command) -> None:
     output = succeed(semrsm("retrieve", "dataset=folder", "model=timm", "--help")).output
     assert "dataset.root=" in output
     assert "model.source=timm" in output
     assert "model.label=(follows from model.name)" in " ".join(output.split())
+    assert "model.name=(required)" in output
     assert "dataset.n_videos" not in output  # of the default, the scenes
     wrong = semrsm("retrieve", "dataset=folders", "--help")
     assert (wrong.exit_code, "no config 'dataset/folders', choose from" in wrong.output) == (2, True)

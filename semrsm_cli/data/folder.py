@@ -26,7 +26,7 @@ class Folder(RetrievalDataset):
 
     name: str = "folder"
     root: str | None = None
-    """The folder."""
+    """The folder; required."""
     labels: str | None = None
     """CSV of what the images show (columns image, class, count, group), for the scores of `semrsm retrieve`."""
     metric: Metric = Metric.count_f1

@@ -31,8 +31,8 @@ class PythonDataset(RetrievalDataset):
 
     name: str = "python"
     function: str | None = None
-    """The function, path/to/file.py:function or package.module:function. It returns n items, each a path, a PIL image
-    or a uint8 array [h, w, 3], or a pair of these and what it shows: a class, or the number of each."""
+    """The function, path/to/file.py:function or package.module:function; required. It returns n items, each a path, a
+    PIL image or a uint8 array [h, w, 3], or a pair of these and what it shows: a class, or the number of each."""
     options: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of the function: +dataset.options.split=val."""
     metric: Metric = Metric.count_f1
