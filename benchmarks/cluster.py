@@ -28,7 +28,7 @@ from semrsm_cli.rsm.matcher import Invariance, PairMatcher
 from semrsm_cli.rsm.plan import Plan
 from semrsm_cli.store import TileFolder
 
-OVERHEAD_S = 0.0035  # of scheduler and client a unit, one after the other: what `empty` measures, with room
+OVERHEAD_S = 0.005  # of scheduler and client a unit, one after the other: what `empty` measures of their process
 SPREAD = 0.2  # of the time of units
 LATENCY_S = 0.02
 
