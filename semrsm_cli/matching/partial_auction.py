@@ -30,6 +30,7 @@ from semrsm_cli.matching.auction import (
     scan_row,
     top_two,
 )
+from semrsm_cli.matching.lanes import LANES
 from semrsm_cli.matching.scans import two_best
 
 __all__ = ["solve_partial"]
@@ -94,17 +95,20 @@ def _bid_forward(
 def _read_column(rows: Rows, columns: Rows, x: Any, j: int, s: int, is_read: Any) -> int:
     """Where column j, of s rows, lies in `columns.flat`; `x` are the vectors of the columns, or None for a matrix.
 
-    Those of a matrix are copied when they are first asked for: the rows of a column lie far apart.
+    Those of a matrix are copied when they are first asked for, some neighbours at once: the rows of a column lie far
+    apart, and each read brings its neighbours along.
     """
     if x is not None:
         compute(columns.flat, x, columns.packed, j, 0, columns.flat.shape[0])
         return 0
-    start = j * columns.stride
-    if not is_read[j]:
-        is_read[j] = True
+    block = j // LANES
+    if not is_read[block]:
+        is_read[block] = True
+        begin, end = block * LANES, min((block + 1) * LANES, is_read.shape[0])
         for i in range(s):
-            columns.flat[start + i] = rows.flat[i * rows.stride + j]
-    return start
+            for k in range(begin, end):
+                columns.flat[k * columns.stride + i] = rows.flat[i * rows.stride + k]
+    return j * columns.stride
 
 
 @compiled(_nrt=False)
@@ -123,7 +127,7 @@ def _bid_backward(
     """Let free columns with a price bid for rows until all free ones have none; return whether any price fell.
 
     `profit` is room for what each row gains, infinite beyond the last; `stack` [t] for the columns that still bid;
-    `is_read` [t] tells which columns were copied.
+    `is_read` [t] tells at its beginning which blocks of LANES columns were copied.
     """
     s, n_left = col_of_row.shape[0], 0
     for j in range(row_of_col.shape[0]):
