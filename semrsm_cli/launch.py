@@ -156,6 +156,9 @@ def _run_task(name: str, settings: DictConfig, folder: RunFolder) -> None:
         raise ConfigError(f"{missing} has no default; give {missing}=VALUE")
     _check_settings(settings)
     config = OmegaConf.to_object(settings)
+    dataset = getattr(config, "dataset", None)
+    if dataset is not None and not getattr(config, "x", None):  # arrays of one's own need no images
+        dataset.require_place()
     identity = identifying_settings(config)
     from semrsm_cli.cluster import engaged
     from semrsm_cli.report.tables import to_terminal

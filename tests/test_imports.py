@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-_HEAVY = ("numba", "torch", "torchvision", "pandas", "matplotlib", "dask", "transformers")
+_HEAVY = ("numba", "torch", "torchvision", "pandas", "matplotlib", "dask", "transformers", "zarr")
 _LOADED = """
 import json, sys
 from semrsm_cli.cli import main
@@ -46,6 +46,12 @@ def test_help_loads_no_heavy_library(task: str) -> None:
 def test_wrong_settings_are_refused_before_heavy_libraries_load(arguments: tuple[str, ...]) -> None:
     """A wrong setting ends with 2 before torch, which takes seconds, is imported."""
     assert _loaded(*arguments) == (2, [])
+
+
+@pytest.mark.parametrize("dataset", ["folder", "cityscapes", "egoobjects", "imagenet"])
+def test_a_folder_that_is_not_there_is_named_before_heavy_libraries_load(dataset: str, tmp_path: Path) -> None:
+    """What takes seconds is not loaded to say that there is nothing to read."""
+    assert _loaded("retrieve", f"dataset={dataset}", f"dataset.root={tmp_path / 'nowhere'}") == (1, [])
 
 
 def test_own_arrays_are_compared_without_torch(tmp_path: Path) -> None:

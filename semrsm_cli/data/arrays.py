@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from safetensors import safe_open
 
 from semrsm_cli.errors import SemrsmError
@@ -107,6 +106,8 @@ def _open_zarr(path: Path, chosen: str, setting: str) -> Any:
     Raises:
         SemrsmError: None of its values was written.
     """
+    import zarr  # slow, and settings that take its files are checked without it
+
     node: Any = zarr.open(path, mode="r")
     if isinstance(node, zarr.Group):
         node = node[_one_of(sorted(node.array_keys()), chosen, path, setting)]

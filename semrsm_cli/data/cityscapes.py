@@ -90,6 +90,10 @@ class Cityscapes(RetrievalDataset):
         """Where the folder lies."""
         return dataset_root(self.root, "cityscapes", "CITYSCAPES_DATASET", published_as="cityscapes")
 
+    def require_place(self) -> None:
+        """The folder must be there."""
+        self.place()
+
     def verify(self) -> None:
         """Count pictures and labels of both splits.
 

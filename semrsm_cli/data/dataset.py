@@ -37,6 +37,9 @@ class Dataset(ABC):
         """What intervals resample: queries of one scene are not independent of each other."""
         return ResampleBy.scene
 
+    def require_place(self) -> None:  # noqa: B027 what pip or a function brings needs no place
+        """Raise SemrsmError where it is known, before anything slow is loaded, that its files cannot be found."""
+
     @abstractmethod
     def images(self, cache: Path) -> Images:
         """The images, each with the group that it belongs to.

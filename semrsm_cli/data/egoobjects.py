@@ -121,6 +121,10 @@ class EgoObjects(ImageFilter, RetrievalDataset):
         """Where the folder lies."""
         return dataset_root(self.root, "egoobjects", published_as="egoobjects")
 
+    def require_place(self) -> None:
+        """The folder must be there."""
+        self.place()
+
     def verify(self) -> None:
         """Look for every image that the annotations name.
 

@@ -43,6 +43,10 @@ class Folder(RetrievalDataset):
             raise SemrsmError("no folder of images is given; set dataset.root=DIR")
         return dataset_root(self.root, "the folder")
 
+    def require_place(self) -> None:
+        """The folder must be there."""
+        self.place()
+
     def images(self, cache: Path) -> Images:
         """All images in the folder and its subfolders, sorted by path; each is a group of its own."""
         return images_in(self.name, self.place(), reading=self.reading)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from safetensors import safe_open
 
 from semrsm_cli.data.arrays import opened_npz, read_array
@@ -88,9 +87,17 @@ def _array_names(path: Path) -> list[str]:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="np") as tensors:
                 return list(tensors.keys()) or [""]
-        if path.is_dir() and isinstance(node := zarr.open(path, mode="r"), zarr.Group):
+        if path.is_dir() and (node := _opened_group(path)) is not None:
             return sorted(node.array_keys()) or [""]
     return [""]
+
+
+def _opened_group(path: Path) -> Any:
+    """The group of Zarr arrays in a folder; None where it holds one array."""
+    import zarr  # slow, and settings that take its files are checked without it
+
+    node = zarr.open(path, mode="r")
+    return node if isinstance(node, zarr.Group) else None
 
 
 def _is_text(arrays: Any, name: str) -> bool:
@@ -114,7 +121,7 @@ def _facts_within(path: Path) -> Mapping[str, Any]:
             with safe_open(path, framework="np") as tensors:
                 content = json.loads((tensors.metadata() or {}).get(FACTS, "{}"))
                 return content if isinstance(content, dict) else {}
-        if path.is_dir() and isinstance(node := zarr.open(path, mode="r"), zarr.Group):
+        if path.is_dir() and (node := _opened_group(path)) is not None:
             return dict(node.attrs)
     except Exception as error:
         raise SemrsmError(

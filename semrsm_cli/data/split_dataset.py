@@ -39,6 +39,11 @@ class SplitDataset(Dataset):
         """Where the folder lies."""
         return dataset_root(self.root, self.folder, published_as=self.published_as)
 
+    def require_place(self) -> None:
+        """The folder must be there, unless the hub's files are read."""
+        if self.source is None:
+            self.place()
+
     @property
     def source(self) -> str | None:
         """The Hugging Face data set to read: `hub`, or where there is no folder what `semrsm data fetch` fetched."""

@@ -70,7 +70,7 @@ def locality_figure(
 
 def _colors(n: int) -> Sequence[Any]:
     """Colours of n curves: apart where they are few, else in their order, as the layers of a network are."""
-    return _COLORS if n <= len(_COLORS) else mpl.colormaps[SEQUENTIAL](np.linspace(0, 0.95, n))
+    return _COLORS if n <= len(_COLORS) else list(mpl.colormaps[SEQUENTIAL](np.linspace(0, 0.95, n)))
 
 
 def _draw_curve(
