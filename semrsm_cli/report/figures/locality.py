@@ -24,7 +24,7 @@ __all__ = ["locality_figure"]
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _END = 0.35  # of the curve's width in decades, that its ends stand apart
 _LEAST_GAP = 0.3  # decades
-_LEAST_TICK = 1 / 9  # of the axis, from one number to the next
+_LEAST_TICK = 1 / 13  # of the axis, from one number to the next
 _MAX_NAMES = 12  # in the legend
 _MAX_LETTERS = 90  # of a row of it
 
@@ -111,7 +111,7 @@ def _set_axis(axes: Axes, inner: np.ndarray) -> None:
         if min(at - numbered[-1], right - at) >= _LEAST_TICK * (right - left):
             numbered.append(at)
     ends = [f"0\n{INVARIANCE_TITLE['permutation']}", f"$\\infty$\n{INVARIANCE_TITLE['none']}"]
-    axes.set_xticks([*numbered, right], [ends[0], *(f"{10**at:.3g}" for at in numbered[1:]), ends[1]])
+    axes.set_xticks([*numbered, right], [ends[0], *(f"{float(f'{10**at:.3g}'):g}" for at in numbered[1:]), ends[1]])
     axes.set_xticks(np.log10(inner), minor=True)
     axes.axvspan(left - 0.1, (left + np.log10(inner)[0]) / 2 if len(inner) else left, color="#f2f2f2", zorder=0)
     axes.axvspan((right + np.log10(inner)[-1]) / 2 if len(inner) else right, right + 0.1, color="#f2f2f2", zorder=0)
