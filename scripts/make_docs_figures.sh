@@ -15,7 +15,8 @@ figure() {
     local name=$1 picture=$2
     shift 2
     if ((${#wanted[@]})) && [[ ! " ${wanted[*]} " == *" $name "* ]]; then return; fi
-    local run="runs/${*// /_}"
+    local command="$*"
+    local run="runs/${command//[^[:alnum:]]/_}"
     [[ -d $run ]] || "$@" "hydra.run.dir=$run"
     python - "$run/figures/$picture.png" "$root/docs/figures/$name.webp" <<'PYTHON'
 import sys
