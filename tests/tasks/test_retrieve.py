@@ -263,6 +263,22 @@ def test_queries_of_another_size_are_matched_as_far_as_they_go(semrsm: Command) 
     assert "got (9, 96) and (25, 96)" in result.stderr
 
 
+@pytest.mark.slow
+def test_queries_of_another_size_hang_on_neither_order_nor_threads_nor_what_was_stored(semrsm: Command) -> None:
+    settings = (*SMALL, *FEW_SCENES, "n_pictures=0", "n_thumbnails=0", "query_size=96")
+    succeed(semrsm("retrieve", *settings, "hydra.run.dir=run", "runtime.threads=2"))
+    draw = table("draw", "run").sample(frac=1, random_state=0)
+    draw.to_csv("shuffled.csv", index=False)
+    succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, "n_pictures=0", "n_thumbnails=0", "hydra.run.dir=own_size"))
+    again = ("dataset.split_file=shuffled.csv", "hydra.run.dir=again", "runtime.threads=1")
+    succeed(semrsm("retrieve", *settings, *again))
+    by = ["kernel", "invariance", "query", "rank"]
+    first, second = (table("neighbours", name).sort_values(by).reset_index(drop=True) for name in ("run", "again"))
+    pd.testing.assert_frame_equal(first[[*by, "neighbour"]], second[[*by, "neighbour"]])
+    np.testing.assert_allclose(first["similarity"], second["similarity"], rtol=1e-3)
+    np.testing.assert_allclose(table("retrieval", "run")["at_1"], table("retrieval", "again")["at_1"], rtol=1e-12)
+
+
 def test_thumbnails_are_kept_of_the_first_queries_and_their_neighbours(semrsm: Command) -> None:
     succeed(semrsm("retrieve", *SMALL, *FEW_SCENES, "n_pictures=0", "n_thumbnails=2", "kernels=[linear,cosine]"))
     kept = table("thumbnails").set_index("image")
