@@ -156,9 +156,7 @@ def _run_task(name: str, settings: DictConfig, folder: RunFolder) -> None:
         raise ConfigError(f"{missing} has no default; give {missing}=VALUE")
     _check_settings(settings)
     config = OmegaConf.to_object(settings)
-    dataset = getattr(config, "dataset", None)
-    if dataset is not None and not getattr(config, "x", None):  # arrays of one's own need no images
-        dataset.require_place()
+    _require_place(config)
     identity = identifying_settings(config)
     from semrsm_cli.cluster import engaged
     from semrsm_cli.report.tables import to_terminal
@@ -174,6 +172,13 @@ def _run_task(name: str, settings: DictConfig, folder: RunFolder) -> None:
         folder.finish()
         text += folder.listing() + "\n"
     sys.stdout.write(text)
+
+
+def _require_place(config: Any) -> None:
+    """Raise SemrsmError where images are needed, and it takes no heavy library to see that they are nowhere."""
+    dataset = getattr(config, "dataset", None)
+    if dataset is not None and not getattr(config, "x", None):  # arrays of one's own need no images
+        dataset.require_place()
 
 
 def _check_settings(settings: DictConfig, prefix: str = "") -> None:

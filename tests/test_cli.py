@@ -41,6 +41,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> "Calls":
 
     for name in TASKS:
         monkeypatch.setattr(f"semrsm_cli.tasks.{name}.{name}", task)
+    monkeypatch.setattr("semrsm_cli.launch._require_place", lambda config: None)  # nothing is read
     return calls
 
 
