@@ -50,8 +50,10 @@ def partial_optimum(
             )
         return inner, bound
     candidates, remembered = room_to_remember(s, affinities.dtype, PARTS_OF_MATRIX if t > MAX_UNCACHED_ROW else 0)
+    # NumPy's, which comes in large pages; zeros, since what lies beyond the last row is read, and must not be NaN
+    columns = np.zeros(t * round_up(s, LANES), affinities.dtype)
     for block, products in affinities.blocks(mask):
-        _solve_tile(products, block, mask, t, candidates, remembered, tolerance, floor, found, permutations)
+        _solve_tile(products, columns, block, mask, t, candidates, remembered, tolerance, floor, found, permutations)
     if affinities.dtype != np.float64:
         for i, j in np.argwhere(unmet):
             here = np.s_[i : i + 1, j : j + 1]
@@ -94,6 +96,7 @@ def _match_vectors(
 @compiled(nogil=True)
 def _solve_tile(
     products: Any,
+    flat_columns: Any,
     block: Any,
     mask: Any,
     n_columns: int,
@@ -110,8 +113,7 @@ def _solve_tile(
     stride = (last_column - first_column) * n_columns
     kept = 1 if col_of_row.shape[:2] == mask.shape else 0
     length = round_up(s, LANES)
-    # zeros, since what lies beyond the last row is read, and must not be NaN or infinity
-    columns = Rows(np.zeros(n_columns * length, products.dtype), length, None, None)
+    columns = Rows(flat_columns, length, None, None)
     for i in range(first_row, last_row):
         for j in range(first_column, last_column):
             if mask[i, j]:
