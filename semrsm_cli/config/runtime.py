@@ -10,6 +10,7 @@ from semrsm_cli.store import Precision
 __all__ = ["RuntimeConfig"]
 
 _MAX_READERS = 8  # processes; more are seldom what a device waits for
+_IMAGES_ON_CPU, _IMAGES_ON_DEVICE = 10, 64  # of a pass: each core makes its own, all of a device's units make one
 _PASSES_ON_DEVICE = 2  # one is computed while the other is copied back
 
 
@@ -19,8 +20,9 @@ class RuntimeConfig:
 
     device: str = "cpu"
     """Torch device of the network: cpu, cuda, cuda:1, mps."""
-    batch_size: int = 20
-    """Images per forward pass; part of the store's key, since features change with it in the last digits."""
+    batch_size: int | None = None
+    """Images per forward pass; part of the store's key, since features change with it in the last digits. By default 10
+    on a CPU, each of whose cores makes a pass of its own, and 64 elsewhere."""
     num_workers: int | None = None
     """Processes that read images ahead of the network; with 0 the threads that run it read theirs. By default 0 on a
     CPU, and elsewhere one per core, at most 8, so that the device need not wait."""
@@ -43,6 +45,11 @@ class RuntimeConfig:
     def device_kind(self) -> str:
         """The kind of device, whichever of several it is: `cpu`, `cuda`, `mps`."""
         return self.device.partition(":")[0]
+
+    @property
+    def images_per_pass(self) -> int:
+        """Images of a forward pass: `batch_size`, or what its default means on this device."""
+        return self.batch_size or (_IMAGES_ON_CPU if self.device_kind == "cpu" else _IMAGES_ON_DEVICE)
 
     @property
     def n_readers(self) -> int:

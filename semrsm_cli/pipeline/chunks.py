@@ -96,8 +96,14 @@ class ChunkWork:
                     captured = run(batch.to(self.runtime.device, non_blocking=True))
                 self._write(i, captured, lacking)
 
+            def try_one() -> None:
+                run(prepare(self.images[self._rows(chunks[0])[0]])[None].to(self.runtime.device))
+
             jobs = zip(chunks, self._read_ahead(prepare, chunks), strict=False)
-            for job, _ in share_within_memory(compute, jobs, threads=threads, memory_gib=self.runtime.memory_gib):
+            # a pass more might change what code of the user's keeps: there the first chunk is the trial
+            trial = None if network.is_users_code else Trial(try_one, self.runtime.images_per_pass)
+            memory, threads = self.runtime.memory_gib, min(threads, len(chunks))
+            for job, _ in share_within_memory(compute, jobs, threads=threads, memory_gib=memory, trial=trial):
                 yield job[0]
 
     def _write(self, i: int, captured: Captured, lacking: Mapping[str, set[int]]) -> None:
@@ -112,7 +118,8 @@ class ChunkWork:
 
     def _rows(self, i: int) -> range:
         """The images of a chunk."""
-        return range(len(self.images))[i * self.runtime.batch_size : (i + 1) * self.runtime.batch_size]
+        size = self.runtime.images_per_pass
+        return range(len(self.images))[i * size : (i + 1) * size]
 
     def _read_ahead(self, prepare: Prepare, chunks: Sequence[int]) -> Iterator[torch.Tensor | None]:
         """The images of each chunk, prepared by processes of their own; None where whoever computes it reads them."""
@@ -159,18 +166,34 @@ class Passes:
         return self._open.enter_context(Capture(network, self._layers, cls_token=self._cls_token))
 
 
+@dataclass(frozen=True)
+class Trial:
+    """Something that takes memory as a job does, but `share` times less."""
+
+    run: Callable[[], None]
+    share: int
+
+
 def share_within_memory(
-    compute: Callable[[_Job], _Result], jobs: Iterator[_Job], *, threads: int, memory_gib: float
+    compute: Callable[[_Job], _Result],
+    jobs: Iterator[_Job],
+    *,
+    threads: int,
+    memory_gib: float,
+    trial: Trial | None = None,
 ) -> Iterator[tuple[_Job, _Result]]:
     """Yield each job with its result; torch has one thread per thread of ours, so that digits do not depend on them.
 
-    The first job is alone, and tells how many fit into memory at once.
+    How many fit into memory at once is told by the trial, or else by the first job, which then is alone.
     """
     with one_thread_each(), memory_kept():
         before = memory_of_process()
-        for job in itertools.islice(jobs, 1):
-            yield job, compute(job)
-        taken = max(1, memory_of_process() - before)
+        if threads > 1 and trial is not None:
+            trial.run()
+        else:
+            for job in itertools.islice(jobs, 1):
+                yield job, compute(job)
+        taken = max(1, memory_of_process() - before) * (1 if trial is None else trial.share)
         yield from share(compute, jobs, max(1, min(threads, int(memory_gib * 2**30 / taken))))
 
 

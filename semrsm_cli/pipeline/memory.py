@@ -27,6 +27,7 @@ def memory_kept() -> Iterator[None]:
     libc.mallopt(_ARENA_MAX, 1)  # the heaps of other threads are too small for activations
     libc.mallopt(_MMAP_THRESHOLD, 2**30)
     libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    libc.malloc_trim(0)  # what is free already would hide what the block takes
     try:
         yield
     finally:

@@ -54,7 +54,7 @@ def represent(
     names = [*layers, LOGITS] if network.n_classes else layers
     writers = {
         name: Writer(
-            settings | {"layer": name}, images.ids, chunk=runtime.batch_size, precision=_precision(name, runtime)
+            settings | {"layer": name}, images.ids, chunk=runtime.images_per_pass, precision=_precision(name, runtime)
         )
         for name in names
     }

@@ -173,32 +173,38 @@ def test_an_accelerator_is_fed_by_processes_and_holds_two_batches_a_cpu_one_per_
 ) -> None:
     monkeypatch.setattr("semrsm_cli.config.runtime.available_cores", lambda: 12)
     on_cpu, on_cuda = RuntimeConfig(), RuntimeConfig(device="cuda:1")
-    assert (on_cpu.n_readers, on_cpu.n_passes) == (0, 12)
-    assert (on_cuda.device_kind, on_cuda.n_readers, on_cuda.n_passes) == ("cuda", 8, 2)
-    chosen = RuntimeConfig(device="cuda", num_workers=3, threads=5)
-    assert (chosen.n_readers, chosen.n_passes) == (3, 5)
+    assert (on_cpu.n_readers, on_cpu.n_passes, on_cpu.images_per_pass) == (0, 12, 10)
+    assert (on_cuda.device_kind, on_cuda.n_readers, on_cuda.n_passes, on_cuda.images_per_pass) == ("cuda", 8, 2, 64)
+    chosen = RuntimeConfig(device="cuda", num_workers=3, threads=5, batch_size=7)
+    assert (chosen.n_readers, chosen.n_passes, chosen.images_per_pass) == (3, 5, 7)
 
 
+@pytest.mark.parametrize("is_users_code", [False, True])
 @pytest.mark.parametrize(("memory_gib", "most"), [(64, 2), (1e-9, 1)])
 def test_no_more_chunks_at_once_than_fit_into_memory(
-    memory_gib: float, most: int, images: Images, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    memory_gib: float, most: int, is_users_code: bool, images: Images, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SEMRSM_CACHE", str(tmp_path))
-    runtime = RuntimeConfig(batch_size=1, threads=2, memory_gib=memory_gib)
+    runtime = RuntimeConfig(batch_size=2, threads=2, memory_gib=memory_gib)
     network = load_network(MODEL, runtime)
-    begun, at_once, both = [0], [], threading.Barrier(2)
+    monkeypatch.setattr(Network, "for_thread", lambda self: self)  # it could not copy what is counted here
+    begun, at_once, sizes, both = [0], [], [], threading.Barrier(2)
 
     def forward(batch: torch.Tensor) -> torch.Tensor:
         begun[0] += 1
         at_once.append(begun[0])
+        sizes.append(len(batch))
         if most > 1 and 1 < len(at_once) <= 3:
-            both.wait(timeout=60)  # the second and the third chunk are in the network together
+            both.wait(timeout=60)  # two passes after the first are in the network together
         logits = network.forward(batch)
         begun[0] -= 1
         return logits
 
-    represent(replace(network, forward=forward), images, MODEL, runtime)
-    assert (len(at_once), max(at_once)) == (5, most)
+    represent(replace(network, forward=forward, is_users_code=is_users_code), images, MODEL, runtime)
+    assert max(at_once) == most
+    # one image is tried before, but no pass more is made by code that may keep something of it
+    assert sorted(sizes) == ([1, 2, 2] if is_users_code else [1, 1, 2, 2])
+    assert is_users_code or sizes[0] == 1
 
 
 def test_logits_stay_whole_in_half_precision(network: Network, images: Images) -> None:
