@@ -8,7 +8,7 @@ __all__ = ["VERSIONS", "versions_of"]
 VERSIONS: Mapping[str, int] = MappingProxyType(
     {
         "images": 2,  # which images are drawn, in which order, and how their files become pictures
-        "representations": 2,  # how a network sees a picture, and what is read of it
+        "representations": 3,  # how a network sees a picture, and what is read of it
         "matching": 2,  # centring, and the inner products of matched images
         "measures": 2,  # kernels, scores, correlations, CKA, and their intervals
     }

@@ -64,7 +64,7 @@ class Capture:
         self._pass = threading.local()  # a hook tells passes apart by their threads
         self._hooks = ExitStack()
         for name in self.layers:
-            hook = lambda part, _, output, name=name: self._read(name, part, output)  # noqa: E731
+            hook = lambda part, inputs, output, name=name: self._read(name, part, inputs, output)  # noqa: E731
             self._hooks.callback(network.module.get_submodule(name).register_forward_hook(hook).remove)
 
     def __enter__(self) -> Self:
@@ -108,9 +108,11 @@ class Capture:
             logits=output.to(torch.float32).cpu().numpy() if network.n_classes else None,
         )
 
-    def _read(self, name: str, module: nn.Module, output: Any) -> None:
-        """Copy a layer's output, where a pass of ours gave it."""
+    def _read(self, name: str, module: nn.Module, inputs: Any, output: Any) -> None:
+        """Copy a layer's output, where a pass of ours gave it; without the norm that a convolution took over."""
         if hasattr(self._pass, "captured"):
+            if name in self.network.unfolded:
+                output = self.network.unfolded[name](*inputs)
             n_images, _, height, width = self._pass.shape
             self._pass.captured[name] = _read_layer(
                 self.network, name, module, output, n_images=n_images, size=(height, width), keep=self._keep

@@ -89,6 +89,7 @@ class Network:
         channels_last: Whether a map whose shape fits both ways is [n, h, w, c].
         configuration: What the library's own configuration says beyond name and options; without paths and versions.
         is_users_code: Whether the user wrote its code, which may keep state while it runs, and fail in any way.
+        unfolded: The convolutions that do more than they did, since they took over a batch norm; as they were.
         identity: What distinguishes it from any other network: source, name, revision, options, configuration, weights,
             preprocessing, and the versions of the libraries that compute its features.
     """
@@ -106,6 +107,7 @@ class Network:
     channels_last: bool
     configuration: str = ""
     is_users_code: bool = False
+    unfolded: Mapping[str, nn.Module] = field(default_factory=dict)
     identity: dict[str, str] = field(default_factory=dict)
 
     def last(self, readout: Readout | str) -> str:

@@ -9,8 +9,9 @@ from PIL import Image
 from semrsm_cli import cluster
 from semrsm_cli.config import ModelConfig, RuntimeConfig
 from semrsm_cli.errors import ConfigError
-from semrsm_cli.models import Network, load
+from semrsm_cli.models import Autocast, Network, load
 from semrsm_cli.models.autocast import with_autocast
+from semrsm_cli.models.folding import with_folded_norms
 from semrsm_cli.models.framing import with_framing
 from semrsm_cli.models.structure import patch_size
 from semrsm_cli.report.folder import RunFolder
@@ -41,6 +42,8 @@ def load_network(model: ModelConfig, runtime: RuntimeConfig) -> Network:
         device=device,
     )
     network = with_autocast(with_framing(network, model.framing), runtime.autocast)
+    if not network.is_users_code and runtime.autocast is Autocast.none:  # a shorter type would round the folded weights
+        network = with_folded_norms(network, network.preprocess(Image.new("RGB", (256, 256))).to(device))
     return replace(network, label=model.label)
 
 
