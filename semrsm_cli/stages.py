@@ -9,7 +9,7 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
     {
         "images": 2,  # which images are drawn, in which order, and how their files become pictures
         "representations": 3,  # how a network sees a picture, and what is read of it
-        "matching": 2,  # centring, and the inner products of matched images
+        "matching": 3,  # centring, and the inner products of matched images
         "measures": 2,  # kernels, scores, correlations, CKA, and their intervals
     }
 )

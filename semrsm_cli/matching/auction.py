@@ -6,7 +6,8 @@ owner. For any prices, `sum_i max_j (A[i, j] - p[j]) + sum_j p[j]` bounds the op
 
 Prices only rise. So a long row is cut into parts, and remembers of each part the best column, its candidate, and the
 profit of the runner-up. As long as no runner-up exceeds the second best of the candidates at today's prices, a bid
-needs no look at the row, and else a look at some parts of it only. Short rows are quicker to read than to remember.
+needs no look at the row, and else a look at some parts of it only. Short rows are quicker to read than to remember, and
+are read by two.
 
 Reference counting is off in the inner functions (`_nrt`): it would take more time than the bids. Named tuples of arrays
 cost nothing there; objects would.
@@ -18,7 +19,15 @@ import numpy as np
 
 from semrsm_cli.jit import compiled
 from semrsm_cli.matching.lanes import LANES
-from semrsm_cli.matching.scans import BLOCK, lowest_bit, multiply, two_best, two_best_remembered
+from semrsm_cli.matching.scans import (
+    BLOCK,
+    fetch,
+    lowest_bit,
+    multiply,
+    two_best,
+    two_best_of_both,
+    two_best_remembered,
+)
 
 __all__ = [
     "EPSILON_FACTOR",
@@ -26,6 +35,7 @@ __all__ = [
     "MAX_PHASES",
     "MAX_UNCACHED_ROW",
     "SAMPLED_ROWS",
+    "Owners",
     "Rows",
     "State",
     "add_row",
@@ -35,9 +45,9 @@ __all__ = [
     "resolution",
     "round_up",
     "row_length",
+    "run_phase",
     "scan_row",
     "solve",
-    "top_two",
 ]
 
 MAX_UNCACHED_ROW = 1024  # rows up to this length are read anew for every bid
@@ -74,6 +84,14 @@ class State(NamedTuple):
     remembered: Any
 
 
+class Owners(NamedTuple):
+    """Which column each row has [s], which row each column [t], -1 for none; and room [s] for a ring of free rows."""
+
+    col_of_row: Any
+    row_of_col: Any
+    queue: Any
+
+
 @compiled(_nrt=False)
 def round_up(s: int, to: int) -> int:
     """The length s rounded up to a multiple of `to`."""
@@ -82,7 +100,7 @@ def round_up(s: int, to: int) -> int:
 
 @compiled(_nrt=False)
 def row_length(rows: Rows, x: Any, s: int) -> int:
-    """The length at which rows are read; `x` as `candidates` in `top_two`."""
+    """The length at which rows are read; `x` as `candidates` in `_top_two`."""
     return round_up(s, LANES) if x is None else rows.flat.shape[0]
 
 
@@ -109,11 +127,27 @@ def affinity_of(rows: Rows, i: int, column: int) -> Any:
 
 
 @compiled(_nrt=False, forceinline=True)
+def _extent_of_part(length: int, n_parts: int, part: int) -> Any:
+    """Where a part of a row begins and ends."""
+    width = round_up((length + n_parts - 1) // n_parts, BLOCK)
+    return min(part * width, length), min((part + 1) * width, length)
+
+
+@compiled(_nrt=False, forceinline=True)
+def _fetch_parts(rows: Rows, state: State, i: int, parts: int) -> None:
+    """Fetch the parts of row i whose bits are set, unless they are computed: they lie apart, so that reads wait."""
+    if rows.x is None:
+        while parts != 0:
+            part = lowest_bit(parts)
+            parts &= parts - 1
+            begin, end = _extent_of_part(state.price.shape[0], state.candidates.shape[1], part)
+            fetch(rows.flat, i * rows.stride + begin, i * rows.stride + end)
+
+
+@compiled(_nrt=False, forceinline=True)
 def _rescan_part(rows: Rows, state: State, i: int, part: int) -> None:
     """Look at one part of row i, and remember its best column and the profit of the runner-up."""
-    n, n_parts = state.price.shape[0], state.candidates.shape[1]
-    width = round_up((n + n_parts - 1) // n_parts, BLOCK)
-    begin, end = min(part * width, n), min((part + 1) * width, n)
+    begin, end = _extent_of_part(state.price.shape[0], state.candidates.shape[1], part)
     if begin == end:
         state.candidates[i, part] = 0
         state.remembered[i, _AFFINITY, part] = -np.inf
@@ -126,7 +160,7 @@ def _rescan_part(rows: Rows, state: State, i: int, part: int) -> None:
 
 
 @compiled(_nrt=False, forceinline=True)
-def top_two(rows: Rows, state: State, candidates: Any, i: int) -> Any:
+def _top_two(rows: Rows, state: State, candidates: Any, i: int) -> Any:
     """The best profit and the second best of row i at today's prices, and the column of the best.
 
     `candidates` are the state's, as an argument, of which numba sees whether it is None.
@@ -135,6 +169,7 @@ def top_two(rows: Rows, state: State, candidates: Any, i: int) -> Any:
     if candidates is None:
         return scan_row(rows, price, i, 0, price.shape[0])
     best, second, top, stale = two_best_remembered(candidates, remembered, i, price)
+    _fetch_parts(rows, state, i, stale)
     while stale != 0:
         part = lowest_bit(stale)
         stale &= stale - 1
@@ -199,33 +234,74 @@ def resolution(price: Any, largest: float) -> float:
     return 2 * np.finfo(price.dtype).eps * largest
 
 
+@compiled(_nrt=False, forceinline=True)
+def _following(place: int, s: int) -> int:
+    """The place after another in a ring of s places."""
+    return place + 1 if place + 1 < s else 0
+
+
+@compiled(_nrt=False, forceinline=True)
+def _bid(price: Any, owners: Owners, head: int, n_free: int, eps: Any, i: int, found: Any, least: Any) -> Any:
+    """Let row i, which was taken from the queue, bid for the best column of `found`, or stay free.
+
+    Args:
+        price: The prices.
+        owners: Of whose queue `head` is the first place.
+        head: The same.
+        n_free: Rows that are free, this one among them.
+        eps: By how much more than its gain the row bids.
+        i: The row.
+        found: Its best profit, the second best, and the column of the best, as `two_best` gives them.
+        least: A profit that is no more makes no bid.
+
+    Returns:
+        How many rows are free then, and epsilon, which grows where it is lost in the rounding of so large a price.
+    """
+    best, second, column = found
+    if best <= least:
+        return n_free - 1, eps
+    raised = price[column] + (best - max(second, least) + eps)
+    if raised <= price[column]:
+        eps = price.dtype.type(resolution(price, abs(price[column])))
+        raised = price[column] + eps
+    price[column] = raised
+    loser = owners.row_of_col[column]
+    owners.row_of_col[column] = i
+    owners.col_of_row[i] = column
+    if loser < 0:
+        return n_free - 1, eps
+    owners.col_of_row[loser] = -1
+    s = owners.queue.shape[0]
+    tail = head + n_free - 1
+    owners.queue[tail if tail < s else tail - s] = loser
+    return n_free, eps
+
+
 @compiled(_nrt=False)
-def _run_phase(rows: Rows, state: State, epsilon: float, col_of_row: Any, row_of_col: Any, queue: Any) -> None:
-    """Free all rows and let them bid until each has a column within epsilon of its best."""
-    price = state.price
-    s = col_of_row.shape[0]
+def run_phase(rows: Rows, state: State, epsilon: float, floor: float, owners: Owners) -> None:
+    """Free all rows and let them bid until each has a column within epsilon of its best, or gains at most the floor."""
+    price, queue = state.price, owners.queue
+    s = queue.shape[0]
+    owners.row_of_col[:] = -1
     for i in range(s):
-        row_of_col[i] = -1
+        owners.col_of_row[i] = -1
         queue[i] = i
-    eps = price.dtype.type(epsilon)
+    eps, least = price.dtype.type(epsilon), price.dtype.type(floor)
+    are_read_whole = state.candidates is None and rows.x is None
     head, n_free = 0, s
     while n_free > 0:
-        i = queue[head]
-        head = head + 1 if head + 1 < s else 0
-        best, second, column = top_two(rows, state, state.candidates, i)
-        raised = price[column] + (best - second + eps)
-        if raised <= price[column]:  # epsilon is lost in the rounding of so large a price
-            eps = price.dtype.type(resolution(price, abs(price[column])))
-            raised = price[column] + eps
-        price[column] = raised
-        loser = row_of_col[column]
-        row_of_col[column] = i
-        col_of_row[i] = column
-        if loser < 0:
-            n_free -= 1
+        i, head = queue[head], _following(head, s)
+        if are_read_whole and n_free > 1:
+            other = queue[head]
+            found, others = two_best_of_both(rows.flat, i * rows.stride, other * rows.stride, price)
+            n_free, eps = _bid(price, owners, head, n_free, eps, i, found, least)
+            # The other's second best may be dearer by now, so that it bids less than it could; not so its best.
+            if others[2] != found[2]:
+                head = _following(head, s)
+                n_free, eps = _bid(price, owners, head, n_free, eps, other, others, least)
         else:
-            tail = head + n_free - 1
-            queue[tail if tail < s else tail - s] = loser
+            found = _top_two(rows, state, state.candidates, i)
+            n_free, eps = _bid(price, owners, head, n_free, eps, i, found, least)
 
 
 @compiled(_nrt=False)
@@ -244,7 +320,7 @@ def _bound_of(rows: Rows, state: State, s: int) -> float:
     total = np.float64(0)
     size = np.float64(0)
     for i in range(s):
-        best, _, _ = top_two(rows, state, state.candidates, i)
+        best, _, _ = _top_two(rows, state, state.candidates, i)
         total += best
         size += abs(best)
     for j in range(s):
@@ -256,7 +332,7 @@ def _bound_of(rows: Rows, state: State, s: int) -> float:
 
 @compiled(_nrt=False)
 def remember_all(rows: Rows, state: State, candidates: Any) -> None:
-    """Look at all parts of all rows, unless rows are short; `candidates` as in `top_two`."""
+    """Look at all parts of all rows, unless rows are short; `candidates` as in `_top_two`."""
     if candidates is not None:
         for i in range(candidates.shape[0]):
             for part in range(candidates.shape[1]):
@@ -274,7 +350,7 @@ def solve(rows: Rows, candidates: Any, remembered: Any, tolerance: float, col_of
     s = col_of_row.shape[0]
     price = np.empty(row_length(rows, rows.x, s), flat.dtype)
     state = State(price, candidates, remembered)
-    owners, queue = np.empty(s, np.int64), np.empty(s, np.int64)
+    owners = Owners(col_of_row, np.empty(s, np.int64), np.empty(s, np.int64))
     largest = np.sqrt(np.finfo(flat.dtype).max) * 1e10
     scale = _first_prices(rows, price, np.empty(s, flat.dtype))
     col_of_row[:] = np.arange(s)
@@ -287,7 +363,7 @@ def solve(rows: Rows, candidates: Any, remembered: Any, tolerance: float, col_of
     remember_all(rows, state, candidates)
     epsilon = FIRST_EPSILON * scale
     for phase in range(MAX_PHASES):
-        _run_phase(rows, state, epsilon, col_of_row, owners, queue)
+        run_phase(rows, state, epsilon, -np.inf, owners)
         value = _value_of(rows, col_of_row)
         allowed = tolerance * max(abs(value), s * scale / 100)
         finest = resolution(price, max(np.abs(price[:s]).max(), scale))

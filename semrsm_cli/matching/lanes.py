@@ -28,6 +28,7 @@ __all__ = [
     "low",
     "multiply_add",
     "numbered",
+    "prefetch",
     "splat",
     "store",
     "subtract",
@@ -81,6 +82,21 @@ def load(context: Any, array: Any, start: Any) -> _Typed:
         return value
 
     return Lanes(array.dtype)(array, start), emit
+
+
+@intrinsic
+def prefetch(context: Any, array: Any, start: Any) -> _Typed:
+    """Ask for the cache line of an element, and wait for nothing."""
+
+    def emit(target: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        place = builder.gep(_elements(target, builder, signature.args[0], args[0]), [args[1]])
+        kind = ir.FunctionType(ir.VoidType(), [place.type, _INT32, _INT32, _INT32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        to_read, keep, data = _INT32(0), _INT32(3), _INT32(1)
+        builder.call(function, [place, to_read, keep, data])
+        return target.get_dummy_value()
+
+    return types.none(array, start), emit
 
 
 @intrinsic

@@ -19,6 +19,7 @@ from semrsm_cli.matching.auction import (
     FIRST_EPSILON,
     MAX_PHASES,
     SAMPLED_ROWS,
+    Owners,
     Rows,
     State,
     add_row,
@@ -27,8 +28,8 @@ from semrsm_cli.matching.auction import (
     remember_all,
     resolution,
     row_length,
+    run_phase,
     scan_row,
-    top_two,
 )
 from semrsm_cli.matching.lanes import LANES
 from semrsm_cli.matching.scans import two_best
@@ -53,42 +54,6 @@ def _mean_affinity(rows: Rows, s: int, length: int, total: Any, absolute: Any) -
         if size > 0 or stride == 1:
             return size / (n_rows * absolute.shape[0])
         stride = 1  # a sample of zeros says nothing about the rest
-
-
-@compiled(_nrt=False)
-def _bid_forward(
-    rows: Rows, state: State, epsilon: float, floor: float, col_of_row: Any, row_of_col: Any, queue: Any
-) -> None:
-    """Free all rows and let them bid until each has a column within epsilon of its best, or stays free."""
-    price = state.price
-    s = col_of_row.shape[0]
-    row_of_col[:] = -1
-    for i in range(s):
-        col_of_row[i] = -1
-        queue[i] = i
-    eps, least = price.dtype.type(epsilon), price.dtype.type(floor)
-    head, n_free = 0, s
-    while n_free > 0:
-        i = queue[head]
-        head = head + 1 if head + 1 < s else 0
-        best, second, column = top_two(rows, state, state.candidates, i)
-        if best <= least:
-            n_free -= 1
-            continue
-        raised = price[column] + (best - max(second, least) + eps)
-        if raised <= price[column]:  # epsilon is lost in the rounding of so large a price
-            eps = price.dtype.type(resolution(price, abs(price[column])))
-            raised = price[column] + eps
-        price[column] = raised
-        loser = row_of_col[column]
-        row_of_col[column] = i
-        col_of_row[i] = column
-        if loser < 0:
-            n_free -= 1
-        else:
-            col_of_row[loser] = -1
-            tail = head + n_free - 1
-            queue[tail if tail < s else tail - s] = loser
 
 
 @compiled(_nrt=False, forceinline=True)
@@ -118,8 +83,7 @@ def _bid_backward(
     price: Any,
     epsilon: float,
     floor: float,
-    col_of_row: Any,
-    row_of_col: Any,
+    owners: Owners,
     profit: Any,
     stack: Any,
     is_read: Any,
@@ -129,6 +93,7 @@ def _bid_backward(
     `profit` is room for what each row gains, infinite beyond the last; `stack` [t] for the columns that still bid;
     `is_read` [t] tells at its beginning which blocks of LANES columns were copied.
     """
+    col_of_row, row_of_col = owners.col_of_row, owners.row_of_col
     s, n_left = col_of_row.shape[0], 0
     for j in range(row_of_col.shape[0]):
         if row_of_col[j] < 0 and price[j] > 0:
@@ -212,7 +177,7 @@ def solve_partial(
     s, t = col_of_row.shape[0], n_columns
     price = np.empty(row_length(rows, rows.x, t), flat.dtype)
     state = State(price, candidates, remembered)
-    owners, queue, stack = np.empty(t, np.int64), np.empty(s, np.int64), np.empty(t, np.int64)
+    owners, stack = Owners(col_of_row, np.empty(t, np.int64), np.empty(s, np.int64)), np.empty(t, np.int64)
     profit = np.full(row_length(columns, columns.x, s), np.inf, flat.dtype)
     is_read = np.zeros(t, np.bool_)
     largest = np.sqrt(np.finfo(flat.dtype).max) * 1e10
@@ -232,8 +197,8 @@ def solve_partial(
     for phase in range(MAX_PHASES):
         if has_fallen:
             remember_all(rows, state, candidates)
-        _bid_forward(rows, state, epsilon, floor, col_of_row, owners, queue)
-        has_fallen = _bid_backward(rows, columns, price, epsilon, floor, col_of_row, owners, profit, stack, is_read)
+        run_phase(rows, state, epsilon, floor, owners)
+        has_fallen = _bid_backward(rows, columns, price, epsilon, floor, owners, profit, stack, is_read)
         value = _value_of_matched(rows, floor, col_of_row)
         allowed = tolerance * max(abs(value), s * scale / 100)
         finest = resolution(price, max(np.abs(price[:t]).max(), scale))

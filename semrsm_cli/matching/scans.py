@@ -23,6 +23,7 @@ from semrsm_cli.matching.lanes import (
     low,
     multiply_add,
     numbered,
+    prefetch,
     splat,
     store,
     subtract,
@@ -30,7 +31,7 @@ from semrsm_cli.matching.lanes import (
     where,
 )
 
-__all__ = ["BLOCK", "lowest_bit", "multiply", "two_best", "two_best_remembered"]
+__all__ = ["BLOCK", "fetch", "lowest_bit", "multiply", "two_best", "two_best_of_both", "two_best_remembered"]
 
 BLOCK = 64  # columns that `multiply` computes at a time
 
@@ -93,6 +94,32 @@ def _two_best_lanes(affinity: Any, start: int, price: Any, begin: int, end: int)
 
 
 @_inlined
+def _two_best_of_both_lanes(affinity: Any, start: int, other_start: int, price: Any) -> Any:
+    """`two_best` of all columns of two rows, whose affinities lie from `start` and from `other_start` on.
+
+    Each step of a scan waits for the one before: two rows take little more time than one.
+    """
+    best = second = other_best = other_second = splat(price.dtype.type(-np.inf))
+    place = other_place = splat(np.int32(0))
+    here = numbered()
+    for j in range(0, price.shape[0], LANES):
+        prices = load(price, j)
+        profit = subtract(load(affinity, start + j), prices)
+        best, second, place = _take(profit, best, second, place, here)
+        profit = subtract(load(affinity, other_start + j), prices)
+        other_best, other_second, other_place = _take(profit, other_best, other_second, other_place, here)
+        here = add_integers(here, splat(np.int32(LANES)))
+    return _over_lanes(best, second, place), _over_lanes(other_best, other_second, other_place)
+
+
+@_inlined
+def _fetch_lanes(affinity: Any, start: int, end: int) -> None:
+    """Let the processor read affinities that are scanned soon, while it goes on with what it has."""
+    for j in range(start, end, LANES):
+        prefetch(affinity, j)
+
+
+@_inlined
 def _two_best_remembered_lanes(candidates: Any, remembered: Any, row: int, price: Any) -> Any:
     """Of a row's candidates: the best profit, the second best, the part of the best, a bit for each part out of date.
 
@@ -146,6 +173,18 @@ def _two_best_plain(
     return profit[column], np.partition(profit, -2)[-2], begin + column
 
 
+def _two_best_of_both_plain(
+    affinity: NDArray[Any], start: int, other_start: int, price: NDArray[Any]
+) -> tuple[tuple[Any, Any, int], tuple[Any, Any, int]]:
+    """`two_best_of_both`, uncompiled."""
+    n = len(price)
+    return _two_best_plain(affinity, start, price, 0, n), _two_best_plain(affinity, other_start, price, 0, n)
+
+
+def _fetch_plain(affinity: NDArray[Any], start: int, end: int) -> None:
+    """`fetch`, of which nothing is seen but its time."""
+
+
 def _two_best_remembered_plain(
     candidates: NDArray[Any], remembered: NDArray[Any], row: int, price: NDArray[Any]
 ) -> tuple[Any, Any, int, int]:
@@ -169,6 +208,8 @@ def _lowest_bit_plain(bits: int) -> int:
 _PLAIN = bool(numba.config.DISABLE_JIT)
 
 two_best = _two_best_plain if _PLAIN else _two_best_lanes
+two_best_of_both = _two_best_of_both_plain if _PLAIN else _two_best_of_both_lanes
+fetch = _fetch_plain if _PLAIN else _fetch_lanes
 two_best_remembered = _two_best_remembered_plain if _PLAIN else _two_best_remembered_lanes
 multiply = _multiply_plain if _PLAIN else _multiply_lanes
 lowest_bit = _lowest_bit_plain if _PLAIN else trailing_zeros

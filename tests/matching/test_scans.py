@@ -9,12 +9,17 @@ import pytest
 
 from semrsm_cli.matching import scans
 from semrsm_cli.matching.lanes import LANES
-from semrsm_cli.matching.scans import BLOCK, lowest_bit, multiply, two_best, two_best_remembered
+from semrsm_cli.matching.scans import BLOCK, lowest_bit, multiply, two_best, two_best_of_both, two_best_remembered
 
 
 @numba.njit
 def compiled_two_best(affinity, start, price, begin, end):
     return two_best(affinity, start, price, begin, end)
+
+
+@numba.njit
+def compiled_two_best_of_both(affinity, start, other_start, price):
+    return two_best_of_both(affinity, start, other_start, price)
 
 
 @numba.njit
@@ -37,6 +42,16 @@ def compiled_lowest_bit(bits):
 def test_two_best_is_its_plain_twin(begin: int, end: int, dtype: type, rng: np.random.Generator) -> None:
     affinity, price = rng.integers(0, 9, 200).astype(dtype), rng.random(96).astype(dtype)
     assert compiled_two_best(affinity, 7, price, begin, end) == scans._two_best_plain(affinity, 7, price, begin, end)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("length", [16, 64, 96])
+def test_two_rows_at_once_are_each_alone(length: int, dtype: type, rng: np.random.Generator) -> None:
+    affinity, price = rng.integers(0, 9, 300).astype(dtype), rng.random(length).astype(dtype)
+    for start, other in ((0, 200), (130, 7), (3, 3)):
+        expected = tuple(scans._two_best_plain(affinity, at, price, 0, length) for at in (start, other))
+        assert compiled_two_best_of_both(affinity, start, other, price) == expected
+        assert scans._two_best_of_both_plain(affinity, start, other, price) == expected
 
 
 def test_two_best_passes_over_what_has_an_infinite_price(rng: np.random.Generator) -> None:
