@@ -129,7 +129,7 @@ def large(n_pairs: int) -> Iterator[str]:
     yield f"s = {x.shape[1]}, c = {x.shape[2]}"
     for i in range(n_pairs):
         start = time.perf_counter()
-        found = match(x[i], x[i + 1], tolerance=LARGE_TOLERANCE)
+        found = match(None, x=x[i], y=x[i + 1], tolerance=LARGE_TOLERANCE)
         seconds, gap = time.perf_counter() - start, (found.bound - found.value) / abs(found.value)
         yield f"{images.ids[i]} with {images.ids[i + 1]}: {seconds:.1f} s, certified gap {gap:.1e}"
 

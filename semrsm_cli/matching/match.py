@@ -311,6 +311,8 @@ def _check_array(array: ArrayLike, name: str) -> NDArray[Any]:
     a = a.astype(np.float64 if a.dtype == np.float64 or a.dtype.kind in "iub" else np.float32, copy=False)
     if a.ndim != 2 or 0 in a.shape:
         raise ValueError(f"{name} must have two dimensions, none of them empty, got shape {a.shape}")
+    if np.isfinite(np.vdot(a, a)):  # quicker than to look at each; what overflows has to be looked at
+        return a
     finite = np.isfinite(a)
     if not finite.all():
         raise ValueError(f"{name} must be finite, but {np.count_nonzero(~finite)} of {a.size} values are not")
