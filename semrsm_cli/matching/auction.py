@@ -24,6 +24,7 @@ from semrsm_cli.matching.scans import (
     fetch,
     lowest_bit,
     multiply,
+    parts_above,
     two_best,
     two_best_of_both,
     two_best_remembered,
@@ -55,6 +56,7 @@ SAMPLED_ROWS = 64  # rows that the first prices are taken from
 FIRST_EPSILON = 0.08  # relative to the mean affinity
 EPSILON_FACTOR = 0.06  # from one phase to the next; both measured: within 10 % from 0.04 to 0.15, and 0.03 to 0.1
 MAX_PHASES = 60
+_BITS = 64  # of parts at once
 _AFFINITY, _RUNNER_UP = 0, 1  # what a row remembers of its parts beside the candidates
 
 
@@ -134,11 +136,11 @@ def _extent_of_part(length: int, n_parts: int, part: int) -> Any:
 
 
 @compiled(_nrt=False, forceinline=True)
-def _fetch_parts(rows: Rows, state: State, i: int, parts: int) -> None:
-    """Fetch the parts of row i whose bits are set, unless they are computed: they lie apart, so that reads wait."""
+def _fetch_parts(rows: Rows, state: State, i: int, first: int, parts: int) -> None:
+    """Fetch the parts of row i whose bits are set, `first` by the lowest, unless they are computed: they lie apart."""
     if rows.x is None:
         while parts != 0:
-            part = lowest_bit(parts)
+            part = first + lowest_bit(parts)
             parts &= parts - 1
             begin, end = _extent_of_part(state.price.shape[0], state.candidates.shape[1], part)
             fetch(rows.flat, i * rows.stride + begin, i * rows.stride + end)
@@ -168,22 +170,24 @@ def _top_two(rows: Rows, state: State, candidates: Any, i: int) -> Any:
     price, remembered = state.price, state.remembered
     if candidates is None:
         return scan_row(rows, price, i, 0, price.shape[0])
-    best, second, top, stale = two_best_remembered(candidates, remembered, i, price)
-    _fetch_parts(rows, state, i, stale)
-    while stale != 0:
-        part = lowest_bit(stale)
-        stale &= stale - 1
-        if remembered[i, _RUNNER_UP, part] <= second:  # the second best has risen since
-            continue
-        _rescan_part(rows, state, i, part)
-        profit = remembered[i, _AFFINITY, part] - price[candidates[i, part]]
-        if part == top:
-            best = profit
-        elif profit > best:
-            best, second, top = profit, best, part
-        else:
-            second = max(second, profit)
-        second = max(second, remembered[i, _RUNNER_UP, part])
+    best, second, top = two_best_remembered(candidates, remembered, i, price)
+    for first in range(0, candidates.shape[1], _BITS):
+        stale = parts_above(remembered, i, first, min(first + _BITS, candidates.shape[1]), second)
+        _fetch_parts(rows, state, i, first, stale)
+        while stale != 0:
+            part = first + lowest_bit(stale)
+            stale &= stale - 1
+            if remembered[i, _RUNNER_UP, part] <= second:  # the second best has risen since
+                continue
+            _rescan_part(rows, state, i, part)
+            profit = remembered[i, _AFFINITY, part] - price[candidates[i, part]]
+            if part == top:
+                best = profit
+            elif profit > best:
+                best, second, top = profit, best, part
+            else:
+                second = max(second, profit)
+            second = max(second, remembered[i, _RUNNER_UP, part])
     return best, second, np.int64(candidates[i, top])
 
 

@@ -14,7 +14,7 @@ from semrsm_cli.matching.scans import BLOCK
 __all__ = ["PARTS_OF_MATRIX", "PARTS_OF_VECTORS", "compile_all", "optimum", "pack", "room_to_remember"]
 
 PARTS_OF_MATRIX = LANES  # that a row remembers the best column of, where looking again is quick
-PARTS_OF_VECTORS = 4 * LANES  # where it means to compute them again
+PARTS_OF_VECTORS = 16 * LANES  # where it means to compute them again
 
 _Values = NDArray[np.float64]
 

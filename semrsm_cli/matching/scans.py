@@ -31,7 +31,16 @@ from semrsm_cli.matching.lanes import (
     where,
 )
 
-__all__ = ["BLOCK", "fetch", "lowest_bit", "multiply", "two_best", "two_best_of_both", "two_best_remembered"]
+__all__ = [
+    "BLOCK",
+    "fetch",
+    "lowest_bit",
+    "multiply",
+    "parts_above",
+    "two_best",
+    "two_best_of_both",
+    "two_best_remembered",
+]
 
 BLOCK = 64  # columns that `multiply` computes at a time
 
@@ -121,11 +130,10 @@ def _fetch_lanes(affinity: Any, start: int, end: int) -> None:
 
 @_inlined
 def _two_best_remembered_lanes(candidates: Any, remembered: Any, row: int, price: Any) -> Any:
-    """Of a row's candidates: the best profit, the second best, the part of the best, a bit for each part out of date.
+    """Of a row's candidates: the best profit, the second best, and the part of the best.
 
     For each row, `candidates` [s, parts] holds the best column of each part, and `remembered` [s, 2, parts] their
-    affinities and the profits of the parts' runners-up. Out of date are parts whose runner-up exceeds the second best.
-    There are at most 64 parts, a multiple of LANES.
+    affinities and the profits of the parts' runners-up; the parts are a multiple of LANES.
     """
     n_parts = candidates.shape[1]
     best = second = splat(price.dtype.type(-np.inf))
@@ -134,11 +142,16 @@ def _two_best_remembered_lanes(candidates: Any, remembered: Any, row: int, price
         profit = subtract(load(remembered, 2 * row * n_parts + j), gather(price, candidates, row * n_parts + j))
         best, second, place = _take(profit, best, second, place, here)
         here = add_integers(here, splat(np.int32(LANES)))
-    top, runner_up, part = _over_lanes(best, second, place)
-    stale = 0
-    for j in range(0, n_parts, LANES):
-        stale |= bits(greater(load(remembered, (2 * row + 1) * n_parts + j), splat(runner_up))) << j
-    return top, runner_up, part, stale
+    return _over_lanes(best, second, place)
+
+
+@_inlined
+def _parts_above_lanes(remembered: Any, row: int, begin: int, end: int, profit: Any) -> Any:
+    """A bit for each part of a row from `begin` to `end` whose runner-up gains more than `profit`; 64 parts at most."""
+    n_parts, above = remembered.shape[2], 0
+    for j in range(begin, end, LANES):
+        above |= bits(greater(load(remembered, (2 * row + 1) * n_parts + j), splat(profit))) << (j - begin)
+    return above
 
 
 @_inlined
@@ -187,11 +200,15 @@ def _fetch_plain(affinity: NDArray[Any], start: int, end: int) -> None:
 
 def _two_best_remembered_plain(
     candidates: NDArray[Any], remembered: NDArray[Any], row: int, price: NDArray[Any]
-) -> tuple[Any, Any, int, int]:
+) -> tuple[Any, Any, int]:
     """`two_best_remembered`, uncompiled."""
-    affinities, hidden = remembered[row]
-    best, second, part = _two_best_plain(affinities, 0, price[candidates[row]], 0, len(affinities))
-    return best, second, part, sum(1 << int(k) for k in np.flatnonzero(hidden > second))
+    affinities = remembered[row, 0]
+    return _two_best_plain(affinities, 0, price[candidates[row]], 0, len(affinities))
+
+
+def _parts_above_plain(remembered: NDArray[Any], row: int, begin: int, end: int, profit: Any) -> int:
+    """`parts_above`, uncompiled."""
+    return sum(1 << int(k) for k in np.flatnonzero(remembered[row, 1, begin:end] > profit))
 
 
 def _multiply_plain(x: NDArray[Any], row: int, packed: NDArray[Any], begin: int, end: int, out: NDArray[Any]) -> None:
@@ -211,5 +228,6 @@ two_best = _two_best_plain if _PLAIN else _two_best_lanes
 two_best_of_both = _two_best_of_both_plain if _PLAIN else _two_best_of_both_lanes
 fetch = _fetch_plain if _PLAIN else _fetch_lanes
 two_best_remembered = _two_best_remembered_plain if _PLAIN else _two_best_remembered_lanes
+parts_above = _parts_above_plain if _PLAIN else _parts_above_lanes
 multiply = _multiply_plain if _PLAIN else _multiply_lanes
 lowest_bit = _lowest_bit_plain if _PLAIN else trailing_zeros

@@ -9,7 +9,15 @@ import pytest
 
 from semrsm_cli.matching import scans
 from semrsm_cli.matching.lanes import LANES
-from semrsm_cli.matching.scans import BLOCK, lowest_bit, multiply, two_best, two_best_of_both, two_best_remembered
+from semrsm_cli.matching.scans import (
+    BLOCK,
+    lowest_bit,
+    multiply,
+    parts_above,
+    two_best,
+    two_best_of_both,
+    two_best_remembered,
+)
 
 
 @numba.njit
@@ -25,6 +33,11 @@ def compiled_two_best_of_both(affinity, start, other_start, price):
 @numba.njit
 def compiled_remembered(columns, memory, row, price):
     return two_best_remembered(columns, memory, row, price)
+
+
+@numba.njit
+def compiled_parts_above(memory, row, begin, end, profit):
+    return parts_above(memory, row, begin, end, profit)
 
 
 @numba.njit
@@ -61,15 +74,17 @@ def test_two_best_passes_over_what_has_an_infinite_price(rng: np.random.Generato
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("parts", [LANES, 2 * LANES, 4 * LANES])
+@pytest.mark.parametrize("parts", [LANES, 2 * LANES, 4 * LANES, 16 * LANES])
 def test_remembered_is_its_plain_twin(parts: int, dtype: type, rng: np.random.Generator) -> None:
     columns = rng.integers(0, 50, (20, parts)).astype(np.int32)
     memory, price = rng.random((20, 2, parts)).astype(dtype), rng.random(50).astype(dtype)
     for row in range(20):
-        *expected, stale = scans._two_best_remembered_plain(columns, memory, row, price)
-        *found, found_stale = compiled_remembered(columns, memory, row, price)
-        assert found == expected
-        assert found_stale % 2**64 == stale
+        best, second, part = compiled_remembered(columns, memory, row, price)
+        assert (best, second, part) == scans._two_best_remembered_plain(columns, memory, row, price)
+        for begin in range(0, parts, 64):
+            end = min(begin + 64, parts)
+            above = compiled_parts_above(memory, row, begin, end, dtype(second))
+            assert above % 2**64 == scans._parts_above_plain(memory, row, begin, end, second)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
