@@ -1,6 +1,7 @@
 """Batch norms that the convolution before them takes over: a pass then reads and writes its maps once less."""
 
 import copy
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -8,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from timm.layers import BatchNormAct2d, Conv2dSame
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -18,8 +18,9 @@ from semrsm_cli.models.network import Network
 
 __all__ = ["with_folded_norms"]
 
-_CONVOLUTIONS = (nn.Conv2d, Conv2dSame)  # not what inherits from them: some make their weights anew in each pass
-_NORMS = (nn.BatchNorm2d, BatchNormAct2d)
+# Not what inherits from them: some make their weights anew in each pass.
+_CONVOLUTIONS = (nn.Conv2d, "Conv2dSame")
+_NORMS = (nn.BatchNorm2d, "BatchNormAct2d")
 
 
 class _Rest(nn.Module):
@@ -95,7 +96,7 @@ def _pairs(network: Network, modules: Mapping[str, nn.Module], image: Tensor) ->
 
     def note(name: str, inputs: Any, output: Any) -> None:
         calls[name] += 1
-        if type(modules[name]) in _NORMS:
+        if _is_one_of(modules[name], _NORMS):
             taken[name] = inputs[0]
         for tensor in _tensors(output):
             made.setdefault(id(tensor), []).append(name)
@@ -119,9 +120,15 @@ def _pairs(network: Network, modules: Mapping[str, nn.Module], image: Tensor) ->
 
 def _folds(convolution: nn.Module, norm: Any) -> bool:
     """Whether both are what they seem: nothing changes their weights in a pass, and the norm goes by fixed numbers."""
-    if type(convolution) not in _CONVOLUTIONS or convolution._forward_pre_hooks or norm._forward_pre_hooks:
+    if not _is_one_of(convolution, _CONVOLUTIONS) or convolution._forward_pre_hooks or norm._forward_pre_hooks:
         return False
     return not norm.training and norm.running_mean is not None and norm.running_var is not None
+
+
+def _is_one_of(module: nn.Module, kinds: tuple[type[nn.Module] | str, ...]) -> bool:
+    """Whether a module is of a type, or of one of timm's by name: where timm was not loaded, no module is its."""
+    timm = sys.modules.get("timm.layers")
+    return any(type(module) is (getattr(timm, kind, None) if isinstance(kind, str) else kind) for kind in kinds)
 
 
 def _tensors(values: Any) -> list[Tensor]:

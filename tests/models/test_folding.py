@@ -1,6 +1,8 @@
 """Batch norms folded into convolutions: the same features, whatever else is read, and only where nothing else looks."""
 
 import copy
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,6 +146,16 @@ def test_what_is_folded_hangs_on_neither_the_image_nor_the_pass(network_of: Netw
         network = load("timm", "mobilenetv3_small_050", weights="random")
         folded.add(tuple(with_folded_norms(network, images(side)[0]).unfolded))
     assert len(folded) == 1
+
+
+def test_networks_of_others_do_not_wait_for_timm() -> None:
+    script = (
+        "import sys; from semrsm_cli.models.folding import with_folded_norms; from semrsm_cli.models import load; "
+        "import torch; net = load('torchvision', 'resnet18', weights='random'); "
+        "print(len(with_folded_norms(net, torch.zeros(3, 64, 64)).unfolded), 'timm' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["20", "False"]
 
 
 def test_a_users_modules_are_not_touched_nor_those_of_a_shorter_type(tmp_path: Path) -> None:
