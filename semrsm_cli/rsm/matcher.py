@@ -172,7 +172,7 @@ class PairMatcher:
     def memory(self, tile_size: int, s: int, c: int) -> int:
         """Bytes that one thread takes for a tile of tile_size x tile_size images of s positions and c channels."""
         from semrsm_cli.matching.maxsim import working_bytes
-        from semrsm_cli.matching.optimal import PARTS_OF_VECTORS
+        from semrsm_cli.matching.optimal import PARTS_OF_MATRIX, PARTS_OF_VECTORS
 
         images = 2 * tile_size * s * c * 4  # both sides
         if self.invariance is Invariance.translation:
@@ -186,10 +186,10 @@ class PairMatcher:
             c += CHANNELS
             images += width * 2 * tile_size * s * c * 4
         product = 4 * self.matrix_size(s) ** 2 * min(tile_size, self.block(s)) ** 2
-        remembered = 4 * s * (c + 3 * PARTS_OF_VECTORS)
+        computed = self.matcher.method in _ROW_BY_ROW and product > MAX_MATRIX_BYTES
+        remembered = 4 * s * (c + 3 * (PARTS_OF_VECTORS if computed else PARTS_OF_MATRIX))
         if self._has_floor:
             remembered += 4 * min(s**2, MAX_MATRIX_BYTES // 4)  # columns of a matching that leaves some free
-        computed = self.matcher.method in _ROW_BY_ROW and product > MAX_MATRIX_BYTES
         solver = 0 if computed else product + _SOLVER_BYTES.get(self.matcher.method, 0) * self.matrix_size(s) ** 2
         return images + width * (remembered + solver) + 4 * 8 * tile_size**2
 
