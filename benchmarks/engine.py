@@ -3,22 +3,20 @@
 python benchmarks/engine.py MAPS            # matchings beside OR-Tools, an RSM beside its products, one worker and two
 python benchmarks/engine.py MAPS --large 5  # s = 65,536, whose matrix would not fit, on five pairs of photographs
 
-MAPS is a folder with `<layer>_512_9.npy`, as benchmarks/conftest.py extracts them.
+MAPS is a folder for feature maps, which are extracted where it lacks them.
 """
 
 import argparse
 import itertools
-import os
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
+from feature_maps import maps_of, one_core, products
 
 from semrsm_cli.data import photos, resized_squares
 from semrsm_cli.matching import Method, match
@@ -26,19 +24,10 @@ from semrsm_cli.matching.optimal import compile_all
 from semrsm_cli.models import capture, load
 from semrsm_cli.rsm import Centered, Centering, compute_center, gram
 
-LAYER_OF = {49: "blocks.6", 256: "blocks.6", 1024: "blocks.4", 4096: "blocks.2"}
 PAIRS = {49: 8, 256: 8, 1024: 4, 4096: 1}
 LARGE = "blocks.0", 512  # a layer of 256 x 256 positions, and the side of the images
 LARGE_TOLERANCE = 1e-3
 ROUNDS = 5
-
-
-def maps_of(folder: Path, s: int) -> np.ndarray:
-    """Representations [n, s, c]; 7 x 7 maps are cut out of larger ones."""
-    x = np.load(folder / f"{LAYER_OF[s]}_512_9.npy")
-    if s == 49:
-        x = x.reshape(len(x), 16, 16, -1)[:, 4:11, 4:11].reshape(len(x), 49, -1)
-    return np.ascontiguousarray(x)
 
 
 def compare(ways: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, list[float]]:
@@ -85,16 +74,7 @@ def whole_rsm(folder: Path) -> Iterator[str]:
     """A symmetric RSM on one thread, beside the products of its pairs alone, a pair or four images at a time."""
     x = maps_of(folder, 256)
     n, s, c = x.shape
-    rows = x.reshape(-1, c)
-
-    def products(images: int) -> None:
-        edge = images * s
-        out = np.empty((edge, edge), np.float32)
-        for i in range(0, len(rows), edge):
-            for j in range(i, len(rows), edge):
-                np.matmul(rows[i : i + edge], rows[j : j + edge].T, out=out)
-
-    ways = {"rsm": lambda: gram(x, threads=1), "1": lambda: products(1), "4": lambda: products(4)}
+    ways = {"rsm": lambda: gram(x, threads=1), "1": lambda: products(x, 1), "4": lambda: products(x, 4)}
     seconds = compare(ways, 3)
     for images in ("1", "4"):
         times = ratio(seconds["rsm"], seconds[images])
@@ -103,9 +83,10 @@ def whole_rsm(folder: Path) -> Iterator[str]:
 
 def workers(folder: Path) -> Iterator[str]:
     """Pairs a second at s = 49, and how much faster two threads are than one at two sizes."""
-    for s, n in ((49, 100), (256, 100)):
+    for s in (49, 256):
         x = maps_of(folder, s)
-        x = np.concatenate([x, x[:, ::-1], np.roll(x, 7, axis=1), np.roll(x, 11, axis=1)])[:400] if s == 49 else x[:n]
+        if s == 49:  # too few images to take long
+            x = np.concatenate([x, x[:, ::-1], np.roll(x, 7, axis=1), np.roll(x, 11, axis=1)])
         n_pairs = len(x) * (len(x) - 1) // 2
         seconds = compare({"one": lambda x=x: gram(x, threads=1), "two": lambda x=x: gram(x, threads=2)})
         rate = n_pairs / statistics.median(seconds["two"])
@@ -132,16 +113,6 @@ def large(n_pairs: int) -> Iterator[str]:
         found = match(None, x=x[i], y=x[i + 1], tolerance=LARGE_TOLERANCE)
         seconds, gap = time.perf_counter() - start, (found.bound - found.value) / abs(found.value)
         yield f"{images.ids[i]} with {images.ids[i + 1]}: {seconds:.1f} s, certified gap {gap:.1e}"
-
-
-@contextmanager
-def one_core() -> Iterator[None]:
-    """This process on one core, with one thread of BLAS."""
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(allowed)})
-    with threadpool_limits(1):
-        yield
-    os.sched_setaffinity(0, allowed)
 
 
 def main() -> None:

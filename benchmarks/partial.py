@@ -2,7 +2,7 @@
 
     python benchmarks/partial.py MAPS
 
-MAPS is a folder with `<layer>_512_9.npy`, as benchmarks/conftest.py extracts them. Times are those of the processor,
+MAPS is a folder for feature maps, which are extracted where it lacks them. Times are those of the processor,
 the least of several rounds; what counts is the ratio to the plain matching of the same pair.
 """
 
@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from feature_maps import maps_of
 
 from semrsm_cli.matching import Matching, match
 from semrsm_cli.rsm import Invariance, Matcher
 from semrsm_cli.rsm.matcher import PairMatcher
 
-LAYER_OF = {49: "blocks.6", 256: "blocks.6", 1024: "blocks.4", 4096: "blocks.2"}
 ROUNDS = {49: 30, 256: 20, 1024: 5, 4096: 1}
 FLOORS = (0.0, 0.1, 0.3, 1.0)
 LOCALITIES = (0.3, 1.0, 4.0, 16.0)
@@ -26,10 +26,8 @@ LOCALITIES = (0.3, 1.0, 4.0, 16.0)
 
 def main(folder: Path) -> None:
     """Print a line for each size and measure."""
-    for s, layer in LAYER_OF.items():
-        maps = np.load(folder / f"{layer}_512_9.npy")
-        if s == 49:
-            maps = maps.reshape(len(maps), 16, 16, -1)[:, 4:11, 4:11].reshape(len(maps), 49, -1)
+    for s in ROUNDS:
+        maps = maps_of(folder, s)
         x, y = maps[0], maps[len(maps) // 2]
         unit, side = float((y.astype(np.float64) ** 2).sum(axis=1).mean()), math.isqrt(s)
         affinity = np.ascontiguousarray(x @ y.T)

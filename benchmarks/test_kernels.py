@@ -16,10 +16,8 @@ PAIRS = {49: 8, 256: 8, 1024: 4, 4096: 1}
 
 
 def affinities(maps, s: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Some pairs of images that are not neighbours, with their affinity; 7 x 7 maps are cut out of larger ones."""
-    x = maps(256 if s == 49 else s)
-    if s == 49:
-        x = np.ascontiguousarray(x.reshape(len(x), 16, 16, -1)[:, 4:11, 4:11].reshape(len(x), 49, -1))
+    """Some pairs of images that are not neighbours, with their affinity."""
+    x = maps(s)
     chosen = itertools.islice(itertools.combinations(range(0, len(x), max(1, len(x) // 8)), 2), PAIRS[s])
     return [(x[i] @ x[j].T, x[i], x[j]) for i, j in chosen]
 

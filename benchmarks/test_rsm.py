@@ -3,8 +3,8 @@
 pytest benchmarks/test_rsm.py -o addopts="" --benchmark-columns=median,rounds
 """
 
-import numpy as np
 import pytest
+from feature_maps import products
 
 from semrsm_cli.matching import Method
 from semrsm_cli.matching.optimal import compile_all
@@ -35,14 +35,5 @@ def test_rsm_without_matching(benchmark, maps, facts, invariance: str) -> None:
 def test_its_products_alone(benchmark, maps, facts, images: int) -> None:
     """The affinities of all pairs once, a pair or a block of images at a time."""
     x = maps(S)
-    rows = x.reshape(-1, x.shape[2])
-    edge = images * S
-    out = np.empty((edge, edge), np.float32)
-
-    def multiply() -> None:
-        for i in range(0, len(rows), edge):
-            for j in range(i, len(rows), edge):
-                np.matmul(rows[i : i + edge], rows[j : j + edge].T, out=out)
-
-    benchmark.pedantic(multiply, rounds=3)
+    benchmark.pedantic(lambda: products(x, images), rounds=3)
     facts(s=S, c=x.shape[2], images=images)
