@@ -68,6 +68,8 @@ def with_folded_norms(network: Network, image: Tensor) -> Network:
         The network, which knows the convolutions as they were.
     """
     modules = dict(network.module.named_modules())
+    if not any(_is_one_of(module, _NORMS) for module in modules.values()):
+        return network
     unfolded: dict[str, nn.Module] = {}
     for name, norm_name in _pairs(network, modules, image).items():
         convolution, norm = modules[name], modules[norm_name]

@@ -4,6 +4,7 @@ import copy
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,17 +61,13 @@ def test_features_are_as_near_to_exact_ones_as_before(source: str, name: str, la
     after = capture(changed, images(), read, cls_token="drop").representations
     assert changed.layers == names
     assert len(changed.unfolded) == folded
-    truth = capture(_like(network, exact), images().double(), read, cls_token="drop").representations
+    truth = capture(
+        replace(network, module=exact, forward=exact), images().double(), read, cls_token="drop"
+    ).representations
     for layer in read:
         size = np.abs(truth[layer]).max()
         error, allowed = (np.abs(features[layer] - truth[layer]).max() / size for features in (after, before))
         assert error < max(3 * allowed, 2e-6)
-
-
-def _like(network: Network, module: nn.Module) -> Network:
-    """The network around other modules."""
-    fields = {name: getattr(network, name) for name in network.__dataclass_fields__}
-    return Network(**fields | {"module": module, "forward": module})
 
 
 def test_features_do_not_hang_on_what_else_is_read() -> None:
